@@ -1,0 +1,16 @@
+// out = x + y, element by element.
+// One thread per element. Launch: ceil(n / WORKGROUP) workgroups.
+
+struct Params { n: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = thread_index(group, groups, lane);
+  if (i >= params.n) { return; }
+  out[i] = x[i] + y[i];
+}

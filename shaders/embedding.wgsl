@@ -1,0 +1,19 @@
+// y[row] = weight[ids[row]]
+//   ids: (N); weight: (V, C); y: (N, C).
+// One thread per element of y. Launch: ceil(N * C / WORKGROUP) workgroups. Any N, C; an id past V reads the last row.
+
+struct Params { n: u32, C: u32, V: u32 }
+
+@group(0) @binding(0) var<storage, read> ids: array<u32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = thread_index(group, groups, lane);
+  if (i >= params.n) { return; }
+  let row = i / params.C;
+  let id = min(ids[row], params.V - 1u);
+  y[i] = weight[id * params.C + (i - row * params.C)];
+}

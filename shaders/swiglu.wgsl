@@ -1,0 +1,17 @@
+// y = silu(gate) * up, element by element; silu(x) = x * sigmoid(x).
+// One thread per element. Launch: ceil(n / WORKGROUP) workgroups.
+
+struct Params { n: u32 }
+
+@group(0) @binding(0) var<storage, read> gate: array<f32>;
+@group(0) @binding(1) var<storage, read> up: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = thread_index(group, groups, lane);
+  if (i >= params.n) { return; }
+  let g = gate[i];
+  y[i] = g * sigmoid(g) * up[i];
+}

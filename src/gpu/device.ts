@@ -1,0 +1,113 @@
+/** Which form of a kernel suits an adapter: `portable` has no barriers (software adapters), `tiled` uses workgroup memory. */
+export type Variant = "portable" | "tiled";
+
+export interface Gpu {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterReport;
+  readonly variant: Variant;
+  /** Settles when the device is lost for any reason but `destroy()`. It never rejects. */
+  readonly lost: Promise<DeviceLostError>;
+  /** The first error that WebGPU reported outside any error scope, if one was. */
+  uncaptured(): Error | undefined;
+}
+
+export interface AdapterReport {
+  readonly name: string;
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly software: boolean;
+  readonly features: readonly string[];
+  readonly limits: Readonly<Record<LimitName, number>>;
+}
+
+/** The GPU vanished: driver reset, tab suspended, machine unplugged. Everything on it is gone. */
+export class DeviceLostError extends Error {
+  override readonly name = "DeviceLostError";
+  constructor(reason: string, message: string) {
+    super(`The GPU device was lost (${reason}): ${message || "the driver gave no message"}. Start again; a smaller batch helps if it happens at once`);
+  }
+}
+
+/** No WebGPU here, or no adapter behind it. */
+export class NoAdapterError extends Error {
+  override readonly name = "NoAdapterError";
+}
+
+/** An allocation that the device refused. */
+export class OutOfMemoryError extends Error {
+  override readonly name = "OutOfMemoryError";
+}
+
+/** Everything that bounds a training step. WebGPU gives the defaults (128 MiB bindings) unless more is asked for. */
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxUniformBufferBindingSize",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupSizeZ",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+type LimitName = (typeof LIMITS)[number];
+
+/** @throws NoAdapterError with what to install or enable. */
+export async function requestAdapter(): Promise<GPUAdapter> {
+  const gpu = globalThis.navigator?.gpu;
+  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
+  if (adapter) return adapter;
+  throw new NoAdapterError(gpu
+    ? "Cannot find a WebGPU adapter: expected a Vulkan, Metal or D3D12 driver, got none. On Linux install one with: apt-get install mesa-vulkan-drivers"
+    : "Cannot use WebGPU: navigator.gpu is missing. Use Chrome or Edge 113+, Safari 26+, Firefox 141+ on a secure page, or Deno 2.9+");
+}
+
+export function describeAdapter(adapter: GPUAdapter): AdapterReport {
+  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
+  const name = description || [vendor, architecture, device].filter(Boolean).join(" ") || "unnamed adapter";
+  const software = isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|microsoft basic render/i.test(`${name} ${architecture}`);
+  const limits = Object.fromEntries(LIMITS.map((limit) => [limit, Number(adapter.limits[limit])])) as Record<LimitName, number>;
+  return { name, vendor, architecture, software, features: [...adapter.features].sort(), limits };
+}
+
+/** Opens a device with the adapter's own limits. Kernels that must be compared can be forced with `variant`. */
+export async function openGpu(options: { readonly variant?: Variant } = {}): Promise<Gpu> {
+  const adapter = await requestAdapter();
+  const report = describeAdapter(adapter);
+  const wanted: GPUFeatureName[] = ["timestamp-query"];
+  const device = await adapter.requestDevice({
+    label: "scrimp",
+    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: report.limits,
+  });
+  let uncaptured: Error | undefined;
+  device.addEventListener("uncapturederror", (event) => {
+    const { error } = event as GPUUncapturedErrorEvent;
+    uncaptured ??= new Error(`WebGPU reported: ${error.message}`);
+  });
+  const lost = new Promise<DeviceLostError>((resolve) => {
+    void device.lost.then(({ reason, message }) => {
+      if (reason !== "destroyed") resolve(new DeviceLostError(reason ?? "unknown", message));
+    });
+  });
+  const variant = options.variant ?? (report.software ? "portable" : "tiled");
+  return { device, adapter: report, variant, lost, uncaptured: () => uncaptured };
+}
+
+/** Runs `body` in error scopes, so that a failure surfaces where it was made. */
+export async function checked<T>(device: GPUDevice, what: string, body: () => T | Promise<T>): Promise<T> {
+  device.pushErrorScope("validation");
+  device.pushErrorScope("out-of-memory");
+  let result: T;
+  let outOfMemory: GPUError | null, invalid: GPUError | null;
+  try {
+    result = await body();
+  } finally {
+    outOfMemory = await device.popErrorScope();
+    invalid = await device.popErrorScope();
+  }
+  if (outOfMemory) throw new OutOfMemoryError(`Cannot ${what}: the GPU is out of memory (${outOfMemory.message}). Use a smaller per_device_train_batch_size or max_length`);
+  if (invalid) throw new Error(`Cannot ${what}: ${invalid.message}`);
+  return result;
+}

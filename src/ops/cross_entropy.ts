@@ -1,0 +1,54 @@
+import { defineKernel, perThread } from "../gpu/kernel.ts";
+import type { Recorder, Variable } from "../plan/recorder.ts";
+import type { Tensor } from "../plan/tensor.ts";
+import { matmul } from "./matmul.ts";
+import crossEntropyCode from "../../shaders/cross_entropy.wgsl" with { type: "text" };
+import scheduleCode from "../../shaders/lib/schedule.wgsl" with { type: "text" };
+import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
+
+const crossEntropyKernel = defineKernel({
+  name: "cross_entropy",
+  code: crossEntropyCode,
+  libraries: [threadCode, scheduleCode],
+  bindings: { labels: "read", schedule: "read", logits_inout: "read_write", loss: "read_write" },
+  params: { n: "u32", V: "u32", first: "u32", loss_first: "u32" },
+  constants: { WORKGROUP: 16, GRADIENT: false },
+  groups: perThread,
+});
+
+/** Label of a token that does not count. */
+export const IGNORED = 0xffffffff;
+
+/** Logits of at most this many bytes exist at a time. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/** Where the losses of N tokens go: a tensor of at least first + N. */
+export interface LossTarget {
+  readonly tensor: Tensor;
+  readonly first: number;
+}
+
+/**
+ * Next-token loss of a language model's head, -log softmax(hidden weightᵀ)[label], over chunks of rows so that the full logits
+ * never exist; where gradients are wanted they are computed chunk by chunk on the way (Liger Kernel, Hsu et al., 2024).
+ * hidden: (N, C), weight: (V, C), labels: (N) u32 with IGNORED. Gradients are scaled by schedule.loss_scale.
+ */
+export function crossEntropy(r: Recorder, hidden: Variable, weight: Variable, labels: Tensor, schedule: Tensor, loss: LossTarget): void {
+  const [N, C] = hidden.value.shape as [number, number];
+  const V = weight.value.shape[0]!;
+  const rowsPerChunk = Math.max(1, Math.min(N, Math.floor(CHUNK_BYTES / (4 * V))));
+  const needsGradient = hidden.needsGradient || weight.needsGradient;
+  const dHidden = r.gradientFor(hidden);
+  const kernel = crossEntropyKernel.with({ GRADIENT: r.training && needsGradient });
+  for (let first = 0; first < N; first += rowsPerChunk) {
+    const rows = Math.min(rowsPerChunk, N - first);
+    const logits = r.tensor("logits", [rows, V], "scratch");
+    matmul(r, "NT", { a: hidden.value, b: weight.value, target: { tensor: logits, accumulate: false } }, { M: rows, N: V, K: C, a_offset: first * C });
+    r.run(kernel, { labels, schedule, logits_inout: logits, loss: loss.tensor }, { n: rows, V, first, loss_first: loss.first });
+    const dWeight = r.gradientFor(weight);
+    if (dWeight) matmul(r, "TN", { a: logits, b: hidden.value, target: dWeight }, { M: V, N: C, K: rows, b_offset: first * C });
+    if (dHidden) matmul(r, "NN", { a: logits, b: weight.value, target: dHidden }, { M: rows, N: C, K: V, out_offset: first * C });
+  }
+  // The gradients are recorded already; this only counts the uses of hidden and weight.
+  r.onBackward({ value: loss.tensor, needsGradient }, [hidden, weight], () => {});
+}

@@ -1,0 +1,60 @@
+import { defineKernel, perThread } from "../gpu/kernel.ts";
+import type { Recorder, Variable } from "../plan/recorder.ts";
+import { size, type Tensor } from "../plan/tensor.ts";
+import accumulateCode from "../../shaders/accumulate.wgsl" with { type: "text" };
+import addCode from "../../shaders/add.wgsl" with { type: "text" };
+import fillCode from "../../shaders/fill.wgsl" with { type: "text" };
+import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
+
+const fillKernel = defineKernel({
+  name: "fill",
+  code: fillCode,
+  libraries: [threadCode],
+  bindings: { x: "read_write" },
+  params: { n: "u32", value: "f32" },
+  constants: { WORKGROUP: 64 },
+  groups: perThread,
+});
+
+const addKernel = defineKernel({
+  name: "add",
+  code: addCode,
+  libraries: [threadCode],
+  bindings: { x: "read", y: "read", out: "read_write" },
+  params: { n: "u32" },
+  constants: { WORKGROUP: 64 },
+  groups: perThread,
+});
+
+const accumulateKernel = defineKernel({
+  name: "accumulate",
+  code: accumulateCode,
+  libraries: [threadCode],
+  bindings: { x: "read", out: "read_write" },
+  params: { n: "u32" },
+  constants: { WORKGROUP: 64, ACCUMULATE: false },
+  groups: perThread,
+});
+
+/** Sets every element of `x` to `value`. */
+export function fill(r: Recorder, x: Tensor, value: number): void {
+  r.run(fillKernel, { x }, { n: size(x), value });
+}
+
+/** x + y, of equal shape: the residual connection. */
+export function add(r: Recorder, x: Variable, y: Variable): Variable {
+  if (x.value.shape.join() !== y.value.shape.join()) throw new RangeError(`Cannot add tensors of different shape: (${x.value.shape}) and (${y.value.shape})`);
+  const out = { value: r.tensor("sum", x.value.shape), needsGradient: x.needsGradient || y.needsGradient };
+  r.run(addKernel, { x: x.value, y: y.value, out: out.value }, { n: size(x.value) });
+  r.onBackward(out, [x, y], (dOut) => {
+    passGradient(r, dOut, y);
+    passGradient(r, dOut, x);
+  });
+  return out;
+}
+
+/** Adds `gradient` to the gradient of `variable`. */
+export function passGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
+  const target = r.gradientFor(variable);
+  if (target) r.run(accumulateKernel.with({ ACCUMULATE: target.accumulate }), { x: gradient, out: target.tensor }, { n: size(gradient) });
+}

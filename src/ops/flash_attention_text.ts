@@ -1,0 +1,113 @@
+/**
+ * Unrolled text of the flash attention shaders. Registers are named, never indexed: indexed private arrays cost two to seven
+ * times on software adapters and spill on some real ones.
+ */
+import type { Constants } from "../gpu/preprocess.ts";
+
+const range = (count: number): number[] => [...Array(count).keys()];
+const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join("\n");
+
+interface Shape {
+  /** Vectors in a head. */
+  readonly chunks: number;
+  /** Positions a thread holds. */
+  readonly rows: number;
+  readonly vector: "vec4f" | "f32";
+}
+
+/** How a head of D numbers is cut, and how many positions fit in registers beside each other. */
+export function shapeOf(D: number, perRow: number): Shape {
+  const vector = D % 4 === 0 ? "vec4f" : "f32";
+  const chunks = vector === "vec4f" ? D / 4 : D;
+  const registers = 128;
+  const rows = Math.max(1, Math.min(4, 2 ** Math.floor(Math.log2(registers / (perRow * D)))));
+  return { chunks, rows, vector };
+}
+
+const constantsOf = ({ chunks, rows, vector }: Shape): Constants => ({ CHUNKS: chunks, ROWS: rows, VECTOR: vector });
+const zero = ({ vector }: Shape): string => (vector === "vec4f" ? "vec4f()" : "0.0");
+
+/** Sum over the chunks of products: a[0].b[0] + a[1].b[1] + … */
+function dot({ chunks, vector }: Shape, a: (c: number) => string, b: (c: number) => string): string {
+  if (vector === "f32") return range(chunks).reduce((sum, c) => (c === 0 ? `${a(0)} * ${b(0)}` : `fma(${a(c)}, ${b(c)}, ${sum})`), "");
+  const product = range(chunks).reduce((sum, c) => (c === 0 ? `${a(0)} * ${b(0)}` : `fma(${a(c)}, ${b(c)}, ${sum})`), "");
+  return `dot(${product}, vec4f(1.0))`;
+}
+
+const fused = ({ vector }: Shape, scalar: string, x: string, sum: string): string =>
+  `${sum} = fma(${vector === "vec4f" ? `vec4f(${scalar})` : scalar}, ${x}, ${sum});`;
+
+/** Declares t0 … and where each row of a (B, T, heads, D) tensor starts; rows past T read the last one. */
+const rowStarts = ({ rows, chunks }: Shape, heads: string): string =>
+  lines(rows, (r) => `  let t${r} = first + ${r}u;
+  let row${r} = (b * params.T + min(t${r}, last)) * ${heads} + h;
+  let at${r} = row${r} * ${chunks}u;`);
+
+const load = ({ rows, chunks }: Shape, name: string, from: string): string =>
+  lines(rows, (r) => lines(chunks, (c) => `  let ${name}${r}_${c} = ${from}[at${r} + ${c}u];`));
+
+const clear = (shape: Shape, name: string): string =>
+  lines(shape.rows, (r) => lines(shape.chunks, (c) => `  var ${name}${r}_${c} = ${zero(shape)};`));
+
+const store = ({ rows, chunks }: Shape, to: readonly [string, (r: number, c: number) => string][], more: (r: number) => string = () => ""): string =>
+  lines(rows, (r) => `  if (t${r} < params.T) {
+${to.map(([name, value]) => lines(chunks, (c) => `    ${name}[at${r} + ${c}u] = ${value(r, c)};`)).join("\n")}
+${more(r)}
+  }`);
+
+export function forwardText(D: number): Constants {
+  const shape = shapeOf(D, 2), { chunks, rows } = shape;
+  const keys = 4;
+  return {
+    ...constantsOf(shape),
+    KEYS: keys,
+    LOAD_ROWS: [rowStarts(shape, "params.H"), load(shape, "q", "q"), clear(shape, "o"),
+      lines(rows, (r) => `  var highest${r} = -1e30;\n  var sum${r} = 0.0;`)].join("\n"),
+    SCORES: lines(keys, (j) => `    let at_key${j} = key_start + min(j + ${j}u, last) * key_stride;
+${lines(chunks, (c) => `    let k${j}_${c} = k[at_key${j} + ${c}u];`)}
+${lines(rows, (r) => `    let s${r}_${j} = select(-1e30, params.scale * ${dot(shape, (c) => `q${r}_${c}`, (c) => `k${j}_${c}`)}, j + ${j}u <= t${r});`)}`),
+    ACCUMULATE_VALUES: [
+      lines(rows, (r) => `    let next${r} = max(highest${r}, ${range(keys).reduce((text, j) => (j === 0 ? `s${r}_0` : `max(${text}, s${r}_${j})`), "")});
+    let shrink${r} = exp(highest${r} - next${r});
+    highest${r} = next${r};
+${lines(keys, (j) => `    let p${r}_${j} = exp(s${r}_${j} - next${r});`)}
+    sum${r} = sum${r} * shrink${r} + (${range(keys).map((j) => `p${r}_${j}`).join(" + ")});
+${lines(chunks, (c) => `    o${r}_${c} *= shrink${r};`)}`),
+      lines(keys, (j) => lines(chunks, (c) => `    let v${j}_${c} = v[at_key${j} + ${c}u];
+${lines(rows, (r) => `    ${fused(shape, `p${r}_${j}`, `v${j}_${c}`, `o${r}_${c}`)}`)}`)),
+    ].join("\n"),
+    STORE_ROWS: store(shape, [["out", (r, c) => `o${r}_${c} / sum${r}`]], (r) => `    lse[row${r}] = highest${r} + log(sum${r});`),
+  };
+}
+
+export function queryBackwardText(D: number): Constants {
+  const shape = shapeOf(D, 3), { chunks, rows } = shape;
+  return {
+    ...constantsOf(shape),
+    LOAD_ROWS: [rowStarts(shape, "params.H"), load(shape, "q", "q"), load(shape, "d", "dout"), clear(shape, "dq"),
+      lines(rows, (r) => `  let lse${r} = lse[row${r}];
+  let delta${r} = ${dot(shape, (c) => `d${r}_${c}`, (c) => `out[at${r} + ${c}u]`)};`)].join("\n"),
+    ADD_KEY: [
+      lines(chunks, (c) => `    let k_${c} = k[at + ${c}u];\n    let v_${c} = v[at + ${c}u];`),
+      lines(rows, (r) => `    let p${r} = select(0.0, exp(params.scale * ${dot(shape, (c) => `q${r}_${c}`, (c) => `k_${c}`)} - lse${r}), j <= t${r});
+    let ds${r} = params.scale * p${r} * (${dot(shape, (c) => `d${r}_${c}`, (c) => `v_${c}`)} - delta${r});
+${lines(chunks, (c) => `    ${fused(shape, `ds${r}`, `k_${c}`, `dq${r}_${c}`)}`)}`),
+    ].join("\n"),
+    STORE_ROWS: store(shape, [["dq", (r, c) => `dq${r}_${c}`]], (r) => `    delta[row${r}] = delta${r};`),
+  };
+}
+
+export function keyBackwardText(D: number): Constants {
+  const shape = shapeOf(D, 4), { chunks, rows } = shape;
+  return {
+    ...constantsOf(shape),
+    LOAD_ROWS: [rowStarts(shape, "params.KV"), load(shape, "k", "k"), load(shape, "v", "v"), clear(shape, "dk"), clear(shape, "dv")].join("\n"),
+    ADD_QUERY: [
+      lines(chunks, (c) => `      let q_${c} = q[at + ${c}u];\n      let d_${c} = dout[at + ${c}u];`),
+      lines(rows, (r) => `      let p${r} = select(0.0, exp(params.scale * ${dot(shape, (c) => `q_${c}`, (c) => `k${r}_${c}`)} - row_lse), t >= t${r});
+      let ds${r} = params.scale * p${r} * (${dot(shape, (c) => `d_${c}`, (c) => `v${r}_${c}`)} - row_delta);
+${lines(chunks, (c) => `      ${fused(shape, `p${r}`, `d_${c}`, `dv${r}_${c}`)}\n      ${fused(shape, `ds${r}`, `q_${c}`, `dk${r}_${c}`)}`)}`),
+    ].join("\n"),
+    STORE_ROWS: store(shape, [["dk", (r, c) => `dk${r}_${c}`], ["dv", (r, c) => `dv${r}_${c}`]]),
+  };
+}

@@ -1,0 +1,43 @@
+import { defineKernel, perThread } from "../gpu/kernel.ts";
+import type { Recorder, Variable } from "../plan/recorder.ts";
+import { size } from "../plan/tensor.ts";
+import backwardCode from "../../shaders/swiglu_backward.wgsl" with { type: "text" };
+import forwardCode from "../../shaders/swiglu.wgsl" with { type: "text" };
+import siluCode from "../../shaders/lib/silu.wgsl" with { type: "text" };
+import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
+
+const forwardKernel = defineKernel({
+  name: "swiglu",
+  code: forwardCode,
+  libraries: [threadCode, siluCode],
+  bindings: { gate: "read", up: "read", y: "read_write" },
+  params: { n: "u32" },
+  constants: { WORKGROUP: 64 },
+  groups: perThread,
+});
+
+const backwardKernel = defineKernel({
+  name: "swiglu_backward",
+  code: backwardCode,
+  libraries: [threadCode, siluCode],
+  bindings: { dy: "read", gate_inout: "read_write", up_inout: "read_write" },
+  params: { n: "u32" },
+  constants: { WORKGROUP: 64 },
+  groups: perThread,
+});
+
+/**
+ * y = silu(gate) * up (Shazeer, "GLU variants improve transformer", 2020), element by element. The backward pass writes the
+ * gradients over gate and up themselves, so both must have no other user.
+ */
+export function swiglu(r: Recorder, gate: Variable, up: Variable): Variable {
+  const n = size(gate.value);
+  const y = { value: r.tensor("swiglu", gate.value.shape), needsGradient: gate.needsGradient || up.needsGradient };
+  r.run(forwardKernel, { gate: gate.value, up: up.value, y: y.value }, { n });
+  r.onBackward(y, [gate, up], (dy) => {
+    r.run(backwardKernel, { dy, gate_inout: gate.value, up_inout: up.value }, { n });
+    if (gate.needsGradient) r.setGradient(gate, gate.value);
+    if (up.needsGradient) r.setGradient(up, up.value);
+  });
+  return y;
+}

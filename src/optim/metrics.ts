@@ -1,0 +1,28 @@
+import { defineKernel } from "../gpu/kernel.ts";
+import type { Recorder } from "../plan/recorder.ts";
+import { size, type Tensor, tensor } from "../plan/tensor.ts";
+import clipCode from "../../shaders/lib/clip.wgsl" with { type: "text" };
+import metricsCode from "../../shaders/metrics.wgsl" with { type: "text" };
+import scheduleCode from "../../shaders/lib/schedule.wgsl" with { type: "text" };
+
+const metricsKernel = defineKernel({
+  name: "metrics",
+  code: metricsCode,
+  libraries: [scheduleCode, clipCode],
+  bindings: { schedule: "read", clip: "read", loss: "read", metrics: "read_write" },
+  params: { n: "u32" },
+  groups: () => 1,
+});
+
+/** Numbers of a step in `metrics`: loss, gradient norm, 1 if the update was skipped. */
+export const METRICS = 3;
+
+/** Records what the host wants to know of a step into a ring of rows, to be read every so often: a read-back stalls the GPU. */
+export function recordMetrics(
+  r: Recorder,
+  { schedule, clip, loss, rows }: { readonly schedule: Tensor; readonly clip: Tensor; readonly loss: Tensor; readonly rows: number },
+): Tensor {
+  const metrics = tensor("metrics", [rows, METRICS], "output");
+  r.run(metricsKernel, { schedule, clip, loss, metrics }, { n: size(loss) });
+  return metrics;
+}

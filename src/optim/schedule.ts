@@ -1,0 +1,65 @@
+import { tensor, type Tensor } from "../plan/tensor.ts";
+
+/** The numbers of one optimizer step, in the order of `struct Schedule` in shaders/lib/schedule.wgsl. */
+export interface StepNumbers {
+  readonly learning_rate: number;
+  readonly bias_correction1: number;
+  readonly bias_correction2: number;
+  /** 1 / number of tokens that count in this step. */
+  readonly loss_scale: number;
+  readonly metrics_row: number;
+}
+
+const FIELDS = ["learning_rate", "bias_correction1", "bias_correction2", "loss_scale", "metrics_row"] as const;
+
+/** The input that holds them: one for each program that has a loss. */
+export const scheduleTensor = (label: string): Tensor => tensor(label, [FIELDS.length], "input", "u32");
+
+export function packSchedule(numbers: StepNumbers): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(FIELDS.length);
+  const floats = new Float32Array(words.buffer);
+  FIELDS.forEach((name, i) => {
+    if (name === "metrics_row") words[i] = numbers[name];
+    else floats[i] = numbers[name];
+  });
+  return words;
+}
+
+export const LR_SCHEDULER_TYPES = ["constant", "linear", "cosine", "cosine_with_restarts"] as const;
+
+export interface LearningRateSchedule {
+  readonly lr_scheduler_type: (typeof LR_SCHEDULER_TYPES)[number];
+  /** Peak. */
+  readonly learning_rate: number;
+  /** Where linear and cosine end. */
+  readonly min_learning_rate: number;
+  /** Steps of linear growth from 0, or their share of max_steps if below 1. */
+  readonly warmup_steps: number;
+  readonly max_steps: number;
+  /** Periods of cosine_with_restarts. */
+  readonly num_cycles: number;
+}
+
+/** Learning rate of step 0, 1, …, as in Hugging Face's schedules: step s of the warm-up has (s + 1) / warm-up of the peak. */
+export function learningRateAt(step: number, schedule: LearningRateSchedule): number {
+  const { learning_rate: peak, min_learning_rate: floor, max_steps, num_cycles } = schedule;
+  const warmup = warmupStepsOf(schedule);
+  if (step < warmup) return (peak * (step + 1)) / warmup;
+  const progress = Math.min(1, (step - warmup) / Math.max(1, max_steps - warmup));
+  const between = (share: number): number => floor + (peak - floor) * share;
+  switch (schedule.lr_scheduler_type) {
+    case "constant":
+      return peak;
+    case "linear":
+      return between(1 - progress);
+    case "cosine":
+      return between(0.5 * (1 + Math.cos(Math.PI * progress)));
+    case "cosine_with_restarts":
+      return progress >= 1 ? floor : between(0.5 * (1 + Math.cos(Math.PI * ((num_cycles * progress) % 1))));
+    default:
+      return schedule.lr_scheduler_type satisfies never;
+  }
+}
+
+const warmupStepsOf = ({ warmup_steps, max_steps }: LearningRateSchedule): number =>
+  warmup_steps < 1 ? Math.floor(warmup_steps * max_steps) : warmup_steps;

@@ -1,0 +1,271 @@
+import { checked, type Gpu } from "../gpu/device.ts";
+import type { Grid, Kernel } from "../gpu/kernel.ts";
+import { type BytesByRole, bytesByRole, checkFits } from "./ledger.ts";
+import { INPUTS, type Location, type MemoryPlan } from "./memory.ts";
+import type { Program, Step } from "./recorder.ts";
+import { bytesOf, type Tensor, TRANSIENT } from "./tensor.ts";
+
+interface Encoded {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  /** Undefined for a kernel without parameters. */
+  readonly paramOffset: number | undefined;
+  readonly grid: Grid;
+}
+
+/** What the executor has asked of WebGPU since it was made. */
+export interface Counters {
+  submits: number;
+  dispatches: number;
+  buffersCreated: number;
+  bindGroupsCreated: number;
+  pipelinesCreated: number;
+}
+
+type Data = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+
+/**
+ * Owns the buffers, pipelines and bind groups of a plan, all made by `create`. Running a program is one encoder, one compute
+ * pass, one submit, and allocates nothing.
+ */
+export class Executor {
+  readonly gpu: Gpu;
+  readonly plan: MemoryPlan;
+  readonly counters: Counters = { submits: 0, dispatches: 0, buffersCreated: 0, bindGroupsCreated: 0, pipelinesCreated: 0 };
+  readonly #encoded = new Map<Program, readonly Encoded[]>();
+  readonly #layouts = new Map<string, GPUBindGroupLayout>();
+  readonly #groups = new Map<string, GPUBindGroup>();
+  #buffers: GPUBuffer[] = [];
+  #inputs = new Uint32Array(0);
+  #paramsLayout!: GPUBindGroupLayout;
+  #paramsGroup!: GPUBindGroup;
+
+  private constructor(gpu: Gpu, plan: MemoryPlan) {
+    this.gpu = gpu;
+    this.plan = plan;
+  }
+
+  /**
+   * Allocates and compiles everything. `onPipeline` hears of each compiled pipeline.
+   * @throws RangeError if a buffer exceeds the adapter's limits, OutOfMemoryError if the device refuses it.
+   */
+  static async create(gpu: Gpu, plan: MemoryPlan, onPipeline: (done: number, total: number) => void = () => {}): Promise<Executor> {
+    checkFits(plan, gpu.device.limits);
+    const executor = new Executor(gpu, plan);
+    await checked(gpu.device, "allocate the plan", () => executor.#allocate());
+    await checked(gpu.device, "compile the plan", () => executor.#compile(onPipeline));
+    return executor;
+  }
+
+  /** Encodes and submits a program once. */
+  run(program: Program): void {
+    this.#submit(this.#encoded.get(program)!);
+  }
+
+  /** Copies host data into a tensor. */
+  write(tensor: Tensor, data: Data): void {
+    const { buffer, offset } = this.#locate(tensor, data);
+    this.gpu.device.queue.writeBuffer(this.#buffers[buffer]!, offset, data);
+  }
+
+  /** Copies host data into input tensors, all in one write: they sit in one buffer, which the host mirrors. */
+  writeInputs(inputs: ReadonlyMap<Tensor, Data>): void {
+    let start = Infinity, end = 0, target = 0;
+    for (const [tensor, data] of inputs) {
+      const { buffer, offset } = this.#locate(tensor, data);
+      this.#inputs.set(new Uint32Array(data.buffer, data.byteOffset, data.length), offset / 4);
+      start = Math.min(start, offset);
+      end = Math.max(end, offset + data.byteLength);
+      target = buffer;
+    }
+    if (end > 0) this.gpu.device.queue.writeBuffer(this.#buffers[target]!, start, this.#inputs, start / 4, (end - start) / 4);
+  }
+
+  /** Copies a tensor to the host. Waits for everything submitted so far: a CPU-GPU sync point. */
+  async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    return new Float32Array(await this.#readBytes(tensor));
+  }
+
+  /** As `read`, for u32 tensors and for comparing bits. */
+  async readWords(tensor: Tensor): Promise<Uint32Array<ArrayBuffer>> {
+    return new Uint32Array(await this.#readBytes(tensor));
+  }
+
+  /**
+   * Runs a program step by step and reads everything each step wrote, until a number is not finite: finds where a loss went bad.
+   * Slow, and only meaningful before the update of a step has spoilt the weights.
+   */
+  async firstNonFinite(program: Program): Promise<{ readonly tensor: Tensor; readonly kernel: string } | undefined> {
+    const encoded = this.#encoded.get(program)!;
+    const seen = new Set<Tensor>();
+    for (const [index, step] of program.steps.entries()) {
+      const inputs = step.tensors.filter((t) => !TRANSIENT.has(t.role) && t.role !== "output" && !seen.has(t));
+      for (const tensor of inputs) if (tensor.type === "f32" && (seen.add(tensor), await this.#isBad(tensor))) return { tensor, kernel: "before the step" };
+      this.#submit(encoded.slice(index, index + 1));
+      const access = Object.values(step.kernel.bindings);
+      for (const [i, tensor] of step.tensors.entries()) {
+        if (access[i] === "read_write" && tensor.type === "f32" && await this.#isBad(tensor)) return { tensor, kernel: step.kernel.name };
+      }
+    }
+    return undefined;
+  }
+
+  /** Bytes of the buffers that exist, by role. */
+  get allocatedBytes(): BytesByRole {
+    return bytesByRole(this.plan.buffers.map((buffer, i) => ({ ...buffer, bytes: this.#buffers[i]?.size ?? 0 })));
+  }
+
+  /** Frees every buffer. The executor is of no use afterwards. */
+  destroy(): void {
+    for (const buffer of this.#buffers) buffer.destroy();
+    this.#buffers = [];
+    this.#encoded.clear();
+    this.#groups.clear();
+  }
+
+  #submit(encoded: readonly Encoded[]): void {
+    const encoder = this.gpu.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    let pipeline: GPUComputePipeline | undefined;
+    for (const step of encoded) {
+      if (step.pipeline !== pipeline) pass.setPipeline((pipeline = step.pipeline));
+      pass.setBindGroup(0, step.group);
+      if (step.paramOffset !== undefined) pass.setBindGroup(1, this.#paramsGroup, [step.paramOffset]);
+      pass.dispatchWorkgroups(...(step.grid as [number, number, number]));
+    }
+    pass.end();
+    this.gpu.device.queue.submit([encoder.finish()]);
+    this.counters.submits++;
+    this.counters.dispatches += encoded.length;
+  }
+
+  async #readBytes(tensor: Tensor): Promise<ArrayBuffer> {
+    const { device } = this.gpu;
+    const { buffer, offset } = this.plan.location.get(tensor)!;
+    const bytes = bytesOf(tensor);
+    // Outputs have a planned staging buffer; other tensors are read rarely (checkpoints, tests) and bring their own.
+    const planned = tensor.role === "output";
+    const staging = planned ? this.#buffers[this.plan.stagingBuffer]! : device.createBuffer({ label: "read", size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    try {
+      const encoder = device.createCommandEncoder();
+      encoder.copyBufferToBuffer(this.#buffers[buffer]!, offset, staging, 0, bytes);
+      device.queue.submit([encoder.finish()]);
+      await staging.mapAsync(GPUMapMode.READ, 0, bytes);
+      const copy = staging.getMappedRange(0, bytes).slice(0);
+      staging.unmap();
+      return copy;
+    } finally {
+      if (!planned) staging.destroy();
+    }
+  }
+
+  /** NaN and infinities have all exponent bits set. Tested on the bits: compilers may fold `x != x`. */
+  async #isBad(tensor: Tensor): Promise<boolean> {
+    return (await this.readWords(tensor)).some((word) => (word & 0x7f800000) === 0x7f800000);
+  }
+
+  #locate(tensor: Tensor, data: Data): Location {
+    if (data.byteLength !== bytesOf(tensor)) throw new RangeError(`Cannot write ${data.byteLength} bytes to ${tensor.label}: it has ${bytesOf(tensor)}`);
+    return this.plan.location.get(tensor)!;
+  }
+
+  #allocate(): void {
+    this.#inputs = new Uint32Array((this.plan.buffers.find(({ label }) => label === INPUTS)?.bytes ?? 0) / 4);
+    this.#buffers = this.plan.buffers.map((buffer, index) => {
+      this.counters.buffersCreated++;
+      return this.gpu.device.createBuffer({ label: buffer.label, size: buffer.bytes, usage: this.#usage(index) });
+    });
+    this.gpu.device.queue.writeBuffer(this.#buffers[this.plan.paramsBuffer]!, 0, packParams(this.plan));
+  }
+
+  #usage(index: number): number {
+    if (index === this.plan.paramsBuffer) return GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+    if (index === this.plan.stagingBuffer) return GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    return GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+  }
+
+  async #compile(onPipeline: (done: number, total: number) => void): Promise<void> {
+    const { device } = this.gpu;
+    const visibility = GPUShaderStage.COMPUTE;
+    this.#paramsLayout = device.createBindGroupLayout({ label: "params", entries: [{ binding: 0, visibility, buffer: { type: "uniform", hasDynamicOffset: true } }] });
+    const params = this.#buffers[this.plan.paramsBuffer]!;
+    this.#paramsGroup = device.createBindGroup({ label: "params", layout: this.#paramsLayout, entries: [{ binding: 0, resource: { buffer: params, size: 256 } }] });
+    this.counters.bindGroupsCreated++;
+    const kernels = new Set(this.plan.programs.flatMap(({ steps }) => steps.map(({ kernel }) => kernel)));
+    const pipelines = new Map<Kernel, GPUComputePipeline>();
+    let done = 0;
+    await Promise.all([...kernels].map(async (kernel) => {
+      pipelines.set(kernel, await this.#pipeline(kernel));
+      onPipeline(++done, kernels.size);
+    }));
+    for (const program of this.plan.programs) {
+      this.#encoded.set(program, program.steps.map((step) => this.#encode(step, pipelines.get(step.kernel)!)));
+    }
+  }
+
+  async #pipeline(kernel: Kernel): Promise<GPUComputePipeline> {
+    const { device } = this.gpu;
+    const bindGroupLayouts = [this.#layout(kernel)];
+    if (Object.keys(kernel.params).length > 0) bindGroupLayouts.push(this.#paramsLayout);
+    const module = device.createShaderModule({ label: kernel.name, code: kernel.source });
+    this.counters.pipelinesCreated++;
+    try {
+      return await device.createComputePipelineAsync({
+        label: kernel.name,
+        layout: device.createPipelineLayout({ label: kernel.name, bindGroupLayouts }),
+        compute: { module, entryPoint: "main" },
+      });
+    } catch (error) {
+      const { messages } = await module.getCompilationInfo();
+      const details = messages.map(({ lineNum, linePos, message }) => `line ${lineNum}:${linePos} ${message}`).join("; ");
+      throw new Error(`Cannot compile kernel "${kernel.name}" ${JSON.stringify(kernel.constants)}: ${(error as Error).message} ${details}`);
+    }
+  }
+
+  /** Explicit layouts, one for each pattern of access: WebGPU then checks every shader against what the host binds. */
+  #layout({ bindings }: Kernel): GPUBindGroupLayout {
+    const key = Object.values(bindings).join();
+    let layout = this.#layouts.get(key);
+    if (!layout) {
+      const entries = Object.values(bindings).map((access, binding) => ({
+        binding,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: access === "read" ? "read-only-storage" as const : "storage" as const },
+      }));
+      layout = this.gpu.device.createBindGroupLayout({ label: key, entries });
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+
+  #encode(step: Step, pipeline: GPUComputePipeline): Encoded {
+    const locations = step.tensors.map((tensor) => this.plan.location.get(tensor)!);
+    const sizes = step.tensors.map(bytesOf);
+    const key = `${Object.values(step.kernel.bindings).join()}|${locations.map(({ buffer, offset }, i) => `${buffer}+${offset}:${sizes[i]}`).join()}`;
+    let group = this.#groups.get(key);
+    if (!group) {
+      group = this.gpu.device.createBindGroup({
+        label: step.kernel.name,
+        layout: this.#layout(step.kernel),
+        entries: locations.map(({ buffer, offset }, binding) => ({ binding, resource: { buffer: this.#buffers[buffer]!, offset, size: sizes[binding]! } })),
+      });
+      this.counters.bindGroupsCreated++;
+      this.#groups.set(key, group);
+    }
+    const paramOffset = Object.keys(step.kernel.params).length > 0 ? this.plan.paramOffsets.get(step) : undefined;
+    return { pipeline, group, paramOffset, grid: step.grid };
+  }
+}
+
+function packParams({ buffers, paramsBuffer, paramOffsets }: MemoryPlan): ArrayBuffer {
+  const view = new DataView(new ArrayBuffer(buffers[paramsBuffer]!.bytes));
+  for (const [step, offset] of paramOffsets) {
+    Object.entries(step.kernel.params).forEach(([name, type], i) => {
+      const value = step.params[name]!, at = offset + 4 * i;
+      if (type === "f32") view.setFloat32(at, value, true);
+      else if (type === "i32") view.setInt32(at, value, true);
+      else view.setUint32(at, value, true);
+    });
+  }
+  return view.buffer;
+}

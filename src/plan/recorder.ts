@@ -1,0 +1,142 @@
+import { type Access, type Grid, gridOf, type Kernel, type Scalar, type Values } from "../gpu/kernel.ts";
+import type { Variant } from "../gpu/device.ts";
+import { type ElementType, type Role, type Tensor, tensor } from "./tensor.ts";
+
+/** One dispatch: a kernel, the tensors it touches in binding order, and its numbers. */
+export interface Step {
+  readonly kernel: Kernel;
+  readonly tensors: readonly Tensor[];
+  readonly params: Readonly<Record<string, number>>;
+  readonly grid: Grid;
+}
+
+/** What one `run` does, in order: a forward pass, or a whole training step. */
+export interface Program {
+  readonly name: string;
+  readonly steps: readonly Step[];
+}
+
+/** A tensor that may have a gradient. It has none if nothing trainable lies below it. */
+export interface Variable {
+  readonly value: Tensor;
+  readonly needsGradient: boolean;
+}
+
+/** Where an op writes a gradient: `accumulate` says that somebody has written there before, so add. */
+export interface GradientTarget {
+  readonly tensor: Tensor;
+  readonly accumulate: boolean;
+}
+
+/** One kernel for every kind of adapter, or one for each. Same bindings, same parameters. */
+export type Family<B extends Record<string, Access>, P extends Record<string, Scalar>> =
+  | Kernel<B, P>
+  | Readonly<Record<Variant, Kernel<B, P>>>;
+
+interface TapeEntry {
+  readonly output: Variable;
+  readonly inputs: readonly Variable[];
+  readonly record: (dOutput: Tensor) => void;
+}
+
+/**
+ * Records the dispatches of a program in the order in which they will run; nothing touches the GPU. An op records its
+ * forward kernels and registers how it runs backward; `backward()` then records those in reverse.
+ */
+export class Recorder {
+  readonly steps: Step[] = [];
+  readonly variant: Variant;
+  /** False for a forward pass alone: nothing has a gradient then. */
+  readonly training: boolean;
+  #tape: TapeEntry[] = [];
+  #prefix = "";
+  readonly #gradients = new Map<Variable, Tensor>();
+  /** How often each variable is still to receive a gradient. At zero it is complete. */
+  readonly #uses = new Map<Variable, number>();
+
+  constructor(options: { readonly variant: Variant; readonly training: boolean }) {
+    this.variant = options.variant;
+    this.training = options.training;
+  }
+
+  /** A tensor of this program, named below the current scope. */
+  tensor(label: string, shape: readonly number[], role: Role = "activation", type: ElementType = "f32"): Tensor {
+    return tensor(this.#prefix + label, shape, role, type);
+  }
+
+  /** Puts `name.` before the labels of all tensors made inside `body`. */
+  scope<T>(name: string, body: () => T): T {
+    const outer = this.#prefix;
+    this.#prefix = `${outer}${name}.`;
+    try {
+      return body();
+    } finally {
+      this.#prefix = outer;
+    }
+  }
+
+  /** Records one dispatch. Missing or misspelt tensors and parameters are type errors. */
+  run<const B extends Record<string, Access>, const P extends Record<string, Scalar>>(
+    family: Family<B, P>,
+    tensors: { readonly [K in keyof B]: Tensor },
+    params: Values<P>,
+  ): void {
+    const kernel = "portable" in family ? family[this.variant] : family;
+    this.steps.push({
+      kernel: kernel as unknown as Kernel,
+      tensors: Object.keys(kernel.bindings).map((name) => tensors[name]!),
+      params,
+      grid: gridOf(kernel as unknown as Kernel, params),
+    });
+  }
+
+  /** Registers how the op just recorded runs backward. `record` gets the finished gradient of `output`. */
+  onBackward(output: Variable, inputs: readonly Variable[], record: (dOutput: Tensor) => void): void {
+    if (!this.training || !output.needsGradient) return;
+    for (const input of inputs) if (input.needsGradient) this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1);
+    this.#tape.push({ output, inputs, record });
+  }
+
+  /** Where to write the gradient of `variable`; undefined if nobody needs it. Call once for each write. */
+  gradientFor(variable: Variable): GradientTarget | undefined {
+    if (!this.training || !variable.needsGradient) return undefined;
+    const existing = this.#gradients.get(variable);
+    if (existing) return { tensor: existing, accumulate: true };
+    const { value } = variable;
+    const role = value.role === "trainable" ? "gradient" : "activation";
+    const created = tensor(`d(${value.label})`, value.shape, role);
+    this.#gradients.set(variable, created);
+    return { tensor: created, accumulate: false };
+  }
+
+  /** Declares that `gradient` is the gradient of `variable` from now on: for gradients written in place of a value. */
+  setGradient(variable: Variable, gradient: Tensor): void {
+    if (this.#gradients.has(variable)) throw new Error(`Cannot set the gradient of ${variable.value.label}: it already has one. Record an addition instead`);
+    this.#gradients.set(variable, gradient);
+  }
+
+  /** The gradient recorded so far, for optimizers and tests. */
+  gradientOf(variable: Variable): Tensor | undefined {
+    return this.#gradients.get(variable);
+  }
+
+  /**
+   * Records everything registered with `onBackward`, in reverse. `onComplete` is called for each variable right after its
+   * gradient has received its last contribution (never in the middle of an op that still reads the value).
+   */
+  backward(onComplete: (variable: Variable, gradient: Tensor) => void = () => {}): void {
+    const tape = this.#tape;
+    this.#tape = [];
+    for (const { output, inputs, record } of tape.reverse()) {
+      const dOutput = this.#gradients.get(output);
+      if (dOutput) record(dOutput);
+      for (const input of inputs) {
+        if (!input.needsGradient) continue;
+        const left = this.#uses.get(input)! - 1;
+        this.#uses.set(input, left);
+        const gradient = this.#gradients.get(input);
+        if (left === 0 && gradient) onComplete(input, gradient);
+      }
+    }
+  }
+}

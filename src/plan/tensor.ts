@@ -1,0 +1,36 @@
+/**
+ * What a tensor is for. The role decides how long its bytes live and how a buffer is bound.
+ *
+ * | role | lives | shared with others |
+ * | --- | --- | --- |
+ * | frozen | for the whole run, written once | no |
+ * | trainable | for the whole run | no |
+ * | state | for the whole run: optimizer moments | no |
+ * | input | for the whole run, written by the host before a step | one buffer for all |
+ * | output | for the whole run, read by the host | no |
+ * | gradient | from its first to its last use in a step | slots |
+ * | activation | from its first to its last use in a step | slots |
+ * | scratch | from its first to its last use in a step | slots |
+ */
+export const ROLES = ["frozen", "trainable", "gradient", "state", "activation", "input", "output", "scratch"] as const;
+export type Role = (typeof ROLES)[number];
+export type ElementType = "f32" | "u32";
+
+/** The name of a range of GPU memory that a plan will allocate. It holds no data. Row-major. */
+export interface Tensor {
+  readonly label: string;
+  readonly shape: readonly number[];
+  readonly role: Role;
+  readonly type: ElementType;
+}
+
+export const TRANSIENT: ReadonlySet<Role> = new Set<Role>(["gradient", "activation", "scratch"]);
+
+export function tensor(label: string, shape: readonly number[], role: Role, type: ElementType = "f32"): Tensor {
+  return { label, shape, role, type };
+}
+
+/** Number of elements. */
+export const size = ({ shape }: Tensor): number => shape.reduce((product, dimension) => product * dimension, 1);
+/** Bytes on the device. Both element types are four bytes wide. */
+export const bytesOf = (t: Tensor): number => 4 * size(t);
