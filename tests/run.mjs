@@ -1,0 +1,205 @@
+// npm test: type checks, then every test file in Deno, then the shared ones in Chromium.
+//   --deno, --chromium   only that runtime, no type checks
+//   --filter TEXT        only files and tests with TEXT in their name, no type checks
+// The last line is "N passed, N failed" (", N skipped"); the exit status is 1 unless something passed and nothing failed.
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { denoEnvironment, findDeno, repository, setup } from "../src/cli/setup.mjs";
+
+/** A test that neither ends nor prints anything for so long is taken for hung. */
+const PATIENCE_MS = 120_000;
+
+/** A place in a page's stack, whose line numbers are those of the compiled file. */
+const PAGE_FRAME = /http:\/\/127\.0\.0\.1:\d+\/([^:?]+)[^:]*:(\d+):\d+/;
+
+const tally = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
+const begun = performance.now();
+const denoEnv = { ...denoEnvironment(), NO_COLOR: "1" };
+delete denoEnv.RUST_BACKTRACE; // would add an empty backtrace to each of Deno's errors
+
+process.on("uncaughtException", endWith);
+await main().catch(endWith);
+summarize();
+
+/** The last line must tell the truth even when this program breaks. */
+function endWith(error) {
+  const report = openReport("run", "tests/run.mjs");
+  report.fail("the run itself", error instanceof Error ? error.stack : String(error));
+  report.close();
+  summarize();
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: { deno: { type: "boolean" }, chromium: { type: "boolean" }, filter: { type: "string", default: "" } },
+  });
+  const { filter } = values, both = !values.deno && !values.chromium;
+  await setup({ browser: both || values.chromium });
+  const files = testFiles();
+  if (both && filter === "") await checkTypes(files);
+  if (both || values.deno) await runInDeno(files.filter((file) => !file.endsWith(".browser.test.ts")), filter);
+  if (both || values.chromium) {
+    const { runInChromium } = await import("./browser/run.mjs"); // needs the packages that setup() brings
+    const shared = files.filter((file) => !file.endsWith(".deno.test.ts"));
+    await runInChromium({ files: shared, filter, open: (file) => openReport("chromium", file, filter), patience: PATIENCE_MS });
+  }
+}
+
+function testFiles() {
+  const names = readdirSync(join(repository, "tests"), { recursive: true }).map((name) => name.replaceAll("\\", "/"));
+  return names.filter((name) => name.endsWith(".test.ts")).sort();
+}
+
+// ---- type checks ------------------------------------------------------------------------------------------------
+
+async function checkTypes(files) {
+  const tsc = join(repository, "node_modules/typescript/bin/tsc");
+  await check("tsc", process.execPath, [tsc, "--noEmit", "--pretty", "false"]);
+  const cli = join(repository, "src/cli/main.ts");
+  const denoOnly = files.filter((file) => file.endsWith(".deno.test.ts")).map((file) => join("tests", file));
+  const roots = [...(existsSync(cli) ? [cli] : []), ...denoOnly, "vite.config.ts"];
+  await check("deno check", findDeno(), ["check", "--quiet", "--config", "deno.json", ...roots]);
+}
+
+async function check(name, command, args) {
+  const report = openReport("types", name);
+  report.hear({ event: "start", name });
+  const { status, output } = await runProcess(command, args);
+  const outcome = status === 0 ? "passed" : "failed";
+  report.hear({ event: "end", name, outcome, ms: 0, detail: output.trim() || `ended with ${status}` });
+  report.close();
+}
+
+// ---- Deno -------------------------------------------------------------------------------------------------------
+
+/** One process a file: a crash of the driver or a hung test costs that file only. */
+async function runInDeno(files, filter) {
+  const folder = mkdtempSync(join(tmpdir(), "scrimp-tests-"));
+  try {
+    for (const file of files) await runFileInDeno(file, filter, join(folder, `${file.replaceAll("/", "_")}.jsonl`));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function runFileInDeno(file, filter, eventsPath) {
+  const report = openReport("deno", file, filter);
+  const named = filter && !file.includes(filter) ? ["--filter", filter] : [];
+  const args = ["test", "-A", "--no-check", "--config", "deno.json", ...named, join("tests", file)];
+  const readEvents = () => existsSync(eventsPath) ? readFileSync(eventsPath, "utf8") : "";
+  const { status, output } = await runProcess(findDeno(), args, { SCRIMP_TEST_EVENTS: eventsPath }, () => readEvents().length);
+
+  for (const line of readEvents().split("\n").slice(0, -1)) report.hear(JSON.parse(line));
+  if (report.running() !== undefined) report.fail(report.running(), `the process ended first, with ${status}`);
+  // Tests that do not use the harness, errors outside any test, and crashes are in Deno's own account only.
+  const deno = denoCounts(output);
+  report.pass(deno.passed - report.counts.passed - report.counts.skipped);
+  const unexplained = deno.failed > report.counts.failed || (status !== 0 && report.counts.failed === 0);
+  if (unexplained) report.fail(`deno test ${file}`, `ended with ${status}; ${denoErrors(output)}`);
+  else if (report.counts.failed > 0) report.note(testOutput(output));
+  report.close();
+}
+
+/** From the last line of `deno test`: "FAILED | 4 passed (1 step) | 3 failed | 1 ignored (144ms)". */
+function denoCounts(output) {
+  const line = output.split("\n").findLast((text) => /^(ok|FAILED) \| \d+ passed/.test(text)) ?? "";
+  const count = (word) => Number(new RegExp(`(\\d+) ${word}`).exec(line)?.[1] ?? 0);
+  return { passed: count("passed"), failed: count("failed") };
+}
+
+function denoErrors(output) {
+  const [, errors] = output.split(" ERRORS ");
+  return (errors?.split(" FAILURES ")[0] ?? output.slice(-2000)).trim();
+}
+
+/** What the tests themselves printed. */
+function testOutput(output) {
+  const blocks = [...output.matchAll(/^-+ output -+\n(.*?)^-+ output end -+$/gms)];
+  return blocks.map(([, text]) => text.replace(/^skipped: .*\n/gm, "")).join("").trim();
+}
+
+/** Ends with the exit status, the signal's name or the reason of the kill. `progress` gives a number that moves while all is well. */
+function runProcess(command, args, environment = {}, progress = () => 0) {
+  return new Promise((resolve) => {
+    const env = { ...denoEnv, ...environment };
+    const child = spawn(command, args, { cwd: repository, stdio: ["ignore", "pipe", "pipe"], env });
+    let output = "", seen = "", since = performance.now(), reason;
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => output += text);
+    const timer = setInterval(() => {
+      const now = `${output.length} ${progress()}`;
+      if (now !== seen) [seen, since] = [now, performance.now()];
+      if (performance.now() - since < PATIENCE_MS) return;
+      reason = `no progress for ${PATIENCE_MS / 1000} s`;
+      child.kill("SIGKILL");
+    }, 1000);
+    const end = (status) => {
+      clearInterval(timer);
+      resolve({ status: reason ?? status, output });
+    };
+    child.on("error", (error) => end(error.message));
+    child.on("close", (code, signal) => end(code ?? signal));
+  });
+}
+
+// ---- reports ----------------------------------------------------------------------------------------------------
+
+/** Collects what happens in one file, prints it, and adds it to the tally. */
+function openReport(runtime, file, filter = "") {
+  const counts = { passed: 0, failed: 0, skipped: 0 }, opened = performance.now();
+  const lines = [];
+  let running;
+  const count = (outcome, by = 1) => (counts[outcome] += by, tally[outcome] += by);
+  const fail = (name, detail) => {
+    running = undefined;
+    count("failed");
+    failures.push(`${runtime} ${file} > ${name}`);
+    lines.push(`  FAILED ${name}: ${indent(detail)}`);
+  };
+  return {
+    counts,
+    fail,
+    running: () => running,
+    hear(event) {
+      if (event.event === "start") return void (running = event.name);
+      if (event.outcome === "failed") return fail(event.name, event.detail);
+      running = undefined;
+      count(event.outcome);
+      if (event.outcome === "skipped") lines.push(`  skipped ${event.name}: ${event.detail}`);
+    },
+    pass: (number) => void (number > 0 && count("passed", number)),
+    note: (text) => void (text && lines.push(`  | ${indent(text)}`)),
+    close() {
+      const total = counts.passed + counts.failed + counts.skipped;
+      if (total === 0 && filter) return;
+      if (total === 0) fail("any test", "the file has none, expected at least one call of test()");
+      const seconds = ((performance.now() - opened) / 1000).toFixed(1);
+      console.log(`${runtime.padEnd(8)} ${file.padEnd(44)} ${describeCounts(counts)}  ${seconds} s`);
+      for (const line of lines) console.log(line);
+    },
+  };
+}
+
+/** At most 40 lines, without the frames of the harness and with paths that begin in the repository. */
+function indent(text) {
+  const lines = text.split("\n").filter((line) => !/^\s+at .*(ext:|\/tests\/harness\.ts|\/tests\/browser\/main\.ts)/.test(line));
+  const short = lines.map((line) => line.replace(pathToFileURL(repository).href, "").replace(PAGE_FRAME, "$1, line $2 as compiled"));
+  return short.slice(0, 40).join("\n    ");
+}
+
+function describeCounts({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`;
+}
+
+function summarize() {
+  console.log(`\n${((performance.now() - begun) / 1000).toFixed(0)} s in all`);
+  for (const failure of failures) console.log(`FAILED ${failure}`);
+  console.log(describeCounts(tally));
+  // Not process.exitCode: a hung page or server must not keep the run alive.
+  process.exit(tally.failed === 0 && tally.passed > 0 ? 0 : 1);
+}

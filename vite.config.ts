@@ -1,0 +1,77 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { readdirSync } from "node:fs";
+import { readFile, realpath } from "node:fs/promises";
+import { join, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { defineConfig, type Plugin } from "vite";
+
+const repository = fileURLToPath(new URL(".", import.meta.url));
+
+/** `import code from "./x.wgsl" with { type: "text" }`, which Deno and Chromium know and Vite does not yet (rolldown issue 9088). */
+function wgslText(): Plugin {
+  return {
+    name: "wgsl-text",
+    enforce: "pre",
+    transform(code: string, id: string) {
+      if (!id.split("?")[0]!.endsWith(".wgsl")) return null;
+      return { code: `export default ${JSON.stringify(code)};`, map: null, moduleType: "js" };
+    },
+  };
+}
+
+/** Serves the checkout's `../shared` (fixtures, data) below /shared/, in development only. */
+function sharedFiles(): Plugin {
+  const folder = realpath(join(repository, "..", "shared")).catch(() => null);
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const bytes = request.method === "GET" ? await readBelow(await folder, request.url ?? "/") : null;
+    response.writeHead(bytes ? 200 : 404, {
+      "Content-Type": "application/octet-stream",
+      "Content-Length": bytes?.byteLength ?? 0,
+      "Cross-Origin-Resource-Policy": "same-origin",
+    });
+    response.end(bytes);
+  };
+  return {
+    name: "shared-files",
+    apply: "serve",
+    configureServer(server) {
+      server.middlewares.use("/shared", serve);
+    },
+  };
+}
+
+/** The file's bytes, or null for whatever is no file below the folder, links and `..` resolved. */
+async function readBelow(folder: string | null, url: string): Promise<Uint8Array | null> {
+  if (folder === null) return null;
+  try {
+    const path = await realpath(join(folder, decodeURIComponent(url.split("?")[0]!)));
+    return path.startsWith(folder + sep) ? await readFile(path) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Every page of the demo is an entry of the build. The folder is absent in a checkout of the library alone. */
+function pages(): string[] {
+  const folder = join(repository, "demo");
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith(".html")).map((name) => join(folder, name));
+  } catch {
+    return [];
+  }
+}
+
+// Without these a page gets neither SharedArrayBuffer nor measureUserAgentSpecificMemory.
+const isolation = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
+export default defineConfig({
+  root: join(repository, "demo"),
+  base: "./",
+  plugins: [wgslText(), sharedFiles()],
+  worker: { format: "es", plugins: () => [wgslText()] },
+  // All packages of the page are ES modules already; bundling them on discovery would reload the page half-way.
+  optimizeDeps: { noDiscovery: true, include: [] },
+  server: { headers: isolation, fs: { allow: [repository] } },
+  preview: { headers: isolation },
+  build: { target: "esnext", outDir: join(repository, "dist"), emptyOutDir: true, rolldownOptions: { input: pages() } },
+});
