@@ -1,0 +1,22 @@
+import { CHALLENGE_PLOTS } from "./stories/challenges.ts";
+import { DISCOVERY_PLOTS } from "./stories/discoveries.ts";
+import { FRIEND_PLOTS } from "./stories/friends.ts";
+import { GIFT_PLOTS } from "./stories/gifts.ts";
+import { LESSON_PLOTS } from "./stories/lessons.ts";
+import { type Plot, tell } from "./stories/writer.ts";
+
+const PLOTS: readonly Plot[] = [
+  ...FRIEND_PLOTS, ...GIFT_PLOTS, ...DISCOVERY_PLOTS, ...CHALLENGE_PLOTS, ...LESSON_PLOTS,
+];
+
+/**
+ * Short English stories for children, told by a grammar of this project: something to train on when there is no file.
+ * Story i depends on `seed` and i alone, so a shorter text is the beginning of a longer one.
+ * @param characters length to reach: the text ends with the story that reaches it.
+ * @returns ASCII text, a blank line between two stories and a newline at the end.
+ */
+export function generateStories(seed: number, characters: number): string {
+  const stories: string[] = [];
+  for (let length = 0; length < characters; length += stories.at(-1)!.length + 2) stories.push(tell(PLOTS, seed, stories.length));
+  return `${stories.join("\n\n")}\n`;
+}
