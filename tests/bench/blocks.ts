@@ -1,0 +1,114 @@
+// Runs the contestants in alternating blocks, in one process and on one adapter: scrimp, jax-js, scrimp, jax-js, ...
+//   What the machine does meanwhile, and how warm it is, then falls on both alike. The same code in Deno and a page.
+
+import { runJaxJs } from "./jax_js.ts";
+import { referenceLoss } from "./reference_loss.ts";
+import { runScrimp } from "./scrimp.ts";
+import { give, installTally, take } from "./tally.ts";
+import { tokenBatch, type Work, WORKS } from "./works.ts";
+
+/** What to run; sent by run.mjs as JSON. */
+export interface Plan {
+  readonly work: Work["name"];
+  /** Timed steps of a block. */
+  readonly steps: number;
+  readonly stepsPerWait: number;
+  /** Blocks that each contestant gets. */
+  readonly rounds: number;
+  /** Contestants that do not take part, with the reason. */
+  readonly absent: Readonly<Record<string, string>>;
+}
+
+/** What one contestant did. Milliseconds are per step. */
+export interface Outcome {
+  readonly name: string;
+  /** Why it did not finish, if so. */
+  error?: string;
+  /** Three steps with tracing, compiling and uploading. */
+  start?: number;
+  /** One number per wait of `stepsPerWait` steps. */
+  readonly milliseconds: number[];
+  /** One number per step, waiting for each. The wait itself (mapAsync) blocks and costs 11 ms or more in Deno. */
+  readonly eachStep: number[];
+  losses: number[];
+  perStep?: { dispatches: number; submits: number };
+  peakBytes?: number;
+  counters?: Record<string, number>;
+}
+
+export interface Report {
+  readonly adapter: string;
+  readonly reference: number;
+  readonly outcomes: Outcome[];
+}
+
+interface Block {
+  milliseconds: number[];
+  losses: number[];
+  counters?: Record<string, number>;
+}
+
+const CONTESTANTS: Record<string, (work: Work, steps: number, stepsPerWait?: number) => Promise<Block>> = {
+  "scrimp": runScrimp,
+  "jax-js": runJaxJs,
+};
+
+export async function runBlocks(plan: Plan): Promise<Report> {
+  installTally();
+  const work = WORKS[plan.work];
+  const outcomes: Outcome[] = Object.keys(CONTESTANTS).map((name) => ({
+    name,
+    milliseconds: [],
+    eachStep: [],
+    losses: [],
+    ...(plan.absent[name] === undefined ? {} : { error: plan.absent[name] }),
+  }));
+
+  const block = async (outcome: Outcome, steps: number, stepsPerWait: number, use: (block: Block) => void) => {
+    if (outcome.error !== undefined) return undefined;
+    give(outcome.name);
+    try {
+      use(await CONTESTANTS[outcome.name]!(work, steps, stepsPerWait));
+    } catch (error) {
+      outcome.error = error instanceof Error ? error.message : String(error);
+    }
+    const tally = take();
+    outcome.peakBytes = tally.peakBytes;
+    return tally;
+  };
+
+  for (const outcome of outcomes) {
+    const begin = performance.now();
+    await block(outcome, 1, 1, () => {
+      outcome.start = performance.now() - begin;
+    });
+    // The difference of two blocks counts steps alone, without what a block does before its first.
+    const short = await block(outcome, 1, 1, () => {});
+    const long = await block(outcome, 3, 1, () => {});
+    if (outcome.error !== undefined || !short || !long) continue;
+    outcome.perStep = {
+      dispatches: (long.dispatches - short.dispatches) / 2,
+      submits: (long.submits - short.submits) / 2,
+    };
+  }
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const outcome of outcomes) {
+      await block(outcome, plan.steps, plan.stepsPerWait, ({ milliseconds, losses, counters }) => {
+        outcome.milliseconds.push(...milliseconds);
+        outcome.losses = losses;
+        if (counters) outcome.counters = counters;
+      });
+    }
+    for (const outcome of outcomes) {
+      await block(outcome, plan.steps, 1, ({ milliseconds }) => outcome.eachStep.push(...milliseconds));
+    }
+  }
+
+  const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+  const { vendor, architecture, device, description } = adapter?.info ?? {};
+  return {
+    adapter: description || [vendor, architecture, device].filter(Boolean).join(" ") || "unknown adapter",
+    reference: referenceLoss(work, tokenBatch(work, 0)),
+    outcomes,
+  };
+}
