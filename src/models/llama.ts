@@ -57,6 +57,8 @@ export interface LlamaInputs {
   /** Sequences, and tokens in each. */
   readonly B: number;
   readonly T: number;
+  /** Keep only each layer's input for the backward pass and compute the rest again. */
+  readonly gradient_checkpointing?: boolean;
 }
 
 /** The parameters of a LLaMA (Touvron et al., 2023) with Hugging Face's names and shapes. */
@@ -88,7 +90,8 @@ export function createLlama(config: LlamaConfig): Llama {
 export function llama(r: Recorder, model: Llama, inputs: LlamaInputs): Variable {
   let x = embedding(r, model.embed_tokens, inputs.ids, inputs.segments);
   model.layers.forEach((layer, index) => {
-    x = r.scope(`model.layers.${index}`, () => decoderLayer(r, model.config, layer, x, inputs));
+    const record = (x: Variable): Variable => r.scope(`model.layers.${index}`, () => decoderLayer(r, model.config, layer, x, inputs));
+    x = inputs.gradient_checkpointing ? r.checkpoint(x, record) : record(x);
   });
   return rmsNorm(r, x, model.norm, model.config.rms_norm_eps);
 }

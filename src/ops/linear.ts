@@ -1,5 +1,5 @@
 import type { Recorder, Variable } from "../plan/recorder.ts";
-import type { Tensor } from "../plan/tensor.ts";
+import { type Tensor, tensor } from "../plan/tensor.ts";
 import { passGradient } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 
@@ -20,7 +20,7 @@ export function linear(r: Recorder, x: Variable, weight: Variable, { residual, o
   const [out, width] = weight.value.shape as [number, number];
   if (K !== width) throw new RangeError(`Cannot record linear() with ${weight.value.label}: x is (${x.value.shape}), expected (N, ${width})`);
   const needsGradient = x.needsGradient || weight.needsGradient || (residual?.needsGradient ?? false);
-  const y = { value: given ?? r.tensor(weight.value.label.replace(/\.weight$/, ""), [N, out]), needsGradient };
+  const y = { value: given ?? tensor(weight.value.label.replace(/\.weight$/, ""), [N, out], "activation"), needsGradient };
   const target = { tensor: y.value, accumulate: false };
   matmul(r, "NT", { a: x.value, b: weight.value, target, addend: residual?.value }, { M: N, N: out, K });
   r.onBackward(y, residual ? [x, weight, residual] : [x, weight], (dy) => {

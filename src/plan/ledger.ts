@@ -56,12 +56,21 @@ export function formatLedger(plan: MemoryPlan): string {
 
 /**
  * Refuses a plan that the adapter cannot hold, before anything is allocated.
- * @throws RangeError naming the buffer, the limit and the three largest roles.
+ * @param available bytes that may be used in all; Infinity where nobody knows.
+ * @throws RangeError naming what is too large, the limit and the three largest roles.
  */
-export function checkFits(plan: MemoryPlan, limits: { readonly maxBufferSize: number; readonly maxStorageBufferBindingSize: number }): void {
+export function checkFits(
+  plan: MemoryPlan,
+  limits: { readonly maxBufferSize: number; readonly maxStorageBufferBindingSize: number },
+  available = Infinity,
+): void {
   const limit = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
   const tooLarge = plan.buffers.find(({ bytes }) => bytes > limit);
-  if (!tooLarge) return;
+  const total = plan.buffers.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (!tooLarge && total <= available) return;
   const rows = ledger(plan).sort((a, b) => b.bytes - a.bytes).slice(0, 3).map(({ role, bytes }) => `${role} ${formatBytes(bytes)}`);
-  throw new RangeError(`Cannot fit the plan: "${tooLarge.label}" needs ${formatBytes(tooLarge.bytes)} in one buffer, the adapter allows ${formatBytes(limit)}. Largest: ${rows.join(", ")}`);
+  const problem = tooLarge
+    ? `"${tooLarge.label}" needs ${formatBytes(tooLarge.bytes)} in one buffer, the adapter allows ${formatBytes(limit)}`
+    : `it needs ${formatBytes(total)}, ${formatBytes(available)} are free`;
+  throw new RangeError(`Cannot fit the plan: ${problem}. Largest: ${rows.join(", ")}`);
 }

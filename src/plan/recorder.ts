@@ -50,6 +50,7 @@ export class Recorder {
   readonly training: boolean;
   #tape: TapeEntry[] = [];
   #prefix = "";
+  #onComplete: (variable: Variable, gradient: Tensor) => void = () => {};
   readonly #gradients = new Map<Variable, Tensor>();
   /** How often each variable is still to receive a gradient. At zero it is complete. */
   readonly #uses = new Map<Variable, number>();
@@ -121,10 +122,38 @@ export class Recorder {
   }
 
   /**
+   * Records `body(x)` so that nothing it computes is kept for the backward pass, which records it once more instead
+   * (activation checkpointing, Chen et al., 2016). `body` must read no other variable that has a gradient than x and parameters.
+   */
+  checkpoint(x: Variable, body: (x: Variable) => Variable): Variable {
+    if (!this.training) return body(x);
+    const outer = this.#tape;
+    this.#tape = [];
+    const output = body(x);
+    const dropped = this.#tape;
+    this.#tape = outer;
+    this.onBackward(output, [x], (dOutput) => {
+      const pending = this.#tape;
+      this.#tape = [];
+      this.setGradient(body(x), dOutput);
+      // The first recording still counts as uses of the parameters, so that none is complete too early. Its time is over.
+      for (const { inputs } of dropped) for (const input of inputs) if (input.needsGradient) this.#uses.set(input, this.#uses.get(input)! - 1);
+      this.#recordBackward();
+      this.#tape = pending;
+    });
+    return output;
+  }
+
+  /**
    * Records everything registered with `onBackward`, in reverse. `onComplete` is called for each variable right after its
    * gradient has received its last contribution (never in the middle of an op that still reads the value).
    */
   backward(onComplete: (variable: Variable, gradient: Tensor) => void = () => {}): void {
+    this.#onComplete = onComplete;
+    this.#recordBackward();
+  }
+
+  #recordBackward(): void {
     const tape = this.#tape;
     this.#tape = [];
     for (const { output, inputs, record } of tape.reverse()) {
@@ -135,7 +164,7 @@ export class Recorder {
         const left = this.#uses.get(input)! - 1;
         this.#uses.set(input, left);
         const gradient = this.#gradients.get(input);
-        if (left === 0 && gradient) onComplete(input, gradient);
+        if (left === 0 && gradient) this.#onComplete(input, gradient);
       }
     }
   }

@@ -67,6 +67,7 @@ export interface TrainOptions {
   readonly B: number;
   readonly T: number;
   readonly gradient_accumulation_steps: number;
+  readonly gradient_checkpointing: boolean;
   /** 0 = no clipping. Then, and without accumulation, every update is recorded right after its gradient. */
   readonly max_grad_norm: number;
   readonly ruleFor: (parameter: Variable) => UpdateRule;
@@ -95,7 +96,7 @@ export function recordTrain(options: TrainOptions): TrainProgram {
   const isTrained = new Set<Variable>(trained);
   const batches = [...Array(count).keys()].map((index) => {
     const batch = batchInputs(`batch ${index}`, B * T, true);
-    const hidden = llama(r, model, { ...batch, rope_table, B, T });
+    const hidden = llama(r, model, { ...batch, rope_table, B, T, gradient_checkpointing: options.gradient_checkpointing });
     crossEntropy(r, hidden, model.lm_head, batch.labels, schedule, { tensor: loss, first: index * B * T });
     r.backward((variable, gradient) => {
       if (!no_clip || !isTrained.has(variable)) return;

@@ -1,4 +1,4 @@
-import { embeddingSegments } from "../data/text.ts";
+import { type Batch, embeddingSegments } from "../data/text.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Llama } from "../models/llama.ts";
 import { initialValues } from "../models/parameter.ts";
@@ -14,13 +14,6 @@ import type { Tensor } from "../plan/tensor.ts";
 import type { BatchInputs, Programs } from "./programs.ts";
 
 type Words = Uint32Array<ArrayBuffer>;
-
-/** Host data of one batch: B*T tokens and the label of each. */
-export interface Batch {
-  readonly input_ids: Words;
-  /** IGNORED where a token does not count. */
-  readonly labels: Words;
-}
 
 /** What one optimizer step did. */
 export interface StepMetrics {

@@ -1,5 +1,6 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import { createLlama, type Llama, llama } from "../../src/models/llama.ts";
+import type { Batch } from "../../src/data/text.ts";
 import { parseLlamaConfig } from "../../src/models/llama_config.ts";
 import { IGNORED } from "../../src/ops/cross_entropy.ts";
 import { linear } from "../../src/ops/linear.ts";
@@ -7,7 +8,7 @@ import { adamw } from "../../src/optim/adamw.ts";
 import { type Program, Recorder, type Variable } from "../../src/plan/recorder.ts";
 import { tensor, type Tensor } from "../../src/plan/tensor.ts";
 import { type Programs, recordTrain } from "../../src/train/programs.ts";
-import { type Batch, planPrograms, Trainer } from "../../src/train/trainer.ts";
+import { planPrograms, Trainer } from "../../src/train/trainer.ts";
 import { type FixtureTensor, type OracleCase, oracleCase, type ReadFile, readJson, readTensors, readWeights } from "./files.ts";
 import { normOf, relativeL2 } from "./measures.ts";
 
@@ -122,7 +123,7 @@ async function open(gpu: Gpu, { config, expected: { train }, weights }: Fixture,
   const decays = new Set(train?.weight_decay_on ?? []);
   const ruleFor = ({ value }: Variable) =>
     adamw({ adam_beta1, adam_beta2, adam_epsilon: train?.eps ?? 1e-8, weight_decay: decays.has(value.label) ? train!.weight_decay : 0 });
-  const options = { variant: gpu.variant, model, rope_table, B, T, gradient_accumulation_steps: 1, max_grad_norm: train?.max_grad_norm ?? 1, ruleFor, metrics_rows: 64 };
+  const options = { variant: gpu.variant, model, rope_table, B, T, gradient_accumulation_steps: 1, gradient_checkpointing: false, max_grad_norm: train?.max_grad_norm ?? 1, ruleFor, metrics_rows: 64 };
   const forward = recordForward(gpu, model, rope_table, B, T);
   const programs = { rope_table, adam_beta1, adam_beta2, train: recordTrain(options) };
   const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs, [forward]), 0);

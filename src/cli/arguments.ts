@@ -1,0 +1,62 @@
+import { ConfigError } from "../train/config.ts";
+
+export interface Arguments {
+  /** Lines for machines on stdout, nothing else. */
+  readonly json: boolean;
+  /** Every --setting, values parsed: numbers, true and false, JSON objects, else text. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads `--key value`, `--key=value` and bare `--flag`. Any key is accepted here: the config refuses the unknown ones with a
+ * suggestion, which a parser with a fixed list of options could not.
+ */
+export function parseArgs(args: readonly string[]): Arguments {
+  const settings: Record<string, unknown> = {};
+  let json = false;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (!arg.startsWith("--")) throw new ConfigError(`Cannot read "${arg}": expected --setting value. Text with spaces needs quotes`);
+    const [key, inline] = splitOnce(arg.slice(2), "=");
+    if (key === "json") {
+      json = true;
+      continue;
+    }
+    const next = args[i + 1];
+    const hasValue = inline === undefined && next !== undefined && !next.startsWith("--");
+    if (hasValue) i++;
+    settings[key.replaceAll("-", "_")] = parseValue(inline ?? (hasValue ? next : "true"), key);
+  }
+  return { json, settings };
+}
+
+function splitOnce(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Settings that are text even if they look like a number. */
+const TEXT = new Set(["dataset", "data", "prompt", "run_name", "output_dir", "model", "config"]);
+
+function parseValue(value: string, key: string): unknown {
+  if (TEXT.has(key)) return value;
+  if (value === "true" || value === "false") return value === "true";
+  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value)) return Number(value);
+  if (/^[\[{]/.test(value)) return parseJson(value, key);
+  // transformers writes optim_args as "momentum=0.9, nesterov=true".
+  if (key === "optim_args" || key === "lr_scheduler_kwargs") {
+    return Object.fromEntries(value.split(/[,\s]+/).filter(Boolean).map((pair) => {
+      const [name, text] = splitOnce(pair, "=");
+      return [name, parseValue(text ?? "true", name)];
+    }));
+  }
+  return value;
+}
+
+function parseJson(value: string, key: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    throw new ConfigError(`Cannot read --${key}: expected JSON, got ${value}`);
+  }
+}

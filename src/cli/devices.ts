@@ -1,0 +1,21 @@
+import { describeAdapter, requestAdapter } from "../gpu/device.ts";
+import { formatBytes } from "../plan/ledger.ts";
+import type { Arguments } from "./arguments.ts";
+import { ConfigError } from "../train/config.ts";
+
+/** Shows the adapter that WebGPU offers, its limits and which kernels it gets. */
+export async function devices({ json, settings }: Arguments): Promise<number> {
+  const [unexpected] = Object.keys(settings);
+  if (unexpected !== undefined) throw new ConfigError(`Cannot use --${unexpected} with devices: it takes --json only`);
+  const adapter = describeAdapter(await requestAdapter());
+  const variant = adapter.software ? "portable" : "tiled";
+  if (json) {
+    console.log(JSON.stringify({ ...adapter, variant }));
+    return 0;
+  }
+  console.log(`adapter    ${adapter.name}${adapter.software ? " (software)" : ""}
+kernels    ${variant}
+features   ${adapter.features.join(", ") || "none"}`);
+  for (const [limit, value] of Object.entries(adapter.limits)) console.log(`${limit.padEnd(36)} ${/Size$/.test(limit) && value > 65536 ? formatBytes(value) : value}`);
+  return 0;
+}

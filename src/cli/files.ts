@@ -1,0 +1,71 @@
+import { type Files, type LoadedModel, loadModelFiles } from "../checkpoint/model_files.ts";
+import { normalizeText } from "../data/text.ts";
+import { ConfigError, parseConfig, type TrainingConfig } from "../train/config.ts";
+import type { Arguments } from "./arguments.ts";
+
+/** The settings of --config FILE.json under those of the flags, checked. Notes go to stderr. */
+export async function readConfig({ settings: { config: file, ...flags } }: Arguments): Promise<TrainingConfig> {
+  const fromFile = file === undefined ? {} : await readSettings(String(file));
+  return parseConfig({ ...fromFile, ...flags }, (message) => console.error(`note: ${message}`));
+}
+
+async function readSettings(path: string): Promise<Record<string, unknown>> {
+  const text = new TextDecoder().decode(await readFile(path, "config"));
+  try {
+    const settings: unknown = JSON.parse(text);
+    if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) return settings as Record<string, unknown>;
+  } catch {
+    // Falls through to the same error.
+  }
+  throw new ConfigError(`Cannot use config ${path}: expected a JSON object of settings`);
+}
+
+/** The text of the dataset, or undefined where the config names none: then the embedded stories are used. */
+export async function readDataset({ dataset }: Pick<TrainingConfig, "dataset">): Promise<string | undefined> {
+  if (dataset === "") return undefined;
+  try {
+    return normalizeText(await readFile(dataset, "dataset"));
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(`Cannot use dataset ${dataset}: ${(error as Error).message}`);
+  }
+}
+
+async function readFile(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : (error as Error).message;
+    throw new ConfigError(`Cannot read ${what} ${path}: ${reason}. Check the path, it is relative to ${Deno.cwd()}`);
+  }
+}
+
+/** @throws ConfigError if `folder` is not a model's. */
+export async function loadModel(folder: unknown): Promise<LoadedModel> {
+  if (typeof folder !== "string") throw new ConfigError('Cannot load a model: expected --model FOLDER, the "model" folder of a run');
+  return await loadModelFiles(async (name) => {
+    try {
+      return await Deno.readFile(`${folder}/${name}`);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return null;
+      throw error;
+    }
+  });
+}
+
+/** Writes a folder whole or not at all: into a temporary neighbour, which is then renamed. */
+export async function writeFolder(path: string, files: Files): Promise<void> {
+  const temporary = `${path}.partial`;
+  await Deno.mkdir(temporary, { recursive: true });
+  for (const [name, bytes] of files) {
+    using file = await Deno.open(`${temporary}/${name}`, { write: true, create: true, truncate: true });
+    await new Blob([bytes]).stream().pipeTo(file.writable, { preventClose: true });
+    await file.syncData();
+  }
+  await Deno.rename(temporary, path);
+}
+
+/** Bytes this process may still use, where the GPU is the CPU; Infinity for a real GPU, whose memory WebGPU does not tell. */
+export function availableBytes(software: boolean): number {
+  return software ? Deno.systemMemoryInfo().available : Infinity;
+}

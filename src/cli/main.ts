@@ -1,0 +1,42 @@
+import { parseArgs } from "./arguments.ts";
+import { devices } from "./devices.ts";
+import { evaluate } from "./evaluate.ts";
+import { generate } from "./generate.ts";
+import { plan } from "./plan.ts";
+import { train } from "./train.ts";
+import { ConfigError } from "../train/config.ts";
+
+const COMMANDS = { train, plan, eval: evaluate, generate, devices };
+
+const HELP = `Usage: npm run -s scrimp -- COMMAND [--setting value ...] [--json]
+
+  train      train a model        --dataset FILE.txt --config FILE.json, any setting: --max_steps 500 --optim sign_sgd
+  plan       the memory of a run  same settings; every optimizer side by side, nothing is allocated
+  eval       loss on a text       --model FOLDER --dataset FILE.txt
+  generate   continue a prompt    --model FOLDER --prompt TEXT --sample_tokens 200 --temperature 0.8 --top_k 40
+  devices    the GPU adapter and its limits
+
+Settings have Hugging Face's names; docs/configuration.md lists them.`;
+
+/** Exit status 2: the user can mend it. 1: something else went wrong. */
+async function main(): Promise<number> {
+  const [command, ...rest] = Deno.args;
+  if (command === undefined || command === "help" || command === "--help") {
+    console.log(HELP);
+    return command === undefined ? 2 : 0;
+  }
+  if (!(command in COMMANDS)) throw new ConfigError(`Cannot run "${command}": expected one of ${Object.keys(COMMANDS).join(", ")}`);
+  if (rest.includes("--help")) {
+    console.log(HELP);
+    return 0;
+  }
+  return await COMMANDS[command as keyof typeof COMMANDS](parseArgs(rest));
+}
+
+try {
+  Deno.exit(await main());
+} catch (error) {
+  const { name, message } = error as Error;
+  console.error(`error: ${message}`);
+  Deno.exit(name === "ConfigError" || name === "RangeError" || name === "TypeError" ? 2 : 1);
+}

@@ -1,0 +1,102 @@
+import process from "node:process";
+import { SingleBar } from "cli-progress";
+import type { Summary, TrainEvent } from "../train/loop.ts";
+
+interface Start {
+  readonly adapter: string;
+  readonly dataset: string;
+  readonly parameters: number;
+  readonly vocab_size: number;
+  readonly train_tokens: number;
+  readonly validation_tokens: number;
+  readonly ledger: string;
+}
+
+/** Tells the user how a run goes. */
+export interface Report {
+  start(start: Start): void;
+  event(event: TrainEvent): void;
+  note(message: string): void;
+  /** Gives the terminal back, however the run ended. */
+  close(): void;
+  /** The run ended well. */
+  end(path: string): void;
+}
+
+type StepEvent = Extract<TrainEvent, { type: "step" }>;
+
+/** One JSON object a line; the last one is the summary. */
+export function jsonReport(): Report {
+  let summary: Summary | undefined;
+  const line = (value: unknown): void => console.log(JSON.stringify(value));
+  return {
+    start: line,
+    event(event) {
+      if (event.type === "end") summary = event.summary;
+      else if (event.type !== "compiling") line(event);
+    },
+    note: (message) => console.error(`note: ${message}`),
+    close() {},
+    end: (path) => line({ summary: { ...summary, path } }),
+  };
+}
+
+/** A live line in a terminal, plain lines elsewhere. */
+export function textReport(maxSteps: number): Report {
+  const live = Deno.stdout.isTerminal();
+  const bar = new SingleBar({ format: "{bar} {text}", hideCursor: true, clearOnComplete: true, barsize: 20, stopOnComplete: false, stream: process.stdout });
+  let barShown = false, lastPlain = 0;
+  let summary: Summary | undefined, sampled = "";
+  const hide = (): void => {
+    if (barShown) bar.stop();
+    barShown = false;
+  };
+  const say = (text: string): void => {
+    hide();
+    console.log(text);
+  };
+  const step = (event: StepEvent): void => {
+    const text = stepLine(event, maxSteps);
+    if (live) {
+      if (!barShown) bar.start(maxSteps, event.step, { text });
+      barShown = true;
+      bar.update(event.step, { text });
+    } else if (event.step === 1 || event.step - lastPlain >= Math.max(1, Math.round(maxSteps / 40))) {
+      lastPlain = event.step;
+      console.log(text);
+    }
+  };
+  return {
+    start(start) {
+      console.log(`adapter      ${start.adapter}
+data         ${start.dataset}: ${start.train_tokens.toLocaleString("en")} tokens to train on, ${start.validation_tokens.toLocaleString("en")} to validate, vocabulary ${start.vocab_size}
+model        LLaMA, ${start.parameters.toLocaleString("en")} parameters
+
+${start.ledger}
+`);
+    },
+    event(event) {
+      if (event.type === "step") step(event);
+      else if (event.type === "evaluation") say(`step ${event.step}  validation loss ${event.eval_loss.toFixed(4)}`);
+      else if (event.type === "sample") say(`step ${event.step}  sample: ${(sampled = event.text).replaceAll("\n", " ")}`);
+      else if (event.type === "end") summary = event.summary;
+      else if (live) Deno.stdout.writeSync(new TextEncoder().encode(event.done < event.total ? `\rcompiling kernels ${event.done}/${event.total}` : "\r\x1b[K"));
+    },
+    note: (message) => say(`note: ${message}`),
+    close: hide,
+    end(path) {
+      const { steps, train_loss, eval_loss, tokens_per_second } = summary!;
+      console.log(`
+done         ${steps} steps, ${Math.round(tokens_per_second).toLocaleString("en")} tokens/s
+loss         training ${train_loss.toFixed(4)}, validation ${eval_loss.toFixed(4)}
+sample       ${sampled.replaceAll("\n", "\n             ")}
+loss curve   ${path}/loss.svg
+run          ${path}`);
+    },
+  };
+}
+
+function stepLine({ step, loss, grad_norm, learning_rate, tokens_per_second, eta_seconds, skipped }: StepEvent, maxSteps: number): string {
+  const eta = `${Math.floor(eta_seconds / 60)}:${String(Math.floor(eta_seconds % 60)).padStart(2, "0")}`;
+  return `step ${String(step).padStart(String(maxSteps).length)}/${maxSteps}  loss ${loss.toFixed(4)}  grad norm ${grad_norm.toFixed(3)}  lr ${learning_rate.toExponential(2)}  ${Math.round(tokens_per_second).toLocaleString("en")} tokens/s  ETA ${eta}${skipped ? "  update skipped" : ""}`;
+}

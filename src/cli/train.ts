@@ -1,0 +1,68 @@
+import { modelFiles } from "../checkpoint/model_files.ts";
+import { openGpu } from "../gpu/device.ts";
+import { formatLedger } from "../plan/ledger.ts";
+import { train as runTraining } from "../train/loop.ts";
+import { checkRunFits, prepareRun, type Run } from "../train/run.ts";
+import type { Trainer } from "../train/trainer.ts";
+import type { Arguments } from "./arguments.ts";
+import { availableBytes, readConfig, readDataset, writeFolder } from "./files.ts";
+import { jsonReport, type Report, textReport } from "./report.ts";
+import { openRunFolder } from "./run_folder.ts";
+
+/** Trains a model and leaves a run folder: settings, metrics, loss curve, model. */
+export async function train(args: Arguments): Promise<number> {
+  const config = await readConfig(args);
+  const text = await readDataset(config);
+  const gpu = await openGpu();
+  const run = prepareRun(config, text, gpu.variant);
+  checkRunFits(run, gpu, availableBytes(gpu.adapter.software));
+
+  const report = args.json ? jsonReport() : textReport(config.max_steps);
+  announce(report, run, gpu.adapter.name);
+  const folder = await openRunFolder(run, gpu.adapter);
+  try {
+    const trainer = await runTraining(gpu, run, stopOnInterrupt(report), async (event) => {
+      await folder.add(event);
+      report.event(event);
+    });
+    await writeFolder(`${folder.path}/model`, modelFiles(run.model, config.max_length, run.tokenizer, await readWeights(run, trainer)));
+    trainer.destroy();
+  } finally {
+    await folder.close();
+    report.close();
+  }
+  report.end(folder.path);
+  return 0;
+}
+
+function announce(report: Report, { config, tokens, tokenizer, model, plan }: Run, adapter: string): void {
+  const parameters = model.parameters.reduce((sum, { value }) => sum + value.shape.reduce((a, b) => a * b, 1), 0);
+  report.start({
+    adapter,
+    dataset: config.dataset || "embedded stories",
+    parameters,
+    vocab_size: tokenizer.vocab_size,
+    train_tokens: tokens.train.length,
+    validation_tokens: tokens.validation.length,
+    ledger: formatLedger(plan),
+  });
+}
+
+/** The first Ctrl-C ends the run after the current step, and its model is saved; the second ends the process. */
+function stopOnInterrupt(report: Report) {
+  let stopped = false;
+  const stop = (): void => {
+    if (stopped) Deno.exit(130);
+    stopped = true;
+    report.note("stopping after this step; press Ctrl-C again to quit at once");
+  };
+  Deno.addSignalListener("SIGINT", stop);
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", stop);
+  return { stopped: () => stopped, unpaused: () => Promise.resolve() };
+}
+
+async function readWeights({ model }: Run, trainer: Trainer) {
+  const tensors = [];
+  for (const { value: { label: name, shape }, value } of model.parameters) tensors.push({ name, shape, data: await trainer.executor.read(value) });
+  return tensors;
+}

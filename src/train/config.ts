@@ -1,0 +1,164 @@
+import * as v from "valibot";
+import { LR_SCHEDULER_TYPES } from "../optim/schedule.ts";
+import { OPTIMIZERS } from "../optim/presets.ts";
+
+/** A setting the user must change. The message is one line and says how. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+const bounded = (description: string, test: (value: number) => boolean) => v.pipe(v.number(`must be ${description}`), v.check(test, `must be ${description}`));
+const count = bounded("a whole number above 0", (x) => Number.isInteger(x) && x > 0);
+const countOrZero = bounded("a whole number, 0 or more", (x) => Number.isInteger(x) && x >= 0);
+const positive = bounded("a number above 0", (x) => Number.isFinite(x) && x > 0);
+const zeroOrMore = bounded("a number, 0 or more", (x) => Number.isFinite(x) && x >= 0);
+const fraction = bounded("a number from 0 up to, not including, 1", (x) => x >= 0 && x < 1);
+const text = v.string("must be text");
+const flag = v.boolean("must be true or false");
+
+/** Every setting with its default. Names are those of Hugging Face's LlamaConfig, TrainingArguments and TRL. */
+const entries = {
+  // Data.
+  dataset: v.optional(text, ""),
+  tokenizer: v.optional(v.picklist(["byte", "bpe"], 'must be "byte" or "bpe"'), "bpe"),
+  vocab_size: v.optional(bounded("a whole number from 256 to 262144", (x) => Number.isInteger(x) && x >= 256 && x <= 262144), 512),
+  validation_split: v.optional(bounded("a number between 0 and 1", (x) => x > 0 && x < 1), 0.05),
+  max_length: v.optional(count, 128),
+  // Model.
+  hidden_size: v.optional(count, 96),
+  intermediate_size: v.optional(count, 256),
+  num_hidden_layers: v.optional(count, 2),
+  num_attention_heads: v.optional(count, 6),
+  num_key_value_heads: v.optional(count, 3),
+  rms_norm_eps: v.optional(positive, 1e-5),
+  rope_theta: v.optional(positive, 10000),
+  tie_word_embeddings: v.optional(flag, true),
+  initializer_range: v.optional(positive, 0.02),
+  // Optimization.
+  optim: v.optional(v.picklist(OPTIMIZERS, `must be one of ${OPTIMIZERS.join(", ")}`), "adamw"),
+  learning_rate: v.optional(v.nullable(positive), null),
+  lr_scheduler_type: v.optional(v.picklist(LR_SCHEDULER_TYPES, `must be one of ${LR_SCHEDULER_TYPES.join(", ")}`), "cosine"),
+  lr_scheduler_kwargs: v.optional(v.strictObject({ num_cycles: v.optional(count, 1), min_lr_rate: v.optional(fraction, 0.1) }), {}),
+  warmup_steps: v.optional(zeroOrMore, 0.05),
+  weight_decay: v.optional(zeroOrMore, 0.1),
+  adam_beta1: v.optional(fraction, 0.9),
+  adam_beta2: v.optional(fraction, 0.95),
+  adam_epsilon: v.optional(positive, 1e-8),
+  optim_args: v.optional(v.strictObject({ momentum: v.optional(fraction, 0.9), nesterov: v.optional(flag, false) }), {}),
+  max_grad_norm: v.optional(zeroOrMore, 1),
+  per_device_train_batch_size: v.optional(count, 8),
+  gradient_accumulation_steps: v.optional(count, 1),
+  gradient_checkpointing: v.optional(flag, false),
+  max_steps: v.optional(count, 800),
+  seed: v.optional(countOrZero, 42),
+  // What is written, and when.
+  logging_steps: v.optional(count, 10),
+  eval_steps: v.optional(count, 100),
+  eval_batches: v.optional(count, 8),
+  sample_steps: v.optional(count, 200),
+  sample_tokens: v.optional(count, 64),
+  prompt: v.optional(text, ""),
+  temperature: v.optional(zeroOrMore, 0.8),
+  top_k: v.optional(countOrZero, 40),
+  output_dir: v.optional(text, "runs"),
+  run_name: v.optional(text, ""),
+};
+const schema = v.strictObject(entries);
+
+export type TrainingConfig = v.InferOutput<typeof schema>;
+export type ConfigKey = keyof typeof entries;
+export const CONFIG_KEYS = Object.keys(entries) as readonly ConfigKey[];
+
+/** Other tools' names for the same settings. */
+export const ALIASES: Readonly<Record<string, ConfigKey>> = {
+  data: "dataset",
+  max_seq_length: "max_length",
+  sequence_len: "max_length",
+  block_size: "max_length",
+  batch_size: "per_device_train_batch_size",
+  micro_batch_size: "per_device_train_batch_size",
+  grad_accumulation_steps: "gradient_accumulation_steps",
+  gradient_accumulation: "gradient_accumulation_steps",
+  iters: "max_steps",
+  num_training_steps: "max_steps",
+  lr: "learning_rate",
+  lr_scheduler: "lr_scheduler_type",
+  scheduler: "lr_scheduler_type",
+  lr_schedule: "lr_scheduler_type",
+  warmup_ratio: "warmup_steps",
+  beta1: "adam_beta1",
+  beta2: "adam_beta2",
+  eps: "adam_epsilon",
+  clip_grad_norm: "max_grad_norm",
+  grad_clipping: "max_grad_norm",
+  optimizer: "optim",
+  grad_checkpoint: "gradient_checkpointing",
+  activation_checkpointing: "gradient_checkpointing",
+  enable_activation_checkpointing: "gradient_checkpointing",
+  steps_per_report: "logging_steps",
+  steps_per_eval: "eval_steps",
+};
+
+const OPTIMIZER_ALIASES: Readonly<Record<string, string>> = { adamw_torch: "adamw", signsgd: "sign_sgd" };
+
+/**
+ * Checks settings given by a JSON file, by flags or by a page, and fills in the defaults. `note` hears of each alias used.
+ * @throws ConfigError for an unknown key ("did you mean"), a wrong type, or settings that do not fit each other.
+ */
+export function parseConfig(given: Readonly<Record<string, unknown>>, note: (message: string) => void = () => {}): TrainingConfig {
+  const named: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(given)) {
+    const name = nameOf(key, note);
+    if (name in named) throw new ConfigError(`Cannot use "${key}": "${name}" is given twice. Remove one of them`);
+    named[name] = value;
+  }
+  if (typeof named["optim"] === "string") named["optim"] = OPTIMIZER_ALIASES[named["optim"]] ?? named["optim"];
+  const result = v.safeParse(schema, named);
+  if (!result.success) throw new ConfigError(describe(result.issues[0], named));
+  checkModel(result.output);
+  return result.output;
+}
+
+function nameOf(key: string, note: (message: string) => void): string {
+  if ((CONFIG_KEYS as readonly string[]).includes(key)) return key;
+  const alias = ALIASES[key];
+  if (alias) {
+    note(`"${key}" is read as "${alias}"`);
+    return alias;
+  }
+  const nearest = nearestName(key, [...CONFIG_KEYS, ...Object.keys(ALIASES)]);
+  throw new ConfigError(`Cannot use unknown setting "${key}"${nearest ? `: did you mean "${nearest}"?` : `. Known settings: ${CONFIG_KEYS.join(", ")}`}`);
+}
+
+function describe(issue: v.BaseIssue<unknown>, given: Record<string, unknown>): string {
+  const path = v.getDotPath(issue) ?? "";
+  const [top, inner] = path.split(".");
+  if (issue.type === "strict_object") return `Cannot use unknown setting "${path}": expected one of ${issue.expected}`;
+  const value = inner === undefined ? given[top!] : (given[top!] as Record<string, unknown>)[inner];
+  return `Cannot use "${path}": ${issue.message}, got ${JSON.stringify(value)}`;
+}
+
+function checkModel({ hidden_size, num_attention_heads: H, num_key_value_heads: KV, tokenizer, vocab_size }: TrainingConfig): void {
+  if (hidden_size % H !== 0) throw new ConfigError(`Cannot use "num_attention_heads" ${H}: it must divide hidden_size ${hidden_size}`);
+  if ((hidden_size / H) % 2 !== 0) throw new ConfigError(`Cannot use "num_attention_heads" ${H}: hidden_size / num_attention_heads must be even for RoPE, got ${hidden_size / H}`);
+  if (H % KV !== 0) throw new ConfigError(`Cannot use "num_key_value_heads" ${KV}: it must divide num_attention_heads ${H}`);
+  if (tokenizer === "bpe" && vocab_size < 257) throw new ConfigError(`Cannot use "vocab_size" ${vocab_size} with the bpe tokenizer: it needs more than the 256 bytes. Use a larger one, or "tokenizer": "byte"`);
+}
+
+/** The candidate with the fewest edits from `name`, if that is close enough to be what was meant. */
+export function nearestName(name: string, candidates: readonly string[]): string | undefined {
+  const distances = candidates.map((candidate) => editDistance(name, candidate));
+  const best = Math.min(...distances);
+  return best <= Math.max(2, Math.floor(name.length / 3)) ? candidates[distances.indexOf(best)] : undefined;
+}
+
+/** Levenshtein's distance. */
+function editDistance(a: string, b: string): number {
+  let row = [...Array(b.length + 1).keys()];
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    row = next;
+  }
+  return row[b.length]!;
+}

@@ -1,0 +1,156 @@
+import { type Batch, sampleBatch, validationBatches } from "../data/text.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { learningRateAt } from "../optim/schedule.ts";
+import { bytesByRole, type BytesByRole } from "../plan/ledger.ts";
+import { Meter, type StepCounts, Stopwatch } from "./meter.ts";
+import type { Run } from "./run.ts";
+import { sampleText } from "./sample.ts";
+import { type StepMetrics, Trainer } from "./trainer.ts";
+
+/** What a run tells its listener, in the order in which it happens. `step` counts from 1. */
+export type TrainEvent =
+  | { readonly type: "compiling"; readonly done: number; readonly total: number }
+  | {
+    readonly type: "step";
+    readonly step: number;
+    readonly loss: number;
+    readonly grad_norm: number;
+    readonly learning_rate: number;
+    readonly tokens_per_second: number;
+    readonly eta_seconds: number;
+    readonly skipped: boolean;
+  }
+  | { readonly type: "evaluation"; readonly step: number; readonly eval_loss: number }
+  | { readonly type: "sample"; readonly step: number; readonly text: string }
+  | { readonly type: "end"; readonly summary: Summary };
+
+export interface Summary extends StepCounts {
+  readonly steps: number;
+  /** Mean of the last logging_steps steps. */
+  readonly train_loss: number;
+  readonly eval_loss: number;
+  readonly tokens_per_second: number;
+  readonly planned_bytes: BytesByRole;
+  readonly allocated_bytes: BytesByRole;
+  /** Updates left out because a gradient was not finite. */
+  readonly skipped_steps: number;
+  readonly parameters: number;
+  readonly adapter: string;
+}
+
+/** Lets a listener hold a run up or end it; checked between steps. */
+export interface Control {
+  /** True ends the run after the current step. */
+  stopped(): boolean;
+  /** Resolves when the run may go on. */
+  unpaused(): Promise<void>;
+}
+
+/** The loss became NaN or infinite. */
+export class NonFiniteLossError extends Error {
+  override readonly name = "NonFiniteLossError";
+}
+
+/** The queue is never longer than this, so that a pause takes hold and a page stays alive. */
+const MILLISECONDS_PER_SYNC = 500;
+
+type Listener = (event: TrainEvent) => void | Promise<void>;
+
+/**
+ * Trains. `emit` hears of everything as it happens; the trainer, with its trained weights, is the caller's to destroy.
+ * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError, OutOfMemoryError.
+ */
+export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener): Promise<Trainer> {
+  const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, run.config.seed, (done, total) => void emit({ type: "compiling", done, total }));
+  try {
+    await runSteps(gpu, trainer, run, control, emit);
+  } catch (error) {
+    trainer.destroy();
+    throw error;
+  }
+  return trainer;
+}
+
+async function runSteps(gpu: Gpu, trainer: Trainer, run: Run, control: Control, emit: Listener): Promise<void> {
+  const { config, schedule } = run;
+  const tokensPerStep = config.gradient_accumulation_steps * config.per_device_train_batch_size * config.max_length;
+  const clock = new Stopwatch();
+  const meter = new Meter(trainer.executor.counters);
+  const recent: number[] = [];
+  let skipped_steps = 0, stepsPerSync = 1;
+
+  while (trainer.steps < config.max_steps && !control.stopped()) {
+    await control.unpaused();
+    const step = trainer.steps;
+    clock.start();
+    meter.measure(() => trainer.step(batchesOf(run, step), learningRateAt(step, schedule)));
+    const done = step + 1, last = done === config.max_steps || control.stopped();
+    const evaluate = done % config.eval_steps === 0 && !last, sample = done % config.sample_steps === 0 && !last;
+    if (done % stepsPerSync !== 0 && done % config.logging_steps !== 0 && !evaluate && !sample && !last) continue;
+
+    const rows = await unlessLost(gpu, trainer.readMetrics());
+    clock.stop(rows.length);
+    stepsPerSync = Math.max(1, Math.min(config.logging_steps, Math.floor(MILLISECONDS_PER_SYNC / clock.millisecondsPerStep)));
+    for (const row of rows) {
+      await checkFinite(trainer, row);
+      recent.push(row.loss);
+      if (row.skipped) skipped_steps++;
+      const tokens_per_second = (1000 * tokensPerStep) / clock.millisecondsPerStep;
+      const eta_seconds = ((config.max_steps - row.step - 1) * clock.millisecondsPerStep) / 1000;
+      await emit({ type: "step", ...row, step: row.step + 1, learning_rate: learningRateAt(row.step, schedule), tokens_per_second, eta_seconds });
+    }
+    recent.splice(0, recent.length - config.logging_steps);
+    if (evaluate) await emit({ type: "evaluation", step: done, eval_loss: await unlessLost(gpu, evaluateRun(trainer, run)) });
+    if (sample) await emit({ type: "sample", step: done, text: await unlessLost(gpu, sampleRun(trainer, run)) });
+  }
+
+  const eval_loss = await unlessLost(gpu, evaluateRun(trainer, run));
+  await emit({ type: "evaluation", step: trainer.steps, eval_loss });
+  await emit({ type: "sample", step: trainer.steps, text: await unlessLost(gpu, sampleRun(trainer, run)) });
+  const summary: Summary = {
+    steps: trainer.steps,
+    train_loss: recent.reduce((a, b) => a + b, 0) / recent.length,
+    eval_loss,
+    tokens_per_second: (1000 * tokensPerStep) / clock.millisecondsPerStep,
+    planned_bytes: bytesByRole(run.plan.buffers),
+    allocated_bytes: trainer.executor.allocatedBytes,
+    ...meter.perStep(),
+    skipped_steps,
+    parameters: run.model.parameters.reduce((sum, { value }) => sum + value.shape.reduce((a, b) => a * b, 1), 0),
+    adapter: gpu.adapter.name,
+  };
+  await emit({ type: "end", summary });
+}
+
+/** The micro-batches of a step: a function of (seed, step) alone, and the same rows however they are split. */
+function batchesOf({ config, tokens }: Run, step: number): Batch[] {
+  const { seed, gradient_accumulation_steps: count, per_device_train_batch_size: batch, max_length: length } = config;
+  const { input_ids, labels } = sampleBatch(tokens.train, { seed, step, batch: count * batch, length });
+  const part = (ids: Uint32Array<ArrayBuffer>, index: number) => ids.subarray(index * batch * length, (index + 1) * batch * length);
+  return [...Array(count).keys()].map((index) => ({ input_ids: part(input_ids, index), labels: part(labels, index) }));
+}
+
+export async function evaluateRun(trainer: Trainer, { config, tokens }: Pick<Run, "config" | "tokens">): Promise<number> {
+  const { per_device_train_batch_size: batch, max_length: length, eval_batches: limit } = config;
+  return await trainer.evaluate([...validationBatches(tokens.validation, { batch, length, limit })]);
+}
+
+function sampleRun(trainer: Trainer, { config, tokenizer }: Run): Promise<string> {
+  return sampleText(trainer, tokenizer, { ...config, max_new_tokens: config.sample_tokens });
+}
+
+async function checkFinite(trainer: Trainer, { step, loss }: StepMetrics): Promise<void> {
+  if (Number.isFinite(loss)) return;
+  throw new NonFiniteLossError(`The loss of step ${step + 1} is ${loss}; ${await trainer.diagnose()}. Use a smaller learning_rate, or set max_grad_norm`);
+}
+
+/** A lost device leaves promises pending for ever: whoever waits for the GPU waits for the loss too. */
+async function unlessLost<T>(gpu: Gpu, work: Promise<T>): Promise<T> {
+  const lost = gpu.lost.then((error) => {
+    throw error;
+  });
+  const result = await Promise.race([work, lost]);
+  const error = gpu.uncaptured();
+  if (error) throw error;
+  return result;
+}

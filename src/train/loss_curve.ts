@@ -1,0 +1,53 @@
+/** A point of a curve: step from 1, loss in nats. */
+export interface Point {
+  readonly step: number;
+  readonly loss: number;
+}
+
+const WIDTH = 720, HEIGHT = 360;
+const MARGIN = { left: 56, right: 20, top: 44, bottom: 44 };
+
+/** A training run as an SVG picture: every step's loss, its running mean, and the validation losses. */
+export function lossCurveSvg(title: string, training: readonly Point[], validation: readonly Point[]): string {
+  const all = [...training, ...validation].filter(({ loss }) => Number.isFinite(loss));
+  const lastStep = Math.max(1, ...all.map(({ step }) => step));
+  const [low, high] = [Math.min(...all.map(({ loss }) => loss)), Math.max(...all.map(({ loss }) => loss))];
+  const ticks = niceTicks(low, high);
+  const bottom = Math.min(low, ticks[0]!), top = Math.max(high, ticks.at(-1)!, bottom + 1e-9);
+  const x = (step: number): number => MARGIN.left + ((WIDTH - MARGIN.left - MARGIN.right) * step) / lastStep;
+  const y = (loss: number): number => HEIGHT - MARGIN.bottom - ((HEIGHT - MARGIN.top - MARGIN.bottom) * (loss - bottom)) / (top - bottom);
+  const path = (points: readonly Point[]): string => points.filter(({ loss }) => Number.isFinite(loss)).map(({ step, loss }, i) => `${i ? "L" : "M"}${x(step).toFixed(1)} ${y(loss).toFixed(1)}`).join("");
+  const stepTicks = niceTicks(0, lastStep).filter((step) => step <= lastStep);
+  const escaped = title.replace(/[<>&]/g, (c) => ({ "<": "&lt;", ">": "&gt;", "&": "&amp;" })[c]!);
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="#444">
+<title>${escaped}</title>
+<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
+<text x="${MARGIN.left}" y="24" font-size="15" fill="#111">${escaped}</text>
+${ticks.map((loss) => `<path d="M${MARGIN.left} ${y(loss).toFixed(1)}H${WIDTH - MARGIN.right}" stroke="#e6e6e6"/><text x="${MARGIN.left - 8}" y="${(y(loss) + 4).toFixed(1)}" text-anchor="end">${loss}</text>`).join("\n")}
+${stepTicks.map((step) => `<text x="${x(step).toFixed(1)}" y="${HEIGHT - MARGIN.bottom + 18}" text-anchor="middle">${step}</text>`).join("\n")}
+<text x="${(MARGIN.left + WIDTH - MARGIN.right) / 2}" y="${HEIGHT - 8}" text-anchor="middle">step</text>
+<text transform="translate(14 ${HEIGHT / 2}) rotate(-90)" text-anchor="middle">loss (nats per token)</text>
+<path d="${path(training)}" fill="none" stroke="#9ec5e8" stroke-width="1"/>
+<path d="${path(runningMean(training))}" fill="none" stroke="#1f6fb4" stroke-width="2"/>
+<path d="${path(validation)}" fill="none" stroke="#d1495b" stroke-width="2"/>
+${validation.map(({ step, loss }) => `<circle cx="${x(step).toFixed(1)}" cy="${y(loss).toFixed(1)}" r="3" fill="#d1495b"/>`).join("")}
+<g transform="translate(${WIDTH - 230} 20)"><path d="M0 0h18" stroke="#1f6fb4" stroke-width="2"/><text x="24" y="4">training</text><path d="M100 0h18" stroke="#d1495b" stroke-width="2"/><text x="124" y="4">validation</text></g>
+</svg>
+`;
+}
+
+/** Mean of each point and its predecessors, the older the less: about a fiftieth of the run counts. */
+function runningMean(points: readonly Point[]): Point[] {
+  const keep = 1 - 1 / Math.max(1, points.length / 50);
+  let mean = points[0]?.loss ?? 0;
+  return points.map(({ step, loss }) => ({ step, loss: (mean = keep * mean + (1 - keep) * loss) }));
+}
+
+/** Round numbers that cover a range in about five steps. */
+function niceTicks(low: number, high: number): number[] {
+  const rough = Math.max(high - low, 1e-9) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough)!;
+  const first = Math.floor(low / step), last = Math.ceil(high / step);
+  return [...Array(last - first + 1).keys()].map((i) => Number(((first + i) * step).toPrecision(12)));
+}

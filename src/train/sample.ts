@@ -1,0 +1,39 @@
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { uniform } from "../gpu/philox.ts";
+import type { Trainer } from "./trainer.ts";
+
+export interface SampleOptions {
+  readonly prompt: string;
+  readonly max_new_tokens: number;
+  /** 0 takes the likeliest token every time. */
+  readonly temperature: number;
+  /** Only the k likeliest tokens are drawn from; 0 = all. */
+  readonly top_k: number;
+  readonly seed: number;
+  /** Tokens the model sees at once. */
+  readonly max_length: number;
+}
+
+/** Continues a prompt token by token. The result includes the prompt. Every token is a CPU-GPU sync point. */
+export async function sampleText(trainer: Trainer, tokenizer: Tokenizer, options: SampleOptions): Promise<string> {
+  const { prompt, max_new_tokens, max_length, seed } = options;
+  // A model that was never shown an empty context starts after a line break, as its training text does.
+  const ids = [...tokenizer.encode(prompt || "\n")];
+  for (let index = 0; index < max_new_tokens; index++) {
+    const logits = await trainer.nextLogits(ids.slice(-max_length));
+    ids.push(pickToken(logits, options, uniform(seed, "sample", 0, index)));
+  }
+  return tokenizer.decode(ids).trimStart();
+}
+
+/** Draws a token: the one whose share of softmax(logits / temperature), over the top k, covers `random` in [0, 1). */
+export function pickToken(logits: Float32Array, { temperature, top_k }: { readonly temperature: number; readonly top_k: number }, random: number): number {
+  const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
+  if (temperature === 0) return order[0]!;
+  const candidates = top_k > 0 ? order.slice(0, top_k) : order;
+  const highest = logits[candidates[0]!]!;
+  const weights = candidates.map((id) => Math.exp((logits[id]! - highest) / temperature));
+  let left = random * weights.reduce((a, b) => a + b, 0);
+  const found = weights.findIndex((weight) => (left -= weight) < 0);
+  return candidates[found < 0 ? candidates.length - 1 : found]!;
+}
