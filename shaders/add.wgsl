@@ -1,11 +1,11 @@
 // out = x + y, element by element.
-// One thread per element. Launch: ceil(n / WORKGROUP) workgroups.
+// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> y: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<${VECTOR}>;
+@group(0) @binding(1) var<storage, read> y: array<${VECTOR}>;
+@group(0) @binding(2) var<storage, read_write> out: array<${VECTOR}>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})

@@ -1,12 +1,12 @@
 // y[row] = weight[ids[row]]
 //   ids: (N); weight: (V, C); y: (N, C).
-// One thread per element of y. Launch: ceil(N * C / WORKGROUP) workgroups. Any N, C; an id past V reads the last row.
+// C counts VECTORs. One thread for each of y. Launch: ceil(N * C / WORKGROUP) workgroups. Any N, C; an id past V reads the last row.
 
 struct Params { n: u32, C: u32, V: u32 }
 
 @group(0) @binding(0) var<storage, read> ids: array<u32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<${VECTOR}>;
+@group(0) @binding(2) var<storage, read_write> y: array<${VECTOR}>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})

@@ -1,15 +1,15 @@
 // dweight[id] += sum of dy[row] over the rows whose token is id, in a fixed order: no atomics, same bits every time.
 //   order: (N) rows sorted by token; segment_ids: (N) distinct tokens, then 0xffffffff;
 //   segment_offsets: (N + 1) where each token's rows start in order; dy: (N, C); dweight: (V, C).
-// One thread per (segment, column). Launch: ceil(N * C / WORKGROUP) workgroups. Rows of other tokens are not touched.
+// C counts VECTORs. One thread per (segment, column). Launch: ceil(N * C / WORKGROUP) workgroups. Rows of other tokens are not touched.
 
 struct Params { n: u32, C: u32, V: u32 }
 
 @group(0) @binding(0) var<storage, read> order: array<u32>;
 @group(0) @binding(1) var<storage, read> segment_ids: array<u32>;
 @group(0) @binding(2) var<storage, read> segment_offsets: array<u32>;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(3) var<storage, read> dy: array<${VECTOR}>;
+@group(0) @binding(4) var<storage, read_write> dweight: array<${VECTOR}>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
@@ -21,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let id = segment_ids[segment];
   if (id >= params.V) { return; }
   let end = segment_offsets[segment + 1u];
-  var sum = 0.0;
+  var sum = ${VECTOR}(0.0);
   for (var at = segment_offsets[segment]; at < end; at++) {
     sum += dy[order[at] * params.C + column];
   }

@@ -1,14 +1,14 @@
 // x[i] = value
-// One thread per element. Launch: ceil(n / WORKGROUP) workgroups.
+// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32, value: f32 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@group(0) @binding(0) var<storage, read_write> x: array<${VECTOR}>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  x[i] = params.value;
+  x[i] = ${VECTOR}(params.value);
 }

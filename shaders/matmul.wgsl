@@ -1,44 +1,48 @@
 // out = A B, or out += A B when ACCUMULATE, or addend + A B when ADD.
-//   A: (M, K), or (K, M) when TRANSPOSE_A; B: (K, N), or (N, K) when TRANSPOSE_B; out, addend: (M, N). Row-major.
-//   The offsets count elements from the start of each tensor.
-// One thread per element of out. Launch: ceil(M * N / WORKGROUP) workgroups. Any M, N, K.
+//   A: (M, K), or (K, M) transposed; B: (K, N), or (N, K) transposed; out, addend: (M, N). Row-major; offsets count elements.
+// One thread computes a TILE x TILE block in registers, without barriers: on software adapters the loads are nearly all of the
+// time, and a block loads each number of A and B once for TILE products. The unrolled text is made in src/ops/matmul_text.ts.
+// Launch: ceil(blocks / WORKGROUP) workgroups. Any M, N, K: with EDGE, rows past the end load the last one and are not stored.
 
 struct Params { M: u32, N: u32, K: u32, a_offset: u32, b_offset: u32, out_offset: u32 }
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(0) var<storage, read> a: array<${A_VECTOR}>;
+@group(0) @binding(1) var<storage, read> b: array<${B_VECTOR}>;
 #if ${ADD}
-@group(0) @binding(2) var<storage, read> addend: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read> addend: array<${OUT_VECTOR}>;
+@group(0) @binding(3) var<storage, read_write> out: array<${OUT_VECTOR}>;
 #else
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<${OUT_VECTOR}>;
 #endif
 @group(1) @binding(0) var<uniform> params: Params;
 
+fn put(i: u32, value: ${OUT_VECTOR}) {
+#if ${ACCUMULATE}
+  out[i] += value;
+#elif ${ADD}
+  out[i] = addend[i] + value;
+#else
+  out[i] = value;
+#endif
+}
+
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = thread_index(group, groups, lane);
-  if (i >= params.M * params.N) { return; }
-  let row = i / params.N;
-  let column = i - row * params.N;
-  var sum = 0.0;
-  for (var k = 0u; k < params.K; k++) {
-#if ${TRANSPOSE_A}
-    let x = a[params.a_offset + k * params.M + row];
-#else
-    let x = a[params.a_offset + row * params.K + k];
-#endif
-#if ${TRANSPOSE_B}
-    sum = fma(x, b[params.b_offset + column * params.K + k], sum);
-#else
-    sum = fma(x, b[params.b_offset + k * params.N + column], sum);
-#endif
+  let block = thread_index(group, groups, lane);
+  let across = (params.N + ${TILE}u - 1u) / ${TILE}u;
+  if (block >= across * ((params.M + ${TILE}u - 1u) / ${TILE}u)) { return; }
+  let row = block / across * ${TILE}u;
+  let column = block % across * ${TILE}u;
+${STARTS}
+  var k = 0u;
+  let whole = params.K / ${UNROLL}u * ${UNROLL}u;
+  for (; k < whole; k += ${UNROLL}u) {
+${STEP}
   }
-#if ${ACCUMULATE}
-  out[params.out_offset + i] += sum;
-#elif ${ADD}
-  out[params.out_offset + i] = addend[params.out_offset + i] + sum;
-#else
-  out[params.out_offset + i] = sum;
+#if ${TAIL}
+  for (; k < params.K; k++) {
+${STEP_ONE}
+  }
 #endif
+${STORE}
 }

@@ -2,15 +2,15 @@
 //   g = clip.scale * gradient;  momentum = mu momentum + g
 //   parameter = parameter (1 - lr decay) - lr momentum;  with NESTEROV - lr (g + mu momentum)
 // An element whose gradient is not finite is left alone, and all are when clip.skip is set.
-// One thread per element. Launch: ceil(n / WORKGROUP) workgroups.
+// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32, mu: f32, weight_decay: f32 }
 
 @group(0) @binding(0) var<storage, read> schedule: Schedule;
 @group(0) @binding(1) var<storage, read> clip: Clip;
-@group(0) @binding(2) var<storage, read> gradient: array<f32>;
-@group(0) @binding(3) var<storage, read_write> parameter: array<f32>;
-@group(0) @binding(4) var<storage, read_write> momentum: array<f32>;
+@group(0) @binding(2) var<storage, read> gradient: array<${VECTOR}>;
+@group(0) @binding(3) var<storage, read_write> parameter: array<${VECTOR}>;
+@group(0) @binding(4) var<storage, read_write> momentum: array<${VECTOR}>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
@@ -18,13 +18,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
   let g = gradient[i] * clip.scale;
-  if (clip.skip != 0u || !is_finite(gradient[i])) { return; }
+  if (clip.skip != 0u) { return; }
+  let good = is_finite(gradient[i]);
   let velocity = params.mu * momentum[i] + g;
-  momentum[i] = velocity;
+  momentum[i] = select(momentum[i], velocity, good);
   let decayed = parameter[i] * (1.0 - schedule.learning_rate * params.weight_decay);
 #if ${NESTEROV}
-  parameter[i] = decayed - schedule.learning_rate * (g + params.mu * velocity);
+  let updated = decayed - schedule.learning_rate * (g + params.mu * velocity);
 #else
-  parameter[i] = decayed - schedule.learning_rate * velocity;
+  let updated = decayed - schedule.learning_rate * velocity;
 #endif
+  parameter[i] = select(parameter[i], updated, good);
 }

@@ -1,11 +1,11 @@
 // y = silu(gate) * up, element by element; silu(x) = x * sigmoid(x).
-// One thread per element. Launch: ceil(n / WORKGROUP) workgroups.
+// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32 }
 
-@group(0) @binding(0) var<storage, read> gate: array<f32>;
-@group(0) @binding(1) var<storage, read> up: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> gate: array<${VECTOR}>;
+@group(0) @binding(1) var<storage, read> up: array<${VECTOR}>;
+@group(0) @binding(2) var<storage, read_write> y: array<${VECTOR}>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})

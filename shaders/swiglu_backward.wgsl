@@ -1,11 +1,11 @@
 // Backward of y = silu(gate) * up, in place: gate becomes dgate and up becomes dup.
-// One thread per element. Launch: ceil(n / WORKGROUP) workgroups.
+// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32 }
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read_write> gate_inout: array<f32>;
-@group(0) @binding(2) var<storage, read_write> up_inout: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<${VECTOR}>;
+@group(0) @binding(1) var<storage, read_write> gate_inout: array<${VECTOR}>;
+@group(0) @binding(2) var<storage, read_write> up_inout: array<${VECTOR}>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})

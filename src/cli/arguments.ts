@@ -12,22 +12,25 @@ export interface Arguments {
  * suggestion, which a parser with a fixed list of options could not.
  */
 export function parseArgs(args: readonly string[]): Arguments {
-  const settings: Record<string, unknown> = {};
+  const settings = new Map<string, unknown>();
   let json = false;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
     if (!arg.startsWith("--")) throw new ConfigError(`Cannot read "${arg}": expected --setting value. Text with spaces needs quotes`);
-    const [key, inline] = splitOnce(arg.slice(2), "=");
+    const [name, inline] = splitOnce(arg.slice(2), "=");
+    const key = name.replaceAll("-", "_");
     if (key === "json") {
+      if (inline !== undefined) throw new ConfigError(`Cannot read "${arg}": --json takes no value`);
       json = true;
       continue;
     }
     const next = args[i + 1];
-    const hasValue = inline === undefined && next !== undefined && !next.startsWith("--");
-    if (hasValue) i++;
-    settings[key.replaceAll("-", "_")] = parseValue(inline ?? (hasValue ? next : "true"), key);
+    const value = inline ?? (next?.startsWith("--") ? undefined : next);
+    if (inline === undefined && value !== undefined) i++;
+    if (value === undefined && TEXT.has(key)) throw new ConfigError(`Cannot read --${name}: expected a value after it. One that begins with -- is given as --${name}=VALUE`);
+    settings.set(key, parseValue(value ?? "true", key));
   }
-  return { json, settings };
+  return { json, settings: Object.fromEntries(settings) };
 }
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {
@@ -43,13 +46,6 @@ function parseValue(value: string, key: string): unknown {
   if (value === "true" || value === "false") return value === "true";
   if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value)) return Number(value);
   if (/^[\[{]/.test(value)) return parseJson(value, key);
-  // transformers writes optim_args as "momentum=0.9, nesterov=true".
-  if (key === "optim_args" || key === "lr_scheduler_kwargs") {
-    return Object.fromEntries(value.split(/[,\s]+/).filter(Boolean).map((pair) => {
-      const [name, text] = splitOnce(pair, "=");
-      return [name, parseValue(text ?? "true", name)];
-    }));
-  }
   return value;
 }
 

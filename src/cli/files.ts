@@ -1,12 +1,16 @@
 import { type Files, type LoadedModel, loadModelFiles } from "../checkpoint/model_files.ts";
 import { normalizeText } from "../data/text.ts";
-import { ConfigError, parseConfig, type TrainingConfig } from "../train/config.ts";
+import { ConfigError, nameSettings, parseConfig, type TrainingConfig } from "../train/config.ts";
 import type { Arguments } from "./arguments.ts";
 
-/** The settings of --config FILE.json under those of the flags, checked. Notes go to stderr. */
+/** The settings of --config FILE.json, those of the flags laid over them, checked. Notes go to stderr. */
 export async function readConfig({ settings: { config: file, ...flags } }: Arguments): Promise<TrainingConfig> {
+  const note = (message: string): void => console.error(`note: ${message}`);
   const fromFile = file === undefined ? {} : await readSettings(String(file));
-  return parseConfig({ ...fromFile, ...flags }, (message) => console.error(`note: ${message}`));
+  const fromFlags = nameSettings(flags, note);
+  // An empty shell variable must not quietly train on something else.
+  if (fromFlags["dataset"] === "") throw new ConfigError('Cannot use "dataset": expected the path of a text file, got "". Leave it out to train on the embedded stories');
+  return parseConfig({ ...nameSettings(fromFile, note), ...fromFlags });
 }
 
 async function readSettings(path: string): Promise<Record<string, unknown>> {
@@ -57,12 +61,20 @@ export async function loadModel(folder: unknown): Promise<LoadedModel> {
 export async function writeFolder(path: string, files: Files): Promise<void> {
   const temporary = `${path}.partial`;
   await Deno.mkdir(temporary, { recursive: true });
-  for (const [name, bytes] of files) {
-    using file = await Deno.open(`${temporary}/${name}`, { write: true, create: true, truncate: true });
-    await new Blob([bytes]).stream().pipeTo(file.writable, { preventClose: true });
-    await file.syncData();
+  try {
+    for (const [name, bytes] of files) await writeFile(`${temporary}/${name}`, bytes);
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary, { recursive: true });
+    throw error;
   }
-  await Deno.rename(temporary, path);
+}
+
+/** Returns once the bytes are on the disk, not just with the system. */
+async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+  await file.syncData();
 }
 
 /** Bytes this process may still use, where the GPU is the CPU; Infinity for a real GPU, whose memory WebGPU does not tell. */

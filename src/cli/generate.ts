@@ -26,7 +26,7 @@ export async function generate({ json, settings: { model: folder, ...settings } 
 /** A loaded model on the device, with the program for one purpose. */
 export async function openModel({ model, max_length: T, tensors }: LoadedModel, B: number, purpose: "generate" | "evaluate"): Promise<Trainer> {
   const gpu = await openGpu();
-  const rope_table = tensor("rope table", [T, model.config.head_dim / 2, 2], "frozen");
+  const rope_table = tensor("rope table", [T, 2, model.config.head_dim / 2], "frozen");
   const options = { variant: gpu.variant, model, rope_table, B, T };
   const program = purpose === "generate" ? { generate: recordGenerate(options) } : { evaluate: recordEvaluate(options) };
   const programs: Programs = { rope_table, adam_beta1: 0, adam_beta2: 0, ...program };

@@ -25,7 +25,7 @@ async function main(): Promise<number> {
     console.log(HELP);
     return command === undefined ? 2 : 0;
   }
-  if (!(command in COMMANDS)) throw new ConfigError(`Cannot run "${command}": expected one of ${Object.keys(COMMANDS).join(", ")}`);
+  if (!Object.hasOwn(COMMANDS, command)) throw new ConfigError(`Cannot run "${command}": expected one of ${Object.keys(COMMANDS).join(", ")}`);
   if (rest.includes("--help")) {
     console.log(HELP);
     return 0;
@@ -37,6 +37,6 @@ try {
   Deno.exit(await main());
 } catch (error) {
   const { name, message } = error as Error;
-  console.error(`error: ${message}`);
+  console.error(`error: ${message.replace(/\s*\n\s*/g, " ")}`); // WebGPU's own messages have several lines
   Deno.exit(name === "ConfigError" || name === "RangeError" || name === "TypeError" ? 2 : 1);
 }

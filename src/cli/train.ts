@@ -19,7 +19,8 @@ export async function train(args: Arguments): Promise<number> {
 
   const report = args.json ? jsonReport() : textReport(config.max_steps);
   announce(report, run, gpu.adapter.name);
-  const folder = await openRunFolder(run, gpu.adapter);
+  const folder = await openRunFolder(run);
+  let ended = false;
   try {
     const trainer = await runTraining(gpu, run, stopOnInterrupt(report), async (event) => {
       await folder.add(event);
@@ -27,8 +28,9 @@ export async function train(args: Arguments): Promise<number> {
     });
     await writeFolder(`${folder.path}/model`, modelFiles(run.model, config.max_length, run.tokenizer, await readWeights(run, trainer)));
     trainer.destroy();
+    ended = true;
   } finally {
-    await folder.close();
+    await folder.close(ended);
     report.close();
   }
   report.end(folder.path);

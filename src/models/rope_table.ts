@@ -9,7 +9,7 @@ export interface RopeParameters {
 }
 
 /**
- * Cosines and sines of T positions for heads of D: (T, D/2, 2), in f64 rounded once. WGSL's sin and cos are accurate to 2⁻¹¹ only.
+ * Cosines and sines of T positions for heads of D: (T, 2, D/2), in f64 rounded once. WGSL's sin and cos are accurate to 2⁻¹¹ only.
  * @throws RangeError if the scaling is not one of default, linear, llama3, or lacks its numbers.
  */
 export function ropeTable(T: number, D: number, rope: RopeParameters): Float32Array<ArrayBuffer> {
@@ -18,8 +18,8 @@ export function ropeTable(T: number, D: number, rope: RopeParameters): Float32Ar
   for (let i = 0; i < half; i++) {
     const frequency = scaled(rope.rope_theta ** (-i / half), rope);
     for (let t = 0; t < T; t++) {
-      table[2 * (t * half + i)] = Math.cos(t * frequency);
-      table[2 * (t * half + i) + 1] = Math.sin(t * frequency);
+      table[2 * t * half + i] = Math.cos(t * frequency);
+      table[(2 * t + 1) * half + i] = Math.sin(t * frequency);
     }
   }
   return table;

@@ -3,18 +3,19 @@ import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
 import { matmul } from "./matmul.ts";
 import crossEntropyCode from "../../shaders/cross_entropy.wgsl" with { type: "text" };
+import crossEntropyTiledCode from "../../shaders/cross_entropy_tiled.wgsl" with { type: "text" };
+import reduceCode from "../../shaders/lib/reduce.wgsl" with { type: "text" };
 import scheduleCode from "../../shaders/lib/schedule.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
-const crossEntropyKernel = defineKernel({
-  name: "cross_entropy",
-  code: crossEntropyCode,
-  libraries: [threadCode, scheduleCode],
+const definition = {
   bindings: { labels: "read", schedule: "read", logits_inout: "read_write", loss: "read_write" },
   params: { n: "u32", V: "u32", first: "u32", loss_first: "u32" },
-  constants: { WORKGROUP: 16, GRADIENT: false },
-  groups: perThread,
-});
+} as const;
+const crossEntropyKernel = {
+  portable: defineKernel({ ...definition, name: "cross_entropy", code: crossEntropyCode, libraries: [threadCode, scheduleCode], constants: { WORKGROUP: 16, GRADIENT: false }, groups: perThread }),
+  tiled: defineKernel({ ...definition, name: "cross_entropy_tiled", code: crossEntropyTiledCode, libraries: [reduceCode, scheduleCode], constants: { WORKGROUP: 256, GRADIENT: false }, groups: ({ n }) => n }),
+};
 
 /** Label of a token that does not count. */
 export const IGNORED = 0xffffffff;
@@ -39,7 +40,8 @@ export function crossEntropy(r: Recorder, hidden: Variable, weight: Variable, la
   const rowsPerChunk = Math.max(1, Math.min(N, Math.floor(CHUNK_BYTES / (4 * V))));
   const needsGradient = hidden.needsGradient || weight.needsGradient;
   const dHidden = r.gradientFor(hidden);
-  const kernel = crossEntropyKernel.with({ GRADIENT: r.training && needsGradient });
+  const constants = { GRADIENT: r.training && needsGradient };
+  const kernel = { portable: crossEntropyKernel.portable.with(constants), tiled: crossEntropyKernel.tiled.with(constants) };
   for (let first = 0; first < N; first += rowsPerChunk) {
     const rows = Math.min(rowsPerChunk, N - first);
     const logits = r.tensor("logits", [rows, V], "scratch");

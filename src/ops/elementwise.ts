@@ -1,6 +1,7 @@
 import { defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import { size, type Tensor } from "../plan/tensor.ts";
+import { SCALAR, vectorsOf } from "./vector.ts";
 import accumulateCode from "../../shaders/accumulate.wgsl" with { type: "text" };
 import addCode from "../../shaders/add.wgsl" with { type: "text" };
 import fillCode from "../../shaders/fill.wgsl" with { type: "text" };
@@ -12,7 +13,7 @@ const fillKernel = defineKernel({
   libraries: [threadCode],
   bindings: { x: "read_write" },
   params: { n: "u32", value: "f32" },
-  constants: { WORKGROUP: 64 },
+  constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
 });
 
@@ -22,7 +23,7 @@ const addKernel = defineKernel({
   libraries: [threadCode],
   bindings: { x: "read", y: "read", out: "read_write" },
   params: { n: "u32" },
-  constants: { WORKGROUP: 64 },
+  constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
 });
 
@@ -32,20 +33,22 @@ const accumulateKernel = defineKernel({
   libraries: [threadCode],
   bindings: { x: "read", out: "read_write" },
   params: { n: "u32" },
-  constants: { WORKGROUP: 64, ACCUMULATE: false },
+  constants: { WORKGROUP: 64, ACCUMULATE: false, ...SCALAR },
   groups: perThread,
 });
 
 /** Sets every element of `x` to `value`. */
 export function fill(r: Recorder, x: Tensor, value: number): void {
-  r.run(fillKernel, { x }, { n: size(x), value });
+  const { constants, width } = vectorsOf(size(x));
+  r.run(fillKernel.with(constants), { x }, { n: size(x) / width, value });
 }
 
 /** x + y, of equal shape: the residual connection. */
 export function add(r: Recorder, x: Variable, y: Variable): Variable {
   if (x.value.shape.join() !== y.value.shape.join()) throw new RangeError(`Cannot add tensors of different shape: (${x.value.shape}) and (${y.value.shape})`);
   const out = { value: r.tensor("sum", x.value.shape), needsGradient: x.needsGradient || y.needsGradient };
-  r.run(addKernel, { x: x.value, y: y.value, out: out.value }, { n: size(x.value) });
+  const { constants, width } = vectorsOf(size(x.value));
+  r.run(addKernel.with(constants), { x: x.value, y: y.value, out: out.value }, { n: size(x.value) / width });
   r.onBackward(out, [x, y], (dOut) => {
     passGradient(r, dOut, y);
     passGradient(r, dOut, x);
@@ -56,5 +59,7 @@ export function add(r: Recorder, x: Variable, y: Variable): Variable {
 /** Adds `gradient` to the gradient of `variable`. */
 export function passGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
   const target = r.gradientFor(variable);
-  if (target) r.run(accumulateKernel.with({ ACCUMULATE: target.accumulate }), { x: gradient, out: target.tensor }, { n: size(gradient) });
+  if (!target) return;
+  const { constants, width } = vectorsOf(size(gradient));
+  r.run(accumulateKernel.with({ ...constants, ACCUMULATE: target.accumulate }), { x: gradient, out: target.tensor }, { n: size(gradient) / width });
 }

@@ -2,6 +2,7 @@ import { defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
 import { fill } from "./elementwise.ts";
+import { SCALAR, vectorsOf } from "./vector.ts";
 import backwardCode from "../../shaders/embedding_backward.wgsl" with { type: "text" };
 import forwardCode from "../../shaders/embedding.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
@@ -12,7 +13,7 @@ const forwardKernel = defineKernel({
   libraries: [threadCode],
   bindings: { ids: "read", weight: "read", y: "read_write" },
   params: { n: "u32", C: "u32", V: "u32" },
-  constants: { WORKGROUP: 64 },
+  constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
 });
 
@@ -22,7 +23,7 @@ const backwardKernel = defineKernel({
   libraries: [threadCode],
   bindings: { order: "read", segment_ids: "read", segment_offsets: "read", dy: "read", dweight: "read_write" },
   params: { n: "u32", C: "u32", V: "u32" },
-  constants: { WORKGROUP: 64 },
+  constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
 });
 
@@ -41,12 +42,14 @@ export function embedding(r: Recorder, weight: Variable, ids: Tensor, segments?:
   const [V, C] = weight.value.shape as [number, number];
   const N = ids.shape[0]!;
   const y = { value: r.tensor("embedding", [N, C]), needsGradient: weight.needsGradient };
-  r.run(forwardKernel, { ids, weight: weight.value, y: y.value }, { n: N * C, C, V });
+  const { constants, width } = vectorsOf(C);
+  const params = { n: (N * C) / width, C: C / width, V };
+  r.run(forwardKernel.with(constants), { ids, weight: weight.value, y: y.value }, params);
   r.onBackward(y, [weight], (dy) => {
     if (!segments) throw new Error("Cannot record the backward pass of embedding(): it has no segments");
     const dWeight = r.gradientFor(weight)!;
     if (!dWeight.accumulate) fill(r, dWeight.tensor, 0);
-    r.run(backwardKernel, { ...segments, dy, dweight: dWeight.tensor }, { n: N * C, C, V });
+    r.run(backwardKernel.with(constants), { ...segments, dy, dweight: dWeight.tensor }, params);
   });
   return y;
 }

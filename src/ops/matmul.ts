@@ -1,6 +1,9 @@
 import { ceilDiv, defineKernel } from "../gpu/kernel.ts";
+import type { Constants } from "../gpu/preprocess.ts";
 import type { GradientTarget, Recorder } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
+import { type Block, blockText, UNROLL } from "./matmul_text.ts";
+import { matmulTiled } from "./matmul_tiled.ts";
 import matmulCode from "../../shaders/matmul.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
@@ -8,8 +11,8 @@ const definition = {
   code: matmulCode,
   libraries: [threadCode],
   params: { M: "u32", N: "u32", K: "u32", a_offset: "u32", b_offset: "u32", out_offset: "u32" },
-  constants: { WORKGROUP: 64, TRANSPOSE_A: false, TRANSPOSE_B: false, ACCUMULATE: false, ADD: false },
-  groups: ({ M, N }: { M: number; N: number }) => ceilDiv(M * N, 64),
+  constants: { WORKGROUP: 8, ACCUMULATE: false, ADD: false, ...blockText({ mode: "NT", tile: 8, a: 4, b: 4, out: 4, edge: true, tail: false }) },
+  groups: ({ M, N }: { M: number; N: number }, { TILE, WORKGROUP }: Constants) => ceilDiv(ceilDiv(M, Number(TILE)) * ceilDiv(N, Number(TILE)), Number(WORKGROUP)),
 } as const;
 const matmulKernel = defineKernel({ ...definition, name: "matmul", bindings: { a: "read", b: "read", out: "read_write" } });
 const matmulAddKernel = defineKernel({
@@ -34,15 +37,38 @@ export interface MatmulSize {
  */
 export type MatmulMode = "NT" | "NN" | "TN";
 
+export interface MatmulOperands {
+  readonly a: Tensor;
+  readonly b: Tensor;
+  readonly target: GradientTarget;
+  readonly addend?: Tensor | undefined;
+}
+
 /** Records out = A B, or out += A B if `target.accumulate`, or out = addend + A B. */
-export function matmul(
-  r: Recorder,
-  mode: MatmulMode,
-  { a, b, target, addend }: { readonly a: Tensor; readonly b: Tensor; readonly target: GradientTarget; readonly addend?: Tensor | undefined },
-  size: MatmulSize,
-): void {
+export function matmul(r: Recorder, mode: MatmulMode, operands: MatmulOperands, size: MatmulSize): void {
+  if (r.variant === "tiled") return matmulTiled(r, mode, operands, size);
+  const { a, b, target, addend } = operands;
   const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size };
-  const constants = { TRANSPOSE_A: mode[0] === "T", TRANSPOSE_B: mode[1] === "T" };
+  const constants = blockText(blockFor(mode, params));
   if (addend) r.run(matmulAddKernel.with(constants), { a, b, addend, out: target.tensor }, params);
   else r.run(matmulKernel.with({ ...constants, ACCUMULATE: target.accumulate }), { a, b, out: target.tensor }, params);
+}
+
+/** Fewer large blocks than this leave a core without work. */
+const LARGE_BLOCKS = 16;
+
+/** Large blocks where they fit evenly and there are enough of them; with edges their code takes seconds to compile. */
+function blockFor(mode: MatmulMode, { M, N, K, a_offset, b_offset, out_offset }: Required<MatmulSize>): Block {
+  const isLarge = M % 16 === 0 && N % 16 === 0 && (M / 16) * (N / 16) >= LARGE_BLOCKS;
+  const tile = isLarge ? 16 : 8;
+  const width = (row: number, offset: number): 1 | 4 => (row % 4 === 0 && offset % 4 === 0 ? 4 : 1);
+  return {
+    mode,
+    tile,
+    a: width(mode === "TN" ? M : K, a_offset),
+    b: width(mode === "NT" ? K : N, b_offset),
+    out: width(N, out_offset),
+    edge: M % tile !== 0 || N % tile !== 0,
+    tail: K % UNROLL !== 0,
+  };
 }

@@ -1,6 +1,7 @@
 import { defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import { size } from "../plan/tensor.ts";
+import { SCALAR, vectorsOf } from "./vector.ts";
 import backwardCode from "../../shaders/swiglu_backward.wgsl" with { type: "text" };
 import forwardCode from "../../shaders/swiglu.wgsl" with { type: "text" };
 import siluCode from "../../shaders/lib/silu.wgsl" with { type: "text" };
@@ -12,7 +13,7 @@ const forwardKernel = defineKernel({
   libraries: [threadCode, siluCode],
   bindings: { gate: "read", up: "read", y: "read_write" },
   params: { n: "u32" },
-  constants: { WORKGROUP: 64 },
+  constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
 });
 
@@ -22,7 +23,7 @@ const backwardKernel = defineKernel({
   libraries: [threadCode, siluCode],
   bindings: { dy: "read", gate_inout: "read_write", up_inout: "read_write" },
   params: { n: "u32" },
-  constants: { WORKGROUP: 64 },
+  constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
 });
 
@@ -31,11 +32,12 @@ const backwardKernel = defineKernel({
  * gradients over gate and up themselves, so both must have no other user.
  */
 export function swiglu(r: Recorder, gate: Variable, up: Variable): Variable {
-  const n = size(gate.value);
+  const { constants, width } = vectorsOf(size(gate.value));
+  const n = size(gate.value) / width;
   const y = { value: r.tensor("swiglu", gate.value.shape), needsGradient: gate.needsGradient || up.needsGradient };
-  r.run(forwardKernel, { gate: gate.value, up: up.value, y: y.value }, { n });
+  r.run(forwardKernel.with(constants), { gate: gate.value, up: up.value, y: y.value }, { n });
   r.onBackward(y, [gate, up], (dy) => {
-    r.run(backwardKernel, { dy, gate_inout: gate.value, up_inout: up.value }, { n });
+    r.run(backwardKernel.with(constants), { dy, gate_inout: gate.value, up_inout: up.value }, { n });
     if (gate.needsGradient) r.setGradient(gate, gate.value);
     if (up.needsGradient) r.setGradient(up, up.value);
   });

@@ -1,4 +1,5 @@
 import { defineKernel, perThread } from "../gpu/kernel.ts";
+import { SCALAR, vectorsOf } from "../ops/vector.ts";
 import { size } from "../plan/tensor.ts";
 import type { UpdateRule } from "./rule.ts";
 import adamwCode from "../../shaders/adamw.wgsl" with { type: "text" };
@@ -13,7 +14,7 @@ const adamwKernel = defineKernel({
   libraries: [threadCode, scheduleCode, clipCode, finiteCode],
   bindings: { schedule: "read", clip: "read", gradient: "read", parameter: "read_write", m: "read_write", v: "read_write" },
   params: { n: "u32", beta1: "f32", beta2: "f32", eps: "f32", weight_decay: "f32" },
-  constants: { WORKGROUP: 64 },
+  constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
 });
 
@@ -29,7 +30,8 @@ export function adamw({ adam_beta1: beta1, adam_beta2: beta2, adam_epsilon: eps,
   return {
     state: ["m", "v"],
     record(r, parameter, gradient, [m, v], inputs) {
-      r.run(adamwKernel, { ...inputs, gradient, parameter: parameter.value, m: m!, v: v! }, { n: size(gradient), beta1, beta2, eps, weight_decay });
+      const { constants, width } = vectorsOf(size(gradient));
+      r.run(adamwKernel.with(constants), { ...inputs, gradient, parameter: parameter.value, m: m!, v: v! }, { n: size(gradient) / width, beta1, beta2, eps, weight_decay });
     },
   };
 }

@@ -1,9 +1,12 @@
 import { ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts";
+import { SCALAR } from "../ops/vector.ts";
 import type { Recorder } from "../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
 import clipCode from "../../shaders/lib/clip.wgsl" with { type: "text" };
 import clipNormCode from "../../shaders/clip_norm.wgsl" with { type: "text" };
+import clipNormTiledCode from "../../shaders/clip_norm_tiled.wgsl" with { type: "text" };
 import finiteCode from "../../shaders/lib/finite.wgsl" with { type: "text" };
+import reduceCode from "../../shaders/lib/reduce.wgsl" with { type: "text" };
 import squareSumCode from "../../shaders/square_sum.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
@@ -17,14 +20,15 @@ const squareSumKernel = defineKernel({
   groups: perThread,
 });
 
-const clipNormKernel = defineKernel({
-  name: "clip_norm",
-  code: clipNormCode,
-  libraries: [clipCode, finiteCode],
+const clipNorm = {
   bindings: { partial_sum: "read", clip: "read_write" },
   params: { n: "u32", max_norm: "f32" },
   groups: () => 1,
-});
+} as const;
+const clipNormKernel = {
+  portable: defineKernel({ ...clipNorm, name: "clip_norm", code: clipNormCode, libraries: [clipCode, finiteCode], constants: SCALAR }),
+  tiled: defineKernel({ ...clipNorm, name: "clip_norm_tiled", code: clipNormTiledCode, libraries: [clipCode, finiteCode, reduceCode], constants: { WORKGROUP: 256, ...SCALAR } }),
+};
 
 /** Gradients that one launch of square_sum takes: WebGPU guarantees eight storage buffers. */
 const GRADIENTS_PER_LAUNCH = 6;

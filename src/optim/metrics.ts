@@ -3,16 +3,19 @@ import type { Recorder } from "../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
 import clipCode from "../../shaders/lib/clip.wgsl" with { type: "text" };
 import metricsCode from "../../shaders/metrics.wgsl" with { type: "text" };
+import metricsTiledCode from "../../shaders/metrics_tiled.wgsl" with { type: "text" };
+import reduceCode from "../../shaders/lib/reduce.wgsl" with { type: "text" };
 import scheduleCode from "../../shaders/lib/schedule.wgsl" with { type: "text" };
 
-const metricsKernel = defineKernel({
-  name: "metrics",
-  code: metricsCode,
-  libraries: [scheduleCode, clipCode],
+const definition = {
   bindings: { schedule: "read", clip: "read", loss: "read", metrics: "read_write" },
   params: { n: "u32" },
   groups: () => 1,
-});
+} as const;
+const metricsKernel = {
+  portable: defineKernel({ ...definition, name: "metrics", code: metricsCode, libraries: [scheduleCode, clipCode] }),
+  tiled: defineKernel({ ...definition, name: "metrics_tiled", code: metricsTiledCode, libraries: [scheduleCode, clipCode, reduceCode], constants: { WORKGROUP: 256 } }),
+};
 
 /** Numbers of a step in `metrics`: loss, gradient norm, 1 if the update was skipped. */
 export const METRICS = 3;

@@ -1,4 +1,5 @@
 import { defineKernel, perThread } from "../gpu/kernel.ts";
+import { SCALAR, vectorsOf } from "../ops/vector.ts";
 import { size } from "../plan/tensor.ts";
 import type { UpdateRule } from "./rule.ts";
 import clipCode from "../../shaders/lib/clip.wgsl" with { type: "text" };
@@ -13,7 +14,7 @@ const sgdKernel = defineKernel({
   libraries: [threadCode, scheduleCode, clipCode, finiteCode],
   bindings: { schedule: "read", clip: "read", gradient: "read", parameter: "read_write", momentum: "read_write" },
   params: { n: "u32", mu: "f32", weight_decay: "f32" },
-  constants: { WORKGROUP: 64, NESTEROV: false },
+  constants: { WORKGROUP: 64, NESTEROV: false, ...SCALAR },
   groups: perThread,
 });
 
@@ -28,7 +29,8 @@ export function sgd({ momentum: mu, nesterov, weight_decay }: Sgd): UpdateRule {
   return {
     state: ["momentum"],
     record(r, parameter, gradient, [momentum], inputs) {
-      r.run(sgdKernel.with({ NESTEROV: nesterov }), { ...inputs, gradient, parameter: parameter.value, momentum: momentum! }, { n: size(gradient), mu, weight_decay });
+      const { constants, width } = vectorsOf(size(gradient));
+      r.run(sgdKernel.with({ ...constants, NESTEROV: nesterov }), { ...inputs, gradient, parameter: parameter.value, momentum: momentum! }, { n: size(gradient) / width, mu, weight_decay });
     },
   };
 }

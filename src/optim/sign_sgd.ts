@@ -1,4 +1,5 @@
 import { defineKernel, perThread } from "../gpu/kernel.ts";
+import { SCALAR, vectorsOf } from "../ops/vector.ts";
 import { size } from "../plan/tensor.ts";
 import type { UpdateRule } from "./rule.ts";
 import clipCode from "../../shaders/lib/clip.wgsl" with { type: "text" };
@@ -13,7 +14,7 @@ const signSgdKernel = defineKernel({
   libraries: [threadCode, scheduleCode, clipCode, finiteCode],
   bindings: { schedule: "read", clip: "read", gradient: "read", parameter: "read_write" },
   params: { n: "u32", weight_decay: "f32" },
-  constants: { WORKGROUP: 64 },
+  constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
 });
 
@@ -22,7 +23,8 @@ export function signSgd({ weight_decay }: { readonly weight_decay: number }): Up
   return {
     state: [],
     record(r, parameter, gradient, _state, inputs) {
-      r.run(signSgdKernel, { ...inputs, gradient, parameter: parameter.value }, { n: size(gradient), weight_decay });
+      const { constants, width } = vectorsOf(size(gradient));
+      r.run(signSgdKernel.with(constants), { ...inputs, gradient, parameter: parameter.value }, { n: size(gradient) / width, weight_decay });
     },
   };
 }

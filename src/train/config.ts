@@ -8,10 +8,13 @@ export class ConfigError extends Error {
 }
 
 const bounded = (description: string, test: (value: number) => boolean) => v.pipe(v.number(`must be ${description}`), v.check(test, `must be ${description}`));
-const count = bounded("a whole number above 0", (x) => Number.isInteger(x) && x > 0);
-const countOrZero = bounded("a whole number, 0 or more", (x) => Number.isInteger(x) && x >= 0);
+const count = bounded("a whole number above 0", (x) => Number.isSafeInteger(x) && x > 0);
+const countOrZero = bounded("a whole number, 0 or more", (x) => Number.isSafeInteger(x) && x >= 0);
 const positive = bounded("a number above 0", (x) => Number.isFinite(x) && x > 0);
 const zeroOrMore = bounded("a number, 0 or more", (x) => Number.isFinite(x) && x >= 0);
+/** More layers than any model has would only be recorded for ever. */
+const layers = bounded("a whole number from 1 to 1024", (x) => Number.isInteger(x) && x >= 1 && x <= 1024);
+const stepsOrShare = bounded("a whole number of steps, or a share of them below 1", (x) => x >= 0 && (x < 1 || Number.isSafeInteger(x)));
 const fraction = bounded("a number from 0 up to, not including, 1", (x) => x >= 0 && x < 1);
 const text = v.string("must be text");
 const flag = v.boolean("must be true or false");
@@ -27,7 +30,7 @@ const entries = {
   // Model.
   hidden_size: v.optional(count, 96),
   intermediate_size: v.optional(count, 256),
-  num_hidden_layers: v.optional(count, 2),
+  num_hidden_layers: v.optional(layers, 2),
   num_attention_heads: v.optional(count, 6),
   num_key_value_heads: v.optional(count, 3),
   rms_norm_eps: v.optional(positive, 1e-5),
@@ -39,7 +42,7 @@ const entries = {
   learning_rate: v.optional(v.nullable(positive), null),
   lr_scheduler_type: v.optional(v.picklist(LR_SCHEDULER_TYPES, `must be one of ${LR_SCHEDULER_TYPES.join(", ")}`), "cosine"),
   lr_scheduler_kwargs: v.optional(v.strictObject({ num_cycles: v.optional(count, 1), min_lr_rate: v.optional(fraction, 0.1) }), {}),
-  warmup_steps: v.optional(zeroOrMore, 0.05),
+  warmup_steps: v.optional(stepsOrShare, 0.05),
   weight_decay: v.optional(zeroOrMore, 0.1),
   adam_beta1: v.optional(fraction, 0.9),
   adam_beta2: v.optional(fraction, 0.95),
@@ -99,43 +102,73 @@ export const ALIASES: Readonly<Record<string, ConfigKey>> = {
   steps_per_eval: "eval_steps",
 };
 
-const OPTIMIZER_ALIASES: Readonly<Record<string, string>> = { adamw_torch: "adamw", signsgd: "sign_sgd" };
+const OPTIMIZER_ALIASES: ReadonlyMap<unknown, string> = new Map([["adamw_torch", "adamw"], ["signsgd", "sign_sgd"]]);
 
 /**
  * Checks settings given by a JSON file, by flags or by a page, and fills in the defaults. `note` hears of each alias used.
  * @throws ConfigError for an unknown key ("did you mean"), a wrong type, or settings that do not fit each other.
  */
 export function parseConfig(given: Readonly<Record<string, unknown>>, note: (message: string) => void = () => {}): TrainingConfig {
-  const named: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(given)) {
-    const name = nameOf(key, note);
-    if (name in named) throw new ConfigError(`Cannot use "${key}": "${name}" is given twice. Remove one of them`);
-    named[name] = value;
-  }
-  if (typeof named["optim"] === "string") named["optim"] = OPTIMIZER_ALIASES[named["optim"]] ?? named["optim"];
+  const named = nameSettings(given, note);
   const result = v.safeParse(schema, named);
   if (!result.success) throw new ConfigError(describe(result.issues[0], named));
   checkModel(result.output);
   return result.output;
 }
 
+/**
+ * The settings under their own names, so that those of two sources can be laid over each other.
+ * @throws ConfigError for an unknown key, or one that is given twice.
+ */
+export function nameSettings(given: Readonly<Record<string, unknown>>, note: (message: string) => void): Record<string, unknown> {
+  const named: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(given)) {
+    const name = nameOf(key, note);
+    if (Object.hasOwn(named, name)) throw new ConfigError(`Cannot use "${key}": "${name}" is given twice. Remove one of them`);
+    if (name === "optim") named[name] = OPTIMIZER_ALIASES.get(value) ?? value;
+    else if (name === "optim_args" || name === "lr_scheduler_kwargs") named[name] = typeof value === "string" ? parsePairs(value) : value;
+    else named[name] = value;
+  }
+  return named;
+}
+
 function nameOf(key: string, note: (message: string) => void): string {
   if ((CONFIG_KEYS as readonly string[]).includes(key)) return key;
-  const alias = ALIASES[key];
-  if (alias) {
-    note(`"${key}" is read as "${alias}"`);
-    return alias;
+  if (Object.hasOwn(ALIASES, key)) {
+    note(`"${key}" is read as "${ALIASES[key]!}"`);
+    return ALIASES[key]!;
   }
   const nearest = nearestName(key, [...CONFIG_KEYS, ...Object.keys(ALIASES)]);
-  throw new ConfigError(`Cannot use unknown setting "${key}"${nearest ? `: did you mean "${nearest}"?` : `. Known settings: ${CONFIG_KEYS.join(", ")}`}`);
+  throw new ConfigError(`Cannot use unknown setting ${show(key)}${nearest ? `: did you mean "${nearest}"?` : `. Known settings: ${CONFIG_KEYS.join(", ")}`}`);
+}
+
+/** transformers writes optim_args as "momentum=0.9, nesterov=true". */
+function parsePairs(text: string): Record<string, unknown> {
+  return Object.fromEntries(text.split(/[,\s]+/).filter(Boolean).map((pair) => {
+    const [name = "", value = "true"] = pair.split("=", 2);
+    if (value === "true" || value === "false") return [name, value === "true"];
+    return [name, value !== "" && Number.isFinite(Number(value)) ? Number(value) : value];
+  }));
 }
 
 function describe(issue: v.BaseIssue<unknown>, given: Record<string, unknown>): string {
-  const path = v.getDotPath(issue) ?? "";
-  const [top, inner] = path.split(".");
-  if (issue.type === "strict_object") return `Cannot use unknown setting "${path}": expected one of ${issue.expected}`;
-  const value = inner === undefined ? given[top!] : (given[top!] as Record<string, unknown>)[inner];
-  return `Cannot use "${path}": ${issue.message}, got ${JSON.stringify(value)}`;
+  const [top = "", inner] = (issue.path ?? []).map(({ key }) => String(key));
+  const path = inner === undefined ? top : `${top}.${inner}`;
+  // Of an object with a key too many, valibot says that nothing was expected there; of something else, that an object was.
+  if (issue.type === "strict_object" && issue.expected === "never") {
+    const known = Object.keys((entries[top as ConfigKey] as unknown as { readonly wrapped: { readonly entries: object } }).wrapped.entries);
+    const nearest = nearestName(inner!, known);
+    return `Cannot use unknown setting ${show(path)}${nearest ? `: did you mean "${top}.${nearest}"?` : `. Known settings of ${top}: ${known.join(", ")}`}`;
+  }
+  const message = issue.type === "strict_object" ? "must be an object of settings" : issue.message;
+  const value = inner === undefined ? given[top] : (given[top] as Record<string, unknown>)[inner];
+  return `Cannot use "${path}": ${message}, got ${show(value)}`;
+}
+
+/** A value on one line, cut short. JSON has no NaN and no infinities. */
+function show(value: unknown): string {
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value);
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
 function checkModel({ hidden_size, num_attention_heads: H, num_key_value_heads: KV, tokenizer, vocab_size }: TrainingConfig): void {
@@ -149,7 +182,7 @@ function checkModel({ hidden_size, num_attention_heads: H, num_key_value_heads: 
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   const distances = candidates.map((candidate) => editDistance(name, candidate));
   const best = Math.min(...distances);
-  return best <= Math.max(2, Math.floor(name.length / 3)) ? candidates[distances.indexOf(best)] : undefined;
+  return best <= Math.max(name.length > 3 ? 2 : 1, Math.floor(name.length / 3)) ? candidates[distances.indexOf(best)] : undefined;
 }
 
 /** Levenshtein's distance. */

@@ -62,7 +62,7 @@ export interface Programs {
 export interface TrainOptions {
   readonly variant: Variant;
   readonly model: Llama;
-  /** (T, D/2, 2) */
+  /** (T, 2, D/2) */
   readonly rope_table: Tensor;
   readonly B: number;
   readonly T: number;

@@ -46,7 +46,7 @@ export function prepareRun(config: TrainingConfig, text: string | undefined, var
 export function planRun(config: TrainingConfig, vocab_size: number, variant: Variant): { model: Llama; programs: Programs; plan: MemoryPlan } {
   const model = createLlama(llamaConfigOf(config, vocab_size));
   const { max_length: T, per_device_train_batch_size: B } = config;
-  const rope_table = tensor("rope table", [T, model.config.head_dim / 2, 2], "frozen");
+  const rope_table = tensor("rope table", [T, 2, model.config.head_dim / 2], "frozen");
   const options = { ...config, variant, model, rope_table, B, T, ruleFor: rulesOf(config.optim, config), metrics_rows: config.logging_steps };
   const programs = {
     rope_table,

@@ -118,7 +118,7 @@ interface ForwardProgram extends Program {
 async function open(gpu: Gpu, { config, expected: { train }, weights }: Fixture, raw: RawBatch): Promise<Opened> {
   const B = raw.input_ids.length, T = raw.input_ids[0]!.length;
   const model = createLlama(config);
-  const rope_table = tensor("rope table", [T, config.head_dim / 2, 2], "frozen");
+  const rope_table = tensor("rope table", [T, 2, config.head_dim / 2], "frozen");
   const [adam_beta1, adam_beta2] = train?.betas ?? [0.9, 0.999];
   const decays = new Set(train?.weight_decay_on ?? []);
   const ruleFor = ({ value }: Variable) =>

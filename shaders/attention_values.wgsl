@@ -1,0 +1,50 @@
+// out[t] = sum over j <= t of p[t, j] x[j]: the values of causal attention by their probabilities, and the gradient of the queries.
+// When TRANSPOSE: out[j] = sum over t >= j and over the query heads that share the key head of p[t, j] x[t]: the gradients of
+// values and keys; heads in order, no atomics.
+//   p: (B, H, T, T), 0 beyond the diagonal; x: (B, T, KV, D), out: (B, T, H, D); the other way round when TRANSPOSE.
+// One thread per 4 positions and RUN vectors of one head of out, everything in registers, no barriers. A head is CHUNKS times VECTOR.
+// Launch: ceil(B * heads * ceil(T / 4) * CHUNKS / RUN / WORKGROUP) workgroups. Any B, T, H, KV dividing H, D. Sums in f32.
+
+struct Params { n: u32, T: u32, H: u32, KV: u32 }
+
+@group(0) @binding(0) var<storage, read> p: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<${VECTOR}>;
+@group(0) @binding(2) var<storage, read_write> out: array<${VECTOR}>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let index = thread_index(group, groups, lane);
+  if (index >= params.n) { return; }
+  let runs = ${CHUNKS}u / ${RUN}u;
+  let blocks = (params.T - 1u) / 4u + 1u;
+  let c = index % runs * ${RUN}u;
+  let first = index / runs % blocks * 4u;
+  let head = index / (runs * blocks);
+  let last = params.T - 1u;
+  let shared_by = params.H / params.KV;
+${CLEAR_SUMS}
+#if ${TRANSPOSE}
+  let b = head / params.KV;
+  let h = head % params.KV;
+  let heads = params.KV;
+  for (var query_head = h * shared_by; query_head < (h + 1u) * shared_by; query_head++) {
+    let p_start = (b * params.H + query_head) * params.T * params.T;
+    for (var i = first; i < params.T; i++) {
+      let source = ((b * params.T + i) * params.H + query_head) * ${CHUNKS}u + c;
+${MULTIPLY}
+    }
+  }
+#else
+  let b = head / params.H;
+  let h = head % params.H;
+  let heads = params.H;
+  let p_start = head * params.T * params.T;
+  let end = min(first + 4u, params.T);
+  for (var i = 0u; i < end; i++) {
+    let source = ((b * params.T + i) * params.KV + h / shared_by) * ${CHUNKS}u + c;
+${MULTIPLY}
+  }
+#endif
+${STORE_SUMS}
+}

@@ -1,0 +1,26 @@
+// x = softmax(x) in place over the first row % T + 1 numbers of each row, 0 beyond: causal attention's probabilities.
+//   x_inout: (n, T), row-major; rows are positions 0 … T - 1, again and again.
+// One thread per row, no barriers. Launch: ceil(n / WORKGROUP) workgroups. Any n, T. Numbers beyond are not read. Sums in f32.
+
+struct Params { n: u32, T: u32 }
+
+@group(0) @binding(0) var<storage, read_write> x_inout: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = thread_index(group, groups, lane);
+  if (row >= params.n) { return; }
+  let start = row * params.T;
+  let end = row % params.T + 1u;
+  var highest = x_inout[start];
+  for (var i = 1u; i < end; i++) { highest = max(highest, x_inout[start + i]); }
+  var sum = 0.0;
+  for (var i = 0u; i < end; i++) {
+    let e = exp(x_inout[start + i] - highest);
+    x_inout[start + i] = e;
+    sum += e;
+  }
+  for (var i = 0u; i < end; i++) { x_inout[start + i] /= sum; }
+  for (var i = end; i < params.T; i++) { x_inout[start + i] = 0.0; }
+}
