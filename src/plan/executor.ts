@@ -64,11 +64,12 @@ export class Executor {
 
   /** Copies host data into a tensor. */
   write(tensor: Tensor, data: Data): void {
+    if (tensor.role === "input") return this.writeInputs(new Map([[tensor, data]]));
     const { buffer, offset } = this.#locate(tensor, data);
     this.gpu.device.queue.writeBuffer(this.#buffers[buffer]!, offset, data);
   }
 
-  /** Copies host data into input tensors, all in one write: they sit in one buffer, which the host mirrors. */
+  /** Copies host data into input tensors, all in one write: they sit in one buffer, which the host mirrors, gaps included. */
   writeInputs(inputs: ReadonlyMap<Tensor, Data>): void {
     let start = Infinity, end = 0, target = 0;
     for (const [tensor, data] of inputs) {

@@ -1,0 +1,36 @@
+import { openGpu } from "../../src/gpu/device.ts";
+import { assert, readShared, skip, test } from "../harness.ts";
+import type { ReadFile } from "./files.ts";
+import { replayPath } from "./replay.ts";
+
+// Other people's numbers: PyTorch's, transformers', and those of the optimizers' own authors.
+
+const gpu = openGpu();
+const read: ReadFile = (path) => readShared(normalize(path));
+
+/** The page fetches addresses, where ".." would leave the shared folder's own path. */
+function normalize(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else parts.push(part);
+  }
+  return parts.join("/");
+}
+
+function replays(name: string, path: string): void {
+  test(name, async () => {
+    if (!await read(path.endsWith(".json") ? path : `${path}/expected.json`)) skip(`the shared folder has no ${path}`);
+    const { cases } = await replayPath(await gpu, read, path);
+    assert(cases.length > 0, `${path} has no case that can be replayed`);
+    const wrong = cases.filter(({ ok }) => !ok).map(({ name, max_relative_error, tolerance }) => `${name}: error ${max_relative_error}, tolerance ${tolerance}`);
+    assert(wrong.length === 0, wrong.join("; "));
+    const uncaptured = (await gpu).uncaptured();
+    assert(!uncaptured, `${uncaptured?.message}`);
+  });
+}
+
+replays("llama-tiny has PyTorch's logits, loss, gradients and 20 training steps", "fixtures/models/llama-tiny");
+replays("llama-tied (tied head, scaled RoPE, one key head) has PyTorch's numbers", "fixtures/models/llama-tied");
+replays("update rules follow their authors' trajectories", "fixtures/optimizers.json");
+replays("200 AdamW steps on tinyshakespeare have PyTorch's losses", "fixtures/shakespeare");
