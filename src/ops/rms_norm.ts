@@ -1,7 +1,8 @@
 import { ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts";
 import type { GradientTarget, Recorder, Variable } from "../plan/recorder.ts";
-import type { Tensor } from "../plan/tensor.ts";
+import { type Tensor, tensor } from "../plan/tensor.ts";
 import { sumSlices } from "./sum_slices.ts";
+import { SCALAR, vectorsOf } from "./vector.ts";
 import backwardCode from "../../shaders/rms_norm_backward.wgsl" with { type: "text" };
 import backwardTiledCode from "../../shaders/rms_norm_backward_tiled.wgsl" with { type: "text" };
 import forwardCode from "../../shaders/rms_norm.wgsl" with { type: "text" };
@@ -10,13 +11,14 @@ import weightBackwardCode from "../../shaders/rms_norm_weight_backward.wgsl" wit
 import weightBackwardTiledCode from "../../shaders/rms_norm_weight_backward_tiled.wgsl" with { type: "text" };
 import reduceCode from "../../shaders/lib/reduce.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
+import vectorCode from "../../shaders/lib/vector.wgsl" with { type: "text" };
 
 const forward = {
   bindings: { x: "read", weight: "read", y: "read_write", inverse_rms: "read_write" },
   params: { n: "u32", C: "u32", eps: "f32" },
 } as const;
 const forwardKernel = {
-  portable: defineKernel({ ...forward, name: "rms_norm", code: forwardCode, libraries: [threadCode], constants: { WORKGROUP: 16 }, groups: perThread }),
+  portable: defineKernel({ ...forward, name: "rms_norm", code: forwardCode, libraries: [threadCode, vectorCode], constants: { WORKGROUP: 16, ...SCALAR }, groups: perThread }),
   tiled: defineKernel({ ...forward, name: "rms_norm_tiled", code: forwardTiledCode, libraries: [reduceCode], constants: { WORKGROUP: 64 }, groups: ({ n }) => n }),
 };
 
@@ -25,7 +27,7 @@ const backward = {
   params: { n: "u32", C: "u32" },
 } as const;
 const backwardKernel = {
-  portable: defineKernel({ ...backward, name: "rms_norm_backward", code: backwardCode, libraries: [threadCode], constants: { WORKGROUP: 16, ACCUMULATE: false }, groups: perThread }),
+  portable: defineKernel({ ...backward, name: "rms_norm_backward", code: backwardCode, libraries: [threadCode, vectorCode], constants: { WORKGROUP: 16, ACCUMULATE: false, ...SCALAR }, groups: perThread }),
   tiled: defineKernel({ ...backward, name: "rms_norm_backward_tiled", code: backwardTiledCode, libraries: [reduceCode], constants: { WORKGROUP: 64, ACCUMULATE: false }, groups: ({ n }) => n }),
 };
 
@@ -35,8 +37,8 @@ const weightBackwardKernel = defineKernel({
   libraries: [threadCode],
   bindings: { x: "read", inverse_rms: "read", dy: "read", dweight: "read_write" },
   params: { n: "u32", C: "u32" },
-  constants: { WORKGROUP: 8, ACCUMULATE: false },
-  groups: ({ C }, { WORKGROUP }) => ceilDiv(C, Number(WORKGROUP)),
+  constants: { WORKGROUP: 8, ACCUMULATE: false, ...SCALAR },
+  groups: ({ C }, { WORKGROUP, WIDTH }) => ceilDiv(C, Number(WIDTH) * Number(WORKGROUP)),
 });
 
 const weightBackwardTiledKernel = defineKernel({
@@ -57,17 +59,18 @@ const ROWS_PER_SHARE = 64, MAX_SHARES = 64;
 export function rmsNorm(r: Recorder, x: Variable, weight: Variable, eps: number): Variable {
   const [n, C] = x.value.shape as [number, number];
   const label = weight.value.label.replace(/\.weight$/, "");
-  const y = { value: r.tensor(label, [n, C]), needsGradient: x.needsGradient || weight.needsGradient };
-  const inverse_rms = r.tensor(`${label}.inverse_rms`, [n]);
+  const y = { value: tensor(label, [n, C], "activation"), needsGradient: x.needsGradient || weight.needsGradient };
+  const inverse_rms = tensor(`${label}.inverse_rms`, [n], "activation");
+  const { constants: vectors } = vectorsOf(C);
   const { portable, tiled } = forwardKernel;
-  r.run({ portable, tiled: tiled.with({ WORKGROUP: threadsOfRow(C) }) }, { x: x.value, weight: weight.value, y: y.value, inverse_rms }, { n, C, eps });
+  r.run({ portable: portable.with(vectors), tiled: tiled.with({ WORKGROUP: threadsOfRow(C) }) }, { x: x.value, weight: weight.value, y: y.value, inverse_rms }, { n, C, eps });
   r.onBackward(y, [x, weight], (dy) => {
     const dWeight = r.gradientFor(weight);
     if (dWeight) weightBackward(r, { x: x.value, inverse_rms, dy }, dWeight);
     const dx = r.gradientFor(x);
     const { portable, tiled } = backwardKernel;
     const constants = { ACCUMULATE: dx?.accumulate ?? false };
-    if (dx) r.run({ portable: portable.with(constants), tiled: tiled.with({ ...constants, WORKGROUP: threadsOfRow(C) }) }, { x: x.value, weight: weight.value, inverse_rms, dy, dx: dx.tensor }, { n, C });
+    if (dx) r.run({ portable: portable.with({ ...constants, ...vectors }), tiled: tiled.with({ ...constants, WORKGROUP: threadsOfRow(C) }) }, { x: x.value, weight: weight.value, inverse_rms, dy, dx: dx.tensor }, { n, C });
   });
   return y;
 }
@@ -76,7 +79,7 @@ export function rmsNorm(r: Recorder, x: Variable, weight: Variable, eps: number)
 function weightBackward(r: Recorder, operands: { readonly x: Tensor; readonly inverse_rms: Tensor; readonly dy: Tensor }, dWeight: GradientTarget): void {
   const [n, C] = operands.x.shape as [number, number];
   if (r.variant === "portable") {
-    r.run(weightBackwardKernel.with({ ACCUMULATE: dWeight.accumulate }), { ...operands, dweight: dWeight.tensor }, { n, C });
+    r.run(weightBackwardKernel.with({ ACCUMULATE: dWeight.accumulate, ...vectorsOf(C).constants }), { ...operands, dweight: dWeight.tensor }, { n, C });
     return;
   }
   const count = Math.min(MAX_SHARES, ceilDiv(n, ROWS_PER_SHARE));

@@ -6,8 +6,8 @@ import type { Constants } from "../gpu/preprocess.ts";
  */
 export function vectorsOf(length: number): { readonly constants: Constants; readonly width: number } {
   return length % 4 === 0
-    ? { constants: { VECTOR: "vec4f", BITS: "vec4u", BOOLEAN: "vec4<bool>", WIDTH: 4 }, width: 4 }
-    : { constants: { VECTOR: "f32", BITS: "u32", BOOLEAN: "bool", WIDTH: 1 }, width: 1 };
+    ? { constants: { VECTOR: "vec4f", BITS: "vec4u", BOOLEAN: "vec4<bool>", IS_VECTOR: true, WIDTH: 4 }, width: 4 }
+    : { constants: { VECTOR: "f32", BITS: "u32", BOOLEAN: "bool", IS_VECTOR: false, WIDTH: 1 }, width: 1 };
 }
 
 /** The constants of a kernel definition, where no length is known yet. */

@@ -1,5 +1,5 @@
 import { ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts";
-import { SCALAR } from "../ops/vector.ts";
+import { SCALAR, vectorsOf } from "../ops/vector.ts";
 import type { Recorder } from "../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
 import clipCode from "../../shaders/lib/clip.wgsl" with { type: "text" };
@@ -9,14 +9,15 @@ import finiteCode from "../../shaders/lib/finite.wgsl" with { type: "text" };
 import reduceCode from "../../shaders/lib/reduce.wgsl" with { type: "text" };
 import squareSumCode from "../../shaders/square_sum.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
+import vectorCode from "../../shaders/lib/vector.wgsl" with { type: "text" };
 
 const squareSumKernel = defineKernel({
   name: "square_sum",
   code: squareSumCode,
-  libraries: [threadCode],
+  libraries: [threadCode, vectorCode],
   bindings: { g0: "read", g1: "read", g2: "read", g3: "read", g4: "read", g5: "read", partial_sum: "read_write" },
   params: { n: "u32", first: "u32", size0: "u32", size1: "u32", size2: "u32", size3: "u32", size4: "u32", size5: "u32" },
-  constants: { WORKGROUP: 16 },
+  constants: { WORKGROUP: 16, ...SCALAR },
   groups: perThread,
 });
 
@@ -34,7 +35,8 @@ const clipNormKernel = {
 const GRADIENTS_PER_LAUNCH = 6;
 /** Elements that one thread of square_sum adds up, as a rule. */
 const ELEMENTS_PER_THREAD = 256;
-const MAX_THREADS = 16384;
+/** Partial sums in all: on llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error. */
+const MAX_PARTIAL_SUMS = 32768;
 
 /** A `Clip` that changes nothing, for updates recorded before the global norm can be known. Written once by the host. */
 export const noClip = (): Tensor => tensor("no clip", [3], "input", "u32");
@@ -54,16 +56,18 @@ export interface GradientNorm {
 export function gradientNorm(r: Recorder, sizes: readonly number[], together: boolean): GradientNorm {
   const launches = together ? ceilDiv(sizes.length, GRADIENTS_PER_LAUNCH) : sizes.length;
   const elements = sizes.reduce((a, b) => a + b, 0);
-  const threads = Math.min(MAX_THREADS, ceilDiv(elements, launches * ELEMENTS_PER_THREAD));
+  const threads = Math.min(ceilDiv(MAX_PARTIAL_SUMS, launches), ceilDiv(elements, launches * ELEMENTS_PER_THREAD));
   const partial_sum = r.tensor("partial sums", [launches * threads], "scratch");
   let first = 0;
   return {
     add(gradients) {
       for (let i = 0; i < gradients.length; i += GRADIENTS_PER_LAUNCH) {
-        const slot = (s: number): Tensor => gradients[i + s] ?? gradients[i]!;
-        const sizeOf = (s: number): number => (gradients[i + s] ? size(gradients[i + s]!) : 0);
+        const some = gradients.slice(i, i + GRADIENTS_PER_LAUNCH);
+        const { constants, width } = vectorsOf(some.every((gradient) => size(gradient) % 4 === 0) ? 4 : 1);
+        const slot = (s: number): Tensor => some[s] ?? some[0]!;
+        const sizeOf = (s: number): number => (some[s] ? size(some[s]) / width : 0);
         r.run(
-          squareSumKernel,
+          squareSumKernel.with(constants),
           { g0: slot(0), g1: slot(1), g2: slot(2), g3: slot(3), g4: slot(4), g5: slot(5), partial_sum },
           { n: threads, first, size0: sizeOf(0), size1: sizeOf(1), size2: sizeOf(2), size3: sizeOf(3), size4: sizeOf(4), size5: sizeOf(5) },
         );
