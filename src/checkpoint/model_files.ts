@@ -49,15 +49,24 @@ export async function loadModelFiles(read: (name: string) => Promise<Uint8Array<
     if (!bytes) throw new RangeError(`Cannot load the model: its folder has no ${name}. Give the "model" folder of a run`);
     return bytes;
   };
-  const json = async (name: string): Promise<unknown> => {
+  const json = async (name: string): Promise<Readonly<Record<string, unknown>>> => {
     const text = new TextDecoder().decode(await need(name));
     try {
-      return JSON.parse(text);
+      const value: unknown = JSON.parse(text);
+      if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Readonly<Record<string, unknown>>;
     } catch {
-      throw new RangeError(`Cannot load the model: ${name} is not JSON. Copy the folder again`);
+      // Falls through to the same error.
     }
+    throw new RangeError(`Cannot load the model: ${name} is not a JSON object. Copy the folder again`);
   };
   const config = await json("config.json");
+  const countOf = (key: string): number => {
+    const value = config[key];
+    if (!Number.isSafeInteger(value) || Number(value) < 1) throw new RangeError(`Cannot load the model: "${key}" in config.json must be a whole number above 0, got ${JSON.stringify(value)}`);
+    return Number(value);
+  };
+  for (const key of ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"]) countOf(key);
+  const max_length = countOf("max_position_embeddings");
   const model = createLlama(parseLlamaConfig(config));
   const tokenizer = tokenizerFromJSON(await json("tokenizer.json"));
   if (tokenizer.vocab_size > model.config.vocab_size) {
@@ -68,5 +77,8 @@ export async function loadModelFiles(read: (name: string) => Promise<Uint8Array<
   for (const { value: { label, shape } } of model.parameters) {
     if (shapes.get(label) !== shape.join()) throw new RangeError(`Cannot load the model: tensor "${label}" should be (${shape}), the file has ${shapes.has(label) ? `(${shapes.get(label)})` : "none"}`);
   }
-  return { model, max_length: Number((config as { max_position_embeddings?: number }).max_position_embeddings), tokenizer, tensors };
+  const known = new Set(model.parameters.map(({ value }) => value.label));
+  const stranger = tensors.find(({ name }) => !known.has(name));
+  if (stranger) throw new RangeError(`Cannot load the model: tensor "${stranger.name}" is none of the model that config.json describes`);
+  return { model, max_length, tokenizer, tensors };
 }

@@ -17,9 +17,9 @@ export function encodeSafetensors(tensors: readonly NamedTensor[]): Uint8Array<A
   for (const { name, shape, data } of sorted) {
     header[name] = { dtype: "F32", shape, data_offsets: [length, (length += data.byteLength)] };
   }
-  let json = JSON.stringify(header);
-  json = json.padEnd(Math.ceil(json.length / 8) * 8);
-  const headerBytes = new TextEncoder().encode(json);
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const headerBytes = new Uint8Array(Math.ceil(json.length / 8) * 8).fill(0x20); // spaces
+  headerBytes.set(json);
   const file = new Uint8Array(8 + headerBytes.length + length);
   new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes.length), true);
   file.set(headerBytes, 8);
@@ -44,15 +44,18 @@ export function decodeSafetensors(file: Uint8Array<ArrayBuffer>): NamedTensor[] 
   if (length > MAX_HEADER_BYTES || length > file.length - 8) refuse(`its header claims ${length} bytes, the file has ${file.length}`);
   const header = parseHeader(file.subarray(8, 8 + length), refuse);
   const data = file.subarray(8 + length);
+  // By both ends: an empty tensor has the place of the one that follows it.
+  header.sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1]);
   let end = 0;
-  return [...header].sort((a, b) => a[1].data_offsets[0] - b[1].data_offsets[0]).map(([name, { dtype, shape, data_offsets: [from, to] }], i, all) => {
+  const tensors = header.map(([name, { dtype, shape, data_offsets: [from, to] }]) => {
     if (dtype !== "F32") refuse(`tensor "${name}" is ${dtype}, expected F32`);
     const bytes = 4 * shape.reduce((a, b) => a * b, 1);
     if (from !== end || to - from !== bytes || to > data.length) refuse(`tensor "${name}" of shape (${shape}) claims bytes ${from} to ${to} of ${data.length}`);
     end = to;
-    if (i === all.length - 1 && end !== data.length) refuse(`${data.length - end} bytes belong to no tensor`);
     return { name, shape, data: new Float32Array(data.slice(from, to).buffer) };
   });
+  if (end !== data.length) refuse(`${data.length - end} bytes belong to no tensor`);
+  return tensors;
 }
 
 interface Entry {

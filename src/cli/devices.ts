@@ -1,4 +1,4 @@
-import { describeAdapter, requestAdapter } from "../gpu/device.ts";
+import { describeAdapter, requestAdapter, variantFor } from "../gpu/device.ts";
 import { formatBytes } from "../plan/ledger.ts";
 import type { Arguments } from "./arguments.ts";
 import { ConfigError } from "../train/config.ts";
@@ -8,7 +8,7 @@ export async function devices({ json, settings }: Arguments): Promise<number> {
   const [unexpected] = Object.keys(settings);
   if (unexpected !== undefined) throw new ConfigError(`Cannot use --${unexpected} with devices: it takes --json only`);
   const adapter = describeAdapter(await requestAdapter());
-  const variant = adapter.software ? "portable" : "tiled";
+  const variant = variantFor(adapter);
   if (json) {
     console.log(JSON.stringify({ ...adapter, variant }));
     return 0;

@@ -1,4 +1,4 @@
-import { describeAdapter, requestAdapter, type Variant } from "../gpu/device.ts";
+import { describeAdapter, requestAdapter, type Variant, variantFor } from "../gpu/device.ts";
 import { bytesByRole, formatBytes, formatLedger, totalBytes } from "../plan/ledger.ts";
 import { ROLES } from "../plan/tensor.ts";
 import type { TrainingConfig } from "../train/config.ts";
@@ -35,7 +35,7 @@ const vocabularyOf = ({ tokenizer, vocab_size }: TrainingConfig): number => (tok
 /** A plan needs no GPU: without one it is made for the tiled kernels. */
 async function variantHere(): Promise<Variant> {
   try {
-    return describeAdapter(await requestAdapter()).software ? "portable" : "tiled";
+    return variantFor(describeAdapter(await requestAdapter()));
   } catch {
     return "tiled";
   }

@@ -4,10 +4,10 @@
  */
 import type { Constants } from "../gpu/preprocess.ts";
 
-const range = (count: number): number[] => [...Array(count).keys()];
-const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join("\n");
+export const range = (count: number): number[] => [...Array(count).keys()];
+export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join("\n");
 
-interface Shape {
+export interface Shape {
   /** Vectors in a head. */
   readonly chunks: number;
   /** Positions a thread holds. */
@@ -28,13 +28,13 @@ const constantsOf = ({ chunks, rows, vector }: Shape): Constants => ({ CHUNKS: c
 const zero = ({ vector }: Shape): string => (vector === "vec4f" ? "vec4f()" : "0.0");
 
 /** Sum over the chunks of products: a[0].b[0] + a[1].b[1] + … */
-function dot({ chunks, vector }: Shape, a: (c: number) => string, b: (c: number) => string): string {
+export function dot({ chunks, vector }: Pick<Shape, "chunks" | "vector">, a: (c: number) => string, b: (c: number) => string): string {
   if (vector === "f32") return range(chunks).reduce((sum, c) => (c === 0 ? `${a(0)} * ${b(0)}` : `fma(${a(c)}, ${b(c)}, ${sum})`), "");
   const product = range(chunks).reduce((sum, c) => (c === 0 ? `${a(0)} * ${b(0)}` : `fma(${a(c)}, ${b(c)}, ${sum})`), "");
   return `dot(${product}, vec4f(1.0))`;
 }
 
-const fused = ({ vector }: Shape, scalar: string, x: string, sum: string): string =>
+export const fused = ({ vector }: Pick<Shape, "vector">, scalar: string, x: string, sum: string): string =>
   `${sum} = fma(${vector === "vec4f" ? `vec4f(${scalar})` : scalar}, ${x}, ${sum});`;
 
 /** Declares t0 … and where each row of a (B, T, heads, D) tensor starts; rows past T read the last one. */

@@ -1,4 +1,5 @@
 import { ceilDiv, defineKernel } from "../gpu/kernel.ts";
+import type { Variant } from "../gpu/device.ts";
 import type { Constants } from "../gpu/preprocess.ts";
 import type { GradientTarget, Recorder } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
@@ -49,7 +50,7 @@ export function matmul(r: Recorder, mode: MatmulMode, operands: MatmulOperands, 
   if (r.variant === "tiled") return matmulTiled(r, mode, operands, size);
   const { a, b, target, addend } = operands;
   const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size };
-  const constants = blockText(blockFor(mode, params));
+  const constants = blockText(blockFor(r.variant, mode, params));
   if (addend) r.run(matmulAddKernel.with(constants), { a, b, addend, out: target.tensor }, params);
   else r.run(matmulKernel.with({ ...constants, ACCUMULATE: target.accumulate }), { a, b, out: target.tensor }, params);
 }
@@ -58,8 +59,8 @@ export function matmul(r: Recorder, mode: MatmulMode, operands: MatmulOperands, 
 const LARGE_BLOCKS = 16;
 
 /** Large blocks where they fit evenly and there are enough of them; with edges their code takes seconds to compile. */
-function blockFor(mode: MatmulMode, { M, N, K, a_offset, b_offset, out_offset }: Required<MatmulSize>): Block {
-  const isLarge = M % 16 === 0 && N % 16 === 0 && (M / 16) * (N / 16) >= LARGE_BLOCKS;
+function blockFor(variant: Variant, mode: MatmulMode, { M, N, K, a_offset, b_offset, out_offset }: Required<MatmulSize>): Block {
+  const isLarge = variant !== "portable_small" && M % 16 === 0 && N % 16 === 0 && (M / 16) * (N / 16) >= LARGE_BLOCKS;
   const tile = isLarge ? 16 : 8;
   const width = (row: number, offset: number): 1 | 4 => (row % 4 === 0 && offset % 4 === 0 ? 4 : 1);
   return {

@@ -78,7 +78,7 @@ export function rmsNorm(r: Recorder, x: Variable, weight: Variable, eps: number)
 /** The tiled variant shares the rows between workgroups, so it sums in two steps. */
 function weightBackward(r: Recorder, operands: { readonly x: Tensor; readonly inverse_rms: Tensor; readonly dy: Tensor }, dWeight: GradientTarget): void {
   const [n, C] = operands.x.shape as [number, number];
-  if (r.variant === "portable") {
+  if (r.variant !== "tiled") {
     r.run(weightBackwardKernel.with({ ACCUMULATE: dWeight.accumulate, ...vectorsOf(C).constants }), { ...operands, dweight: dWeight.tensor }, { n, C });
     return;
   }

@@ -28,10 +28,10 @@ export interface GradientTarget {
   readonly accumulate: boolean;
 }
 
-/** One kernel for every kind of adapter, or one for each. Same bindings, same parameters. */
+/** One kernel for every kind of adapter, or one for software adapters and one for GPUs. Same bindings, same parameters. */
 export type Family<B extends Record<string, Access>, P extends Record<string, Scalar>> =
   | Kernel<B, P>
-  | Readonly<Record<Variant, Kernel<B, P>>>;
+  | { readonly portable: Kernel<B, P>; readonly tiled: Kernel<B, P> };
 
 interface TapeEntry {
   readonly output: Variable;
@@ -82,7 +82,7 @@ export class Recorder {
     tensors: { readonly [K in keyof B]: Tensor },
     params: Values<P>,
   ): void {
-    const kernel = "portable" in family ? family[this.variant] : family;
+    const kernel = "portable" in family ? family[this.variant === "tiled" ? "tiled" : "portable"] : family;
     this.steps.push({
       kernel: kernel as unknown as Kernel,
       tensors: Object.keys(kernel.bindings).map((name) => tensors[name]!),
