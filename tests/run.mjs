@@ -48,6 +48,8 @@ async function main() {
     const { runInChromium } = await import("./browser/run.mjs"); // needs the packages that setup() brings
     const shared = files.filter((file) => !file.endsWith(".deno.test.ts"));
     await runInChromium({ files: shared, filter, open: (file) => openReport("chromium", file, filter), patience: PATIENCE_MS });
+    const { runDemo } = await import("./browser/demo.mjs");
+    await runDemo({ filter, open: (file) => openReport("chromium", file, filter) });
   }
 }
 

@@ -28,7 +28,7 @@ export interface AdapterReport {
 export class DeviceLostError extends Error {
   override readonly name = "DeviceLostError";
   constructor(reason: string, message: string) {
-    super(`The GPU device was lost (${reason}): ${message || "the driver gave no message"}. Start again; a smaller batch helps if it happens at once`);
+    super(`The GPU device was lost (${reason}): ${message.replace(/\.$/, "") || "the driver gave no message"}. Start again; a smaller batch helps if it happens at once`);
   }
 }
 

@@ -1,5 +1,6 @@
 import { ceilDiv, defineKernel } from "../gpu/kernel.ts";
 import type { Variant } from "../gpu/device.ts";
+import { memoize } from "../gpu/memoize.ts";
 import type { Constants } from "../gpu/preprocess.ts";
 import type { GradientTarget, Recorder } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
@@ -22,6 +23,10 @@ const matmulAddKernel = defineKernel({
   bindings: { a: "read", b: "read", addend: "read", out: "read_write" },
   constants: { ...definition.constants, ADD: true },
 });
+
+const assigningBlock = memoize((block: Block) => matmulKernel.with(blockText(block)));
+const accumulatingBlock = memoize((block: Block) => matmulKernel.with({ ...blockText(block), ACCUMULATE: true }));
+const addingBlock = memoize((block: Block) => matmulAddKernel.with(blockText(block)));
 
 export interface MatmulSize {
   readonly M: number;
@@ -50,9 +55,9 @@ export function matmul(r: Recorder, mode: MatmulMode, operands: MatmulOperands, 
   if (r.variant === "tiled") return matmulTiled(r, mode, operands, size);
   const { a, b, target, addend } = operands;
   const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size };
-  const constants = blockText(blockFor(r.variant, mode, params));
-  if (addend) r.run(matmulAddKernel.with(constants), { a, b, addend, out: target.tensor }, params);
-  else r.run(matmulKernel.with({ ...constants, ACCUMULATE: target.accumulate }), { a, b, out: target.tensor }, params);
+  const block = blockFor(r.variant, mode, params);
+  if (addend) r.run(addingBlock(block), { a, b, addend, out: target.tensor }, params);
+  else r.run(target.accumulate ? accumulatingBlock(block) : assigningBlock(block), { a, b, out: target.tensor }, params);
 }
 
 /** Fewer large blocks than this leave a core without work. */

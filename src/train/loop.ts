@@ -26,7 +26,7 @@ export type TrainEvent =
 
 export interface Summary extends StepCounts {
   readonly steps: number;
-  /** Mean of the last logging_steps steps. */
+  /** Mean of the last logging_steps steps. NaN, as eval_loss and tokens_per_second, if the run was stopped before its first. */
   readonly train_loss: number;
   readonly eval_loss: number;
   readonly tokens_per_second: number;
@@ -61,7 +61,8 @@ type Listener = (event: TrainEvent) => void | Promise<void>;
  * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError, OutOfMemoryError.
  */
 export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener): Promise<Trainer> {
-  const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, run.config.seed, (done, total) => void emit({ type: "compiling", done, total }));
+  const onPipeline = (done: number, total: number): void => void emit({ type: "compiling", done, total });
+  const trainer = await unlessLost(gpu, Trainer.create(gpu, run.model, run.programs, run.plan, run.config.seed, onPipeline));
   try {
     await runSteps(gpu, trainer, run, control, emit);
   } catch (error) {
@@ -104,9 +105,12 @@ async function runSteps(gpu: Gpu, trainer: Trainer, run: Run, control: Control, 
     if (sample) await emit({ type: "sample", step: done, text: await unlessLost(gpu, sampleRun(trainer, run)) });
   }
 
-  const eval_loss = await unlessLost(gpu, evaluateRun(trainer, run));
-  await emit({ type: "evaluation", step: trainer.steps, eval_loss });
-  await emit({ type: "sample", step: trainer.steps, text: await unlessLost(gpu, sampleRun(trainer, run)) });
+  let eval_loss = NaN;
+  if (trainer.steps > 0) {
+    eval_loss = await unlessLost(gpu, evaluateRun(trainer, run));
+    await emit({ type: "evaluation", step: trainer.steps, eval_loss });
+    await emit({ type: "sample", step: trainer.steps, text: await unlessLost(gpu, sampleRun(trainer, run)) });
+  }
   const summary: Summary = {
     steps: trainer.steps,
     train_loss: recent.reduce((a, b) => a + b, 0) / recent.length,
@@ -149,7 +153,12 @@ async function unlessLost<T>(gpu: Gpu, work: Promise<T>): Promise<T> {
   const lost = gpu.lost.then((error) => {
     throw error;
   });
-  const result = await Promise.race([work, lost]);
+  // What a call says that fails because the device is gone differs by browser; the loss itself may be heard of a moment later.
+  const heard = async (error: unknown): Promise<never> => {
+    await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+    throw error;
+  };
+  const result = await Promise.race([work.catch(heard), lost]);
   const error = gpu.uncaptured();
   if (error) throw error;
   return result;

@@ -6,7 +6,7 @@ import { createServer } from "vite";
 import { findChromium, repository } from "../../src/cli/setup.mjs";
 
 // WebGPU without a GPU: Dawn on SwiftShader's Vulkan, which Chromium hides behind these switches.
-const SWITCHES = [
+export const SWITCHES = [
   "--no-sandbox",
   "--enable-unsafe-webgpu",
   "--use-webgpu-adapter=swiftshader",

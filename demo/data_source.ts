@@ -1,0 +1,60 @@
+import type { Remote } from "comlink";
+import { ConfigError, formatBytes } from "../src/index.ts";
+import { byId, count, find, lineOf } from "./dom.ts";
+import type { TrainingApi } from "./protocol.ts";
+
+const form = byId<HTMLFormElement>("settings");
+const input = byId<HTMLInputElement>("file");
+const figure = byId("preview");
+
+/** The text to train on: the built-in stories, or a file that was chosen or dropped. */
+export class DataSource {
+  readonly #worker: Remote<TrainingApi>;
+  #file: File | null = null;
+
+  constructor(worker: Remote<TrainingApi>) {
+    this.#worker = worker;
+    input.addEventListener("change", () => void this.#take(input.files?.[0]));
+    // Without preventDefault the browser would leave the page and show the file.
+    document.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      byId("data").classList.add("target");
+    });
+    document.addEventListener("dragleave", (event) => event.relatedTarget === null && byId("data").classList.remove("target"));
+    document.addEventListener("drop", (event) => {
+      event.preventDefault();
+      byId("data").classList.remove("target");
+      if (!byId<HTMLFieldSetElement>("fields").disabled) void this.#take(event.dataTransfer?.files[0]);
+    });
+    this.#show("About 2 MB of short English stories, written by a grammar", "");
+  }
+
+  /** The chosen file, or null for the stories. @throws ConfigError if a file is wanted and there is none. */
+  get file(): Blob | null {
+    if (find<HTMLInputElement>(form, "[name=data]:checked").value === "stories") return null;
+    if (this.#file) return this.#file;
+    throw new ConfigError("Cannot train on a file: none is chosen. Choose one under Data, or use the built-in stories");
+  }
+
+  /** Keeps what was there if the file is refused. */
+  async #take(file: File | undefined): Promise<void> {
+    if (!file) return;
+    byId("file-error").textContent = "";
+    try {
+      const { characters, head } = await this.#worker.preview(file);
+      this.#file = file;
+      find<HTMLInputElement>(form, "[name=data][value=file]").checked = true;
+      this.#show(`${file.name}: ${formatBytes(file.size)}, ${count(characters)} characters`, head);
+      form.dispatchEvent(new Event("change"));
+    } catch (error) {
+      input.value = "";
+      byId("file-error").textContent = lineOf(error);
+    }
+  }
+
+  #show(caption: string, head: string): void {
+    find(figure, "figcaption").textContent = caption;
+    find(figure, "pre").textContent = head;
+    find(figure, "pre").hidden = head === "";
+  }
+}

@@ -1,0 +1,214 @@
+import { proxy, wrap } from "comlink";
+import { type BytesByRole, OPTIMIZERS, type OptimizerName, type TrainingConfig } from "../src/index.ts";
+import { DataSource } from "./data_source.ts";
+import { showDevice } from "./device_card.ts";
+import { byId, count, lineOf } from "./dom.ts";
+import { showComparison, showLedger } from "./memory_card.ts";
+import type { RunEvent, TrainingApi } from "./protocol.ts";
+import { beginRun, endRun, setStatus, showCompiling, showEvents } from "./run_card.ts";
+import { openSettings, readSettings, rememberSettings } from "./settings_form.ts";
+
+type State = "idle" | "starting" | "running" | "pausing" | "paused" | "stopping";
+
+const form = byId<HTMLFormElement>("settings");
+const [start, pause, stop] = [byId<HTMLButtonElement>("start"), byId<HTMLButtonElement>("pause"), byId<HTMLButtonElement>("stop")];
+const thread = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "scrimp" });
+const worker = wrap<TrainingApi>(thread);
+const data = new DataSource(worker);
+
+/** The form is read once the keys rest for so long. */
+const MILLISECONDS_OF_TYPING = 150;
+
+let state: State = "idle";
+let largestBuffer: number | undefined;
+/** True once there is an adapter to train on. */
+let ready = false;
+
+// ---- states -----------------------------------------------------------------------------------------------------
+
+/** True while the keyboard's focus has no button to be on. */
+let focusLost = false;
+
+function enter(next: State): void {
+  state = document.body.dataset["state"] = next;
+  const idle = next === "idle";
+  byId<HTMLFieldSetElement>("fields").disabled = !idle;
+  start.disabled = !idle || !ready;
+  pause.disabled = idle || next === "stopping";
+  pause.textContent = next === "pausing" || next === "paused" ? "Resume" : "Pause";
+  stop.disabled = idle || next === "stopping";
+  // A button that is disabled under the keyboard's focus would send it to the top of the page.
+  const buttons = [pause, start, stop];
+  focusLost ||= buttons.some((button) => button.disabled && button === document.activeElement);
+  const refuge = buttons.find((button) => !button.disabled);
+  if (!focusLost || !refuge) return;
+  refuge.focus();
+  focusLost = false;
+}
+
+function showError(error: unknown): void {
+  byId("error").textContent = error === undefined ? "" : lineOf(error);
+}
+
+// ---- memory, before anything runs -------------------------------------------------------------------------------
+
+let newestPlan = 0;
+
+/** Plans a run, then the same under the other optimizers. The newest call wins: an older one ends without a trace. */
+async function plan(config: TrainingConfig): Promise<void> {
+  const mine = ++newestPlan;
+  const own = await worker.plan(config);
+  if (mine !== newestPlan) return;
+  showLedger(own, largestBuffer);
+  const all = new Map<OptimizerName, BytesByRole>();
+  for (const optim of OPTIMIZERS) {
+    all.set(optim, optim === config.optim ? own.bytes : (await worker.plan({ ...config, optim })).bytes);
+    if (mine !== newestPlan) return;
+  }
+  showComparison(all, config.optim);
+  byId("memory").dataset["stale"] = "false";
+}
+
+async function settingsChanged(): Promise<void> {
+  try {
+    const config = readSettings();
+    showError(undefined);
+    await plan(config);
+  } catch (error) {
+    if (state === "idle") showError(error);
+  }
+}
+
+let typing: ReturnType<typeof setTimeout> | undefined;
+
+function settle(): void {
+  clearTimeout(typing);
+  byId("memory").dataset["stale"] = "true";
+  typing = setTimeout(rememberAndPlan, MILLISECONDS_OF_TYPING);
+}
+
+function rememberAndPlan(): void {
+  clearTimeout(typing);
+  void rememberSettings();
+  void settingsChanged();
+}
+
+// ---- a run ------------------------------------------------------------------------------------------------------
+
+/** What Start does: refuses settings that cannot be, else trains until the run has ended one way or another. */
+async function run(): Promise<void> {
+  if (state !== "idle" || !ready) return;
+  try {
+    const config = readSettings(), file = data.file;
+    showError(undefined);
+    // A change just before the start still shows in the table, and delays nothing: the Worker plans first.
+    if (byId("memory").dataset["stale"] === "true") rememberAndPlan();
+    await runWith(config, file);
+  } catch (error) {
+    showError(error);
+  }
+}
+
+async function runWith(config: TrainingConfig, file: Blob | null): Promise<void> {
+  let steps = 0, ending = "Ended by an error";
+  const listen = (events: readonly RunEvent[]): void => {
+    showEvents(events, config.max_steps);
+    for (const event of events) {
+      if (event.type === "step") steps = event.step;
+      react(event, steps);
+    }
+  };
+  enter("starting");
+  setStatus("Reading the text…");
+  try {
+    beginRun(config.max_steps);
+    await worker.start(config, file, proxy(listen));
+    ending = steps === 0 ? "Stopped before the first step" : `${steps < config.max_steps ? "Stopped" : "Finished"} after ${count(steps)} steps`;
+  } finally {
+    enter("idle");
+    endRun();
+    setStatus(ending);
+  }
+}
+
+function react(event: RunEvent, steps: number): void {
+  switch (event.type) {
+    case "prepared":
+      showLedger(event.plan, largestBuffer);
+      return;
+    case "compiling":
+      showCompiling(event.done, event.total);
+      if (state === "starting" || state === "running") setStatus(`Compiling kernels: ${event.done} of ${event.total}`);
+      return;
+    case "step":
+      if (state !== "starting" && state !== "running") return;
+      if (state === "starting") enter("running");
+      setStatus("Training");
+      return;
+    case "paused":
+      if (state !== "pausing") return;
+      enter("paused");
+      setStatus(`Paused after step ${count(steps)}`);
+      return;
+    case "evaluation":
+    case "sample":
+    case "end":
+      return;
+    default:
+      event satisfies never;
+  }
+}
+
+function togglePause(): void {
+  if (state === "pausing" || state === "paused") {
+    void worker.resume();
+    enter("running");
+    setStatus("Training");
+  } else {
+    void worker.pause();
+    enter("pausing");
+    setStatus("Pausing after this step…");
+  }
+}
+
+function stopRun(): void {
+  void worker.stop();
+  enter("stopping");
+  setStatus("Stopping: the last evaluation and sample…");
+}
+
+// ---- wiring -----------------------------------------------------------------------------------------------------
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void run();
+});
+form.addEventListener("input", settle);
+form.addEventListener("change", settle);
+pause.addEventListener("click", togglePause);
+stop.addEventListener("click", stopRun);
+byId("reset").addEventListener("click", () => {
+  form.reset();
+  settle();
+});
+thread.addEventListener("error", (event) => {
+  // The Worker's script did not load or broke outside any call; nothing would ever answer.
+  event.preventDefault();
+  ready = false;
+  enter("idle");
+  endRun();
+  setStatus("Out of order: reload the page");
+  showError(`The training worker failed: ${event.message || "it could not be loaded"}`);
+});
+
+await openSettings();
+const device = await worker.device();
+showDevice(device);
+if (device.found) {
+  const { maxBufferSize, maxStorageBufferBindingSize } = device.adapter.limits;
+  largestBuffer = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+}
+ready = device.found;
+enter("idle");
+setStatus(ready ? "Ready" : "Training needs WebGPU: see Device");
+await settingsChanged();
