@@ -1,10 +1,9 @@
-import type { Variant } from "../gpu/device.ts";
 import { ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import { forwardText, keyBackwardText, queryBackwardText, shapeOf } from "./flash_attention_text.ts";
 import { tiledForwardText, tiledKeyBackwardText, tiledQueryBackwardText } from "./flash_attention_tiled_text.ts";
-import { materialisedAttention } from "./materialised_attention.ts";
+import { materialisedAttention, newGradient } from "./materialised_attention.ts";
 import forwardCode from "../../shaders/flash_attention.wgsl" with { type: "text" };
 import keyBackwardCode from "../../shaders/flash_attention_key_backward.wgsl" with { type: "text" };
 import forwardTiledCode from "../../shaders/flash_attention_tiled.wgsl" with { type: "text" };
@@ -51,14 +50,16 @@ const keyBackwardKernel = {
   tiled: defineKernel({ ...keyBackward, name: "flash_attention_key_backward_tiled", code: keyBackwardTiledCode, libraries: [slicesCode], constants: { ...tiledKeyBackwardText(16) }, groups: perKeyHead }),
 };
 
-/** A family specialised for a head; the portable kernel alone where the tiled one cannot take it (prime D above 32, D above 256). */
-function familyOf<K extends { with(constants: Constants): K }>({ portable, tiled }: Readonly<Record<Variant, K>>, text: Constants, tiledText: Constants | undefined): Readonly<Record<Variant, K>> {
+interface Pair<K> {
+  readonly portable: K;
+  readonly tiled: K;
+}
+
+/** A family specialised for a head; the portable kernel alone where the tiled one cannot take it (long prime D, D of 256 and more). */
+function familyOf<K extends { with(constants: Constants): K }>({ portable, tiled }: Pair<K>, text: Constants, tiledText: Constants | undefined): Pair<K> {
   const plain = portable.with(text);
   return { portable: plain, tiled: tiledText ? tiled.with(tiledText) : plain };
 }
-
-/** Whether to hold all probabilities. */
-const isShort = (_r: Recorder, _size: AttentionSize): boolean => false;
 
 export interface AttentionSize {
   readonly B: number;
@@ -70,9 +71,17 @@ export interface AttentionSize {
   readonly D: number;
 }
 
+/**
+ * Whether to hold all probabilities, T / D times the memory of the queries. Forward and backward of 16 heads took, as a share of
+ * flashAttention's time on llvmpipe and SwiftShader, for all T from 16 to 256: heads of 16 numbers 1.2 to 1.7, of 32 0.5 to 1.0
+ * and 0.7 to 1.4, of 64 0.3 to 0.6. Up to T = 2 D the memory is worth it. A GPU, for which a head's keys stay in workgroup memory
+ * and eight launches cost more than three, gains neither time nor memory.
+ */
+const isMaterialised = ({ variant }: Recorder, { T, D }: AttentionSize): boolean => variant !== "tiled" && D >= 32 && T <= 2 * D;
+
 /** Causal softmax(q kᵀ / √D) v. q: (B*T, H*D), k and v: (B*T, KV*D); returns (B*T, H*D). */
 export function attention(r: Recorder, q: Variable, k: Variable, v: Variable, size: AttentionSize): Variable {
-  return isShort(r, size) ? materialisedAttention(r, q, k, v, size) : flashAttention(r, q, k, v, size);
+  return isMaterialised(r, size) ? materialisedAttention(r, q, k, v, size) : flashAttention(r, q, k, v, size);
 }
 
 /** attention() that never holds the probabilities: it computes them again in the backward pass. */
@@ -86,7 +95,7 @@ export function flashAttention(r: Recorder, q: Variable, k: Variable, v: Variabl
   r.run(familyOf(forwardKernel, forwardText(D), tiledForwardText(D)), { ...operands, out: out.value, lse }, { ...sizes, n: threads(H, shapeOf(D, 2).rows) });
   r.onBackward(out, [q, k, v], (dout) => {
     const delta = r.tensor("attention.delta", [B * T, H], "scratch");
-    const target = (of: Variable) => r.gradientFor(of)?.tensor ?? r.tensor("unused", of.value.shape, "scratch");
+    const target = (of: Variable) => newGradient(r, of) ?? r.tensor("unused", of.value.shape, "scratch");
     const [dq, dk, dv] = [target(q), target(k), target(v)] as const;
     r.run(familyOf(queryBackwardKernel, queryBackwardText(D), tiledQueryBackwardText(D)), { ...operands, out: out.value, dout, lse, dq, delta }, { ...sizes, n: threads(H, shapeOf(D, 3).rows) });
     r.run(familyOf(keyBackwardKernel, keyBackwardText(D), tiledKeyBackwardText(D)), { ...operands, dout, lse, delta, dk, dv }, { ...sizes, n: threads(KV, shapeOf(D, 4).rows) });
