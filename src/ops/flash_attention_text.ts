@@ -3,9 +3,8 @@
  * times on software adapters and spill on some real ones.
  */
 import type { Constants } from "../gpu/preprocess.ts";
+import { lines, range } from "./text.ts";
 
-export const range = (count: number): number[] => [...Array(count).keys()];
-export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join("\n");
 
 export interface Shape {
   /** Vectors in a head. */

@@ -1,6 +1,7 @@
 /** Unrolled text of the flash attention shaders for GPUs with workgroup memory, and how they cut a head. */
 import type { Constants } from "../gpu/preprocess.ts";
-import { dot, fused, lines, range, type Shape } from "./flash_attention_text.ts";
+import { dot, fused, type Shape } from "./flash_attention_text.ts";
+import { lines, range } from "./text.ts";
 
 /** Numbers of a row and of its sums that a thread may hold: compilers spill beyond 255 registers, and some need 40 of their own. */
 const REGISTERS = 128;

@@ -2,9 +2,10 @@ import { ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
-import type { AttentionSize } from "./attention.ts";
-import { fused, lines, range } from "./flash_attention_text.ts";
+import { type AttentionSize, newGradient } from "./attention_operands.ts";
+import { fused } from "./flash_attention_text.ts";
 import { causalSoftmax, causalSoftmaxBackward } from "./softmax.ts";
+import { lines, range } from "./text.ts";
 import scoresCode from "../../shaders/attention_scores.wgsl" with { type: "text" };
 import valuesCode from "../../shaders/attention_values.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
@@ -78,13 +79,6 @@ const valuesKernel = defineKernel({
   constants: { WORKGROUP: 32, ...valuesText(16, false) },
   groups: perThread,
 });
-
-/** Where attention writes the gradient of q, k or v. Its kernels do not add: rope has left these with no other user. */
-export function newGradient(r: Recorder, variable: Variable): Tensor | undefined {
-  const target = r.gradientFor(variable);
-  if (target?.accumulate) throw new Error(`Cannot record the backward pass of attention(): ${variable.value.label} already has a gradient. Give it no other use`);
-  return target?.tensor;
-}
 
 /** attention() with all probabilities in memory, (B, H, T, T), for short sequences: three plain products instead of one long loop. */
 export function materialisedAttention(r: Recorder, q: Variable, k: Variable, v: Variable, { B, T, H, KV, D }: AttentionSize): Variable {

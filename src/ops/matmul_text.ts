@@ -1,5 +1,6 @@
 import type { Constants } from "../gpu/preprocess.ts";
-import type { MatmulMode } from "./matmul.ts";
+import type { MatmulMode } from "./matmul_operands.ts";
+import { lines, range } from "./text.ts";
 
 /** How the portable matmul is specialised. */
 export interface Block {
@@ -12,31 +13,28 @@ export interface Block {
   readonly out: 1 | 4;
   /** M or N is not a multiple of the tile. */
   readonly edge: boolean;
-  /** K is not a multiple of UNROLL. */
+  /** Values of k in one turn of the loop. */
+  readonly unroll: number;
+  /** K is not a multiple of `unroll`. */
   readonly tail: boolean;
 }
 
-/** Values of k in one turn of the loop: a vector of a row. */
-export const UNROLL = 4;
-
-const range = (count: number): number[] => [...Array(count).keys()];
-const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join("\n");
 const vector = (width: 1 | 4): string => (width === 4 ? "vec4f" : "f32");
 /** Number i of a run of vectors called `name0`, `name1`, … or of scalars. */
 const component = (name: string, i: number, width: 1 | 4): string => (width === 4 ? `${name}${i >> 2}.${"xyzw"[i & 3]}` : `${name}${i}`);
 
 /** The unrolled text of shaders/matmul.wgsl. */
 export function blockText(block: Block): Constants {
-  const { tile } = block;
+  const { tile, unroll } = block;
   return {
     TILE: tile,
-    UNROLL,
+    UNROLL: unroll,
     A_VECTOR: vector(block.a),
     B_VECTOR: vector(block.b),
     OUT_VECTOR: vector(block.out),
     TAIL: block.tail,
     STARTS: [starts(block, "a"), starts(block, "b"), lines(tile, (i) => range(tile).map((j) => `  var c${i}_${j} = 0.0;`).join(""))].join("\n"),
-    STEP: step(block, UNROLL),
+    STEP: step(block, unroll),
     STEP_ONE: block.tail ? step(block, 1) : "",
     STORE: store(block),
   };

@@ -1,8 +1,9 @@
 import { ceilDiv, defineKernel, type Grid } from "../gpu/kernel.ts";
 import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder } from "../plan/recorder.ts";
-import type { MatmulMode, MatmulOperands, MatmulSize } from "./matmul.ts";
+import type { MatmulMode, MatmulOperands, MatmulSize } from "./matmul_operands.ts";
 import { sumSlices } from "./sum_slices.ts";
+import { lines, range } from "./text.ts";
 import matmulTiledCode from "../../shaders/matmul_tiled.wgsl" with { type: "text" };
 
 interface Tile {
@@ -41,8 +42,6 @@ const BAND = 8;
 /** Steps of K unrolled in the inner loop, and multiplications in all: jax-js lost 40 % by eight steps in a newer Chrome. */
 const MAX_STEPS = 4, MAX_MULTIPLICATIONS = 128;
 
-const range = (count: number): number[] => [...Array(count).keys()];
-const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join("\n");
 
 /** How the shader is cut and unrolled for a tile. */
 function textOf({ BM, BN, BK, TM, TN }: Tile, TRANSPOSE_A: boolean, TRANSPOSE_B: boolean): Constants {
