@@ -51,8 +51,8 @@ export async function loadModel(folder: unknown): Promise<LoadedModel> {
     try {
       return await Deno.readFile(`${folder}/${name}`);
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return null;
-      throw error;
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
+      throw new ConfigError(`Cannot load the model: ${folder}/${name} cannot be read (${(error as Error).message})`);
     }
   });
 }

@@ -17,10 +17,14 @@ export async function openRunFolder({ config }: Run): Promise<RunFolder> {
   const path = `${config.output_dir}/${name}`;
   try {
     await Deno.mkdir(config.output_dir, { recursive: true });
+  } catch (error) {
+    throw new ConfigError(`Cannot start the run: the folder ${config.output_dir} cannot be made (${(error as Error).message}). Choose another output_dir`);
+  }
+  try {
     await Deno.mkdir(path);
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) throw new ConfigError(`Cannot start the run: ${path} exists already. Choose another run_name`);
-    throw new ConfigError(`Cannot start the run: ${path} cannot be made (${(error as Error).message}). Choose another output_dir`);
+    throw new ConfigError(`Cannot start the run: ${path} cannot be made (${(error as Error).message}). Choose another run_name or output_dir`);
   }
   await Deno.writeTextFile(`${path}/training.json`, `${JSON.stringify(config, null, 2)}\n`);
   const metrics = await Deno.open(`${path}/metrics.jsonl`, { write: true, create: true, truncate: true });
