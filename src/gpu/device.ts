@@ -9,7 +9,7 @@ export interface Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterReport;
   readonly variant: Variant;
-  /** Settles when the device is lost for any reason but `destroy()`. It never rejects. */
+  /** Settles when the device is lost. It never rejects. */
   readonly lost: Promise<DeviceLostError>;
   /** The first error that WebGPU reported outside any error scope, if one was. */
   uncaptured(): Error | undefined;
@@ -96,9 +96,7 @@ export async function openGpu(options: { readonly variant?: Variant } = {}): Pro
     uncaptured ??= new Error(`WebGPU reported: ${error.message}`);
   });
   const lost = new Promise<DeviceLostError>((resolve) => {
-    void device.lost.then(({ reason, message }) => {
-      if (reason !== "destroyed") resolve(new DeviceLostError(reason ?? "unknown", message));
-    });
+    void device.lost.then(({ reason, message }) => resolve(new DeviceLostError(reason ?? "unknown", message)));
   });
   const variant = options.variant ?? variantFor(report);
   return { device, adapter: report, variant, lost, uncaptured: () => uncaptured };

@@ -41,6 +41,8 @@ export const IGNORED = 0xffffffff;
 
 /** Logits of at most this many bytes exist at a time. GPUs want larger matmuls, and read the head's weight once for each chunk. */
 const CHUNK_BYTES = { portable: 4 * 1024 * 1024, tiled: 64 * 1024 * 1024 };
+/** More chunks than this take longer to plan than they save. */
+const MAX_CHUNKS = 128;
 
 /** Where the losses of N tokens go: a tensor of at least first + N. */
 export interface LossTarget {
@@ -56,7 +58,7 @@ export interface LossTarget {
 export function crossEntropy(r: Recorder, hidden: Variable, weight: Variable, labels: Tensor, schedule: Tensor, loss: LossTarget): void {
   const [N, C] = hidden.value.shape as [number, number];
   const V = weight.value.shape[0]!;
-  const rowsPerChunk = Math.max(1, Math.min(N, Math.floor(CHUNK_BYTES[r.variant === "tiled" ? "tiled" : "portable"] / (4 * V))));
+  const rowsPerChunk = Math.max(1, Math.ceil(N / MAX_CHUNKS), Math.min(N, Math.floor(CHUNK_BYTES[r.variant === "tiled" ? "tiled" : "portable"] / (4 * V))));
   const needsGradient = hidden.needsGradient || weight.needsGradient;
   const dHidden = r.gradientFor(hidden);
   const constants = { GRADIENT: r.training && needsGradient };

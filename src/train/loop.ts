@@ -1,11 +1,12 @@
 import { type Batch, sampleBatch, validationBatches } from "../data/text.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { type Guard, guardAgainstLoss } from "../gpu/loss.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import { bytesByRole, type BytesByRole } from "../plan/ledger.ts";
 import { Meter, type StepCounts, Stopwatch } from "./meter.ts";
 import type { Run } from "./run.ts";
 import { sampleText } from "./sample.ts";
-import { type StepMetrics, Trainer } from "./trainer.ts";
+import { Trainer } from "./trainer.ts";
 
 /** What a run tells its listener, in the order in which it happens. `step` counts from 1. */
 export type TrainEvent =
@@ -46,10 +47,13 @@ export interface Control {
   unpaused(): Promise<void>;
 }
 
-/** The loss became NaN or infinite. */
+/** The loss became NaN or infinite, or gradients did for many steps. */
 export class NonFiniteLossError extends Error {
   override readonly name = "NonFiniteLossError";
 }
+
+/** A step whose gradient is not finite changes nothing. One may be bad luck; so many are a run that no longer trains. */
+const MAX_SKIPPED_IN_A_ROW = 10;
 
 /** The queue is never longer than this, so that a pause takes hold and a page stays alive. */
 const MILLISECONDS_PER_SYNC = 500;
@@ -61,10 +65,11 @@ type Listener = (event: TrainEvent) => void | Promise<void>;
  * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError, OutOfMemoryError.
  */
 export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener): Promise<Trainer> {
+  const guard = guardAgainstLoss(gpu);
   const onPipeline = (done: number, total: number): void => void emit({ type: "compiling", done, total });
-  const trainer = await unlessLost(gpu, Trainer.create(gpu, run.model, run.programs, run.plan, run.config.seed, onPipeline));
+  const trainer = await guard(Trainer.create(gpu, run.model, run.programs, run.plan, run.config.seed, onPipeline));
   try {
-    await runSteps(gpu, trainer, run, control, emit);
+    await runSteps(gpu, guard, trainer, run, control, emit);
   } catch (error) {
     trainer.destroy();
     throw error;
@@ -72,13 +77,13 @@ export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener
   return trainer;
 }
 
-async function runSteps(gpu: Gpu, trainer: Trainer, run: Run, control: Control, emit: Listener): Promise<void> {
+async function runSteps(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, control: Control, emit: Listener): Promise<void> {
   const { config, schedule } = run;
   const tokensPerStep = config.gradient_accumulation_steps * config.per_device_train_batch_size * config.max_length;
   const clock = new Stopwatch();
   const meter = new Meter(trainer.executor.counters);
   const recent: number[] = [];
-  let skipped_steps = 0, stepsPerSync = 1;
+  let skipped_steps = 0, skippedInARow = 0, stepsPerSync = 1;
 
   while (trainer.steps < config.max_steps && !control.stopped()) {
     await control.unpaused();
@@ -89,27 +94,29 @@ async function runSteps(gpu: Gpu, trainer: Trainer, run: Run, control: Control, 
     const evaluate = done % config.eval_steps === 0 && !last, sample = done % config.sample_steps === 0 && !last;
     if (done % stepsPerSync !== 0 && done % config.logging_steps !== 0 && !evaluate && !sample && !last) continue;
 
-    const rows = await unlessLost(gpu, trainer.readMetrics());
+    const rows = await guard(trainer.readMetrics());
     clock.stop(rows.length);
     stepsPerSync = Math.max(1, Math.min(config.logging_steps, Math.floor(MILLISECONDS_PER_SYNC / clock.millisecondsPerStep)));
     for (const row of rows) {
-      await checkFinite(trainer, row);
+      if (!Number.isFinite(row.loss)) throw await nonFinite(trainer, `The loss of step ${row.step + 1} is ${row.loss}`);
       recent.push(row.loss);
-      if (row.skipped) skipped_steps++;
+      skipped_steps += row.skipped ? 1 : 0;
+      skippedInARow = row.skipped ? skippedInARow + 1 : 0;
+      if (skippedInARow === MAX_SKIPPED_IN_A_ROW) throw await nonFinite(trainer, `The gradients of the last ${MAX_SKIPPED_IN_A_ROW} steps up to ${row.step + 1} were not finite`);
       const tokens_per_second = (1000 * tokensPerStep) / clock.millisecondsPerStep;
       const eta_seconds = ((config.max_steps - row.step - 1) * clock.millisecondsPerStep) / 1000;
       await emit({ type: "step", ...row, step: row.step + 1, learning_rate: learningRateAt(row.step, schedule), tokens_per_second, eta_seconds });
     }
     recent.splice(0, recent.length - config.logging_steps);
-    if (evaluate) await emit({ type: "evaluation", step: done, eval_loss: await unlessLost(gpu, evaluateRun(trainer, run)) });
-    if (sample) await emit({ type: "sample", step: done, text: await unlessLost(gpu, sampleRun(trainer, run)) });
+    if (evaluate) await emit({ type: "evaluation", step: done, eval_loss: await guard(evaluateRun(trainer, run)) });
+    if (sample) await emit({ type: "sample", step: done, text: await guard(sampleRun(trainer, run)) });
   }
 
   let eval_loss = NaN;
   if (trainer.steps > 0) {
-    eval_loss = await unlessLost(gpu, evaluateRun(trainer, run));
+    eval_loss = await guard(evaluateRun(trainer, run));
     await emit({ type: "evaluation", step: trainer.steps, eval_loss });
-    await emit({ type: "sample", step: trainer.steps, text: await unlessLost(gpu, sampleRun(trainer, run)) });
+    await emit({ type: "sample", step: trainer.steps, text: await guard(sampleRun(trainer, run)) });
   }
   const summary: Summary = {
     steps: trainer.steps,
@@ -143,23 +150,6 @@ function sampleRun(trainer: Trainer, { config, tokenizer }: Run): Promise<string
   return sampleText(trainer, tokenizer, { ...config, max_new_tokens: config.sample_tokens });
 }
 
-async function checkFinite(trainer: Trainer, { step, loss }: StepMetrics): Promise<void> {
-  if (Number.isFinite(loss)) return;
-  throw new NonFiniteLossError(`The loss of step ${step + 1} is ${loss}; ${await trainer.diagnose()}. Use a smaller learning_rate, or set max_grad_norm`);
-}
-
-/** A lost device leaves promises pending for ever: whoever waits for the GPU waits for the loss too. */
-async function unlessLost<T>(gpu: Gpu, work: Promise<T>): Promise<T> {
-  const lost = gpu.lost.then((error) => {
-    throw error;
-  });
-  // What a call says that fails because the device is gone differs by browser; the loss itself may be heard of a moment later.
-  const heard = async (error: unknown): Promise<never> => {
-    await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, 100))]);
-    throw error;
-  };
-  const result = await Promise.race([work.catch(heard), lost]);
-  const error = gpu.uncaptured();
-  if (error) throw error;
-  return result;
+async function nonFinite(trainer: Trainer, problem: string): Promise<NonFiniteLossError> {
+  return new NonFiniteLossError(`${problem}; ${await trainer.diagnose()}. Use a smaller learning_rate, or set max_grad_norm`);
 }

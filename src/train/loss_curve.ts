@@ -9,14 +9,16 @@ const MARGIN = { left: 56, right: 20, top: 44, bottom: 44 };
 
 /** A training run as an SVG picture: every step's loss, its running mean, and the validation losses. */
 export function lossCurveSvg(title: string, training: readonly Point[], validation: readonly Point[]): string {
-  const all = [...training, ...validation].filter(({ loss }) => Number.isFinite(loss));
-  const lastStep = Math.max(1, ...all.map(({ step }) => step));
-  const [low, high] = [Math.min(...all.map(({ loss }) => loss)), Math.max(...all.map(({ loss }) => loss))];
+  const trained = training.filter(isFinite), validated = validation.filter(isFinite);
+  const all = [...trained, ...validated];
+  const lastStep = all.reduce((last, { step }) => Math.max(last, step), 1);
+  const low = all.reduce((least, { loss }) => Math.min(least, loss), all[0]?.loss ?? 0);
+  const high = all.reduce((most, { loss }) => Math.max(most, loss), low);
   const ticks = niceTicks(low, high);
   const bottom = Math.min(low, ticks[0]!), top = Math.max(high, ticks.at(-1)!, bottom + 1e-9);
   const x = (step: number): number => MARGIN.left + ((WIDTH - MARGIN.left - MARGIN.right) * step) / lastStep;
   const y = (loss: number): number => HEIGHT - MARGIN.bottom - ((HEIGHT - MARGIN.top - MARGIN.bottom) * (loss - bottom)) / (top - bottom);
-  const path = (points: readonly Point[]): string => points.filter(({ loss }) => Number.isFinite(loss)).map(({ step, loss }, i) => `${i ? "L" : "M"}${x(step).toFixed(1)} ${y(loss).toFixed(1)}`).join("");
+  const path = (points: readonly Point[]): string => points.map(({ step, loss }, i) => `${i ? "L" : "M"}${x(step).toFixed(1)} ${y(loss).toFixed(1)}`).join("");
   const stepTicks = niceTicks(0, lastStep).filter((step) => step <= lastStep);
   const escaped = title.replace(/[<>&]/g, (c) => ({ "<": "&lt;", ">": "&gt;", "&": "&amp;" })[c]!);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="#444">
@@ -27,14 +29,16 @@ ${ticks.map((loss) => `<path d="M${MARGIN.left} ${y(loss).toFixed(1)}H${WIDTH - 
 ${stepTicks.map((step) => `<text x="${x(step).toFixed(1)}" y="${HEIGHT - MARGIN.bottom + 18}" text-anchor="middle">${step}</text>`).join("\n")}
 <text x="${(MARGIN.left + WIDTH - MARGIN.right) / 2}" y="${HEIGHT - 8}" text-anchor="middle">step</text>
 <text transform="translate(14 ${HEIGHT / 2}) rotate(-90)" text-anchor="middle">loss (nats per token)</text>
-<path d="${path(training)}" fill="none" stroke="#9ec5e8" stroke-width="1"/>
-<path d="${path(runningMean(training))}" fill="none" stroke="#1f6fb4" stroke-width="2"/>
-<path d="${path(validation)}" fill="none" stroke="#d1495b" stroke-width="2"/>
-${validation.map(({ step, loss }) => `<circle cx="${x(step).toFixed(1)}" cy="${y(loss).toFixed(1)}" r="3" fill="#d1495b"/>`).join("")}
+<path d="${path(trained)}" fill="none" stroke="#9ec5e8" stroke-width="1"/>
+<path d="${path(runningMean(trained))}" fill="none" stroke="#1f6fb4" stroke-width="2"/>
+<path d="${path(validated)}" fill="none" stroke="#d1495b" stroke-width="2"/>
+${validated.map(({ step, loss }) => `<circle cx="${x(step).toFixed(1)}" cy="${y(loss).toFixed(1)}" r="3" fill="#d1495b"/>`).join("")}
 <g transform="translate(${WIDTH - 230} 20)"><path d="M0 0h18" stroke="#1f6fb4" stroke-width="2"/><text x="24" y="4">training</text><path d="M100 0h18" stroke="#d1495b" stroke-width="2"/><text x="124" y="4">validation</text></g>
 </svg>
 `;
 }
+
+const isFinite = ({ loss }: Point): boolean => Number.isFinite(loss);
 
 /** Mean of each point and its predecessors, the older the less: about a fiftieth of the run counts. */
 function runningMean(points: readonly Point[]): Point[] {

@@ -47,7 +47,7 @@ export function planRun(config: TrainingConfig, vocab_size: number, variant: Var
   const model = createLlama(llamaConfigOf(config, vocab_size));
   const { max_length: T, per_device_train_batch_size: B } = config;
   const rope_table = tensor("rope table", [T, 2, model.config.head_dim / 2], "frozen");
-  const options = { ...config, variant, model, rope_table, B, T, ruleFor: rulesOf(config.optim, config), metrics_rows: config.logging_steps };
+  const options = { ...config, variant, model, rope_table, B, T, ruleFor: rulesOf(config.optim, config), metrics_rows: Math.min(config.logging_steps, config.max_steps) };
   const programs = {
     rope_table,
     adam_beta1: config.adam_beta1,

@@ -8,7 +8,7 @@ const NO_ADAPTER = { DENO_WEBGPU_BACKEND: Deno.build.os === "windows" ? "metal" 
 
 test("plan --json has the bytes of the run and of each optimizer, and writes nothing", () =>
   inFolder(async (folder) => {
-    const [plan, ...rest] = linesOf(succeeded(await scrimp(folder, ["plan", "--json", ...TINY])));
+    const [plan, ...rest] = linesOf(succeeded(await scrimp(folder, ["plan", "--json", ...TINY, "--max_steps=1"])));
     assertEquals([rest, Object.keys(plan!)], [[], ["parameters", "optim", "planned_bytes", "total_bytes", "optimizers"]]);
     const bytes = plan!["planned_bytes"] as Record<string, number>;
     assertEquals([plan!["parameters"], plan!["optim"], Object.keys(bytes)], [6448, "adamw", [...ROLES]]);
@@ -26,7 +26,7 @@ test("plan needs no adapter and no data", () =>
 
 test("what plan --json says is what train allocates", () =>
   inFolder(async (folder) => {
-    const [plan] = linesOf(succeeded(await scrimp(folder, ["plan", "--json", ...TINY])));
+    const [plan] = linesOf(succeeded(await scrimp(folder, ["plan", "--json", ...TINY, "--max_steps=1"])));
     const trained = linesOf(succeeded(await scrimp(folder, ["train", "--json", "--dataset=text.txt", ...TINY, "--max_steps=1"])));
     assertEquals((trained.at(-1)!["summary"] as Record<string, unknown>)["allocated_bytes"], plan!["planned_bytes"]);
   }));
