@@ -1,9 +1,14 @@
-// The page's side of the benchmark: run.mjs calls `runBlocks` through the page.
+// The page's side of the benchmark: launch.mjs calls `runTask` through the page.
 
-import { runBlocks } from "./blocks.ts";
+import { type Host, runTask, type Task } from "./tasks.ts";
 
 declare global {
-  var benchmark: typeof runBlocks | undefined;
+  var benchmark: ((task: Task) => Promise<unknown>) | undefined;
+  interface Performance {
+    /** Chromium alone. Exact with --enable-precise-memory-info, else rounded and up to 20 minutes old. */
+    readonly memory: { readonly usedJSHeapSize: number };
+  }
 }
 
-globalThis.benchmark = runBlocks;
+const host: Host = { heapBytes: () => performance.memory.usedJSHeapSize };
+globalThis.benchmark = (task) => runTask(task, host).catch((error: unknown) => ({ failure: error instanceof Error ? error.message : String(error) }));

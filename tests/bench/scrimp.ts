@@ -1,42 +1,38 @@
 // Trains a work with Scrimp, and times it. Measures as runJaxJs in jax_js.ts does; see there.
 
-import { openGpu } from "../../src/gpu/device.ts";
-import { parseConfig, type TrainingConfig } from "../../src/train/config.ts";
+import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { checkFits } from "../../src/plan/ledger.ts";
+import { parseConfig } from "../../src/train/config.ts";
 import { planRun } from "../../src/train/run.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { initialWeights, tokenBatch, type Work } from "./works.ts";
 
 const WARM_UP_STEPS = 2;
 
-const gpu = openGpu();
+let gpu: Promise<Gpu> | undefined;
 
 /** Trains `steps` steps after two for warming up, and waits for the GPU every `stepsPerWait` of them. */
 export async function runScrimp(
   work: Work,
   steps: number,
-  stepsPerWait = 1,
+  stepsPerWait: number,
+  availableBytes: number,
 ): Promise<{ milliseconds: number[]; losses: number[]; counters: Record<string, number> }> {
-  const { model, programs, plan } = planRun(configOf(work, stepsPerWait), work.vocab_size, (await gpu).variant);
-  const trainer = await Trainer.create(await gpu, model, programs, plan, 0);
-  for (const [name, { data }] of initialWeights(work)) trainer.setParameter(name, new Float32Array(data));
+  const trainer = await openTrainer(await (gpu ??= openGpu()), work, Math.max(WARM_UP_STEPS, stepsPerWait), availableBytes);
   const losses: number[] = [], milliseconds: number[] = [];
-  const step = (index: number): void => {
-    const { input_ids, labels } = tokenBatch(work, index);
-    trainer.step([{ input_ids: new Uint32Array(input_ids), labels: new Uint32Array(labels) }], work.learning_rate);
-  };
   const wait = async (): Promise<void> => {
     for (const { loss } of await trainer.readMetrics()) losses.push(loss);
   };
 
   for (let index = 0; index < WARM_UP_STEPS; index++) {
-    step(index);
+    trainStep(trainer, work);
     await wait();
   }
   const before = { ...trainer.executor.counters };
   for (let done = 0; done < steps; done += stepsPerWait) {
     const count = Math.min(stepsPerWait, steps - done);
     const begun = performance.now();
-    for (let i = 0; i < count; i++) step(WARM_UP_STEPS + done + i);
+    for (let i = 0; i < count; i++) trainStep(trainer, work);
     await wait();
     milliseconds.push((performance.now() - begun) / count);
   }
@@ -45,6 +41,32 @@ export async function runScrimp(
   return { milliseconds, losses, counters };
 }
 
-function configOf({ name: _name, ...work }: Work, stepsPerWait: number): TrainingConfig {
-  return parseConfig({ ...work, tokenizer: "byte", logging_steps: Math.max(WARM_UP_STEPS, stepsPerWait) });
+/**
+ * The programs and the memory plan of a work.
+ * @param logging_steps steps between two read-backs, at most.
+ * @param availableBytes of the host, whose memory is a software adapter's memory.
+ * @throws RangeError of one line if the adapter cannot hold it.
+ */
+export function planWork({ adapter, variant }: Gpu, { name: _name, ...work }: Work, logging_steps: number, availableBytes: number): ReturnType<typeof planRun> {
+  const planned = planRun(parseConfig({ ...work, tokenizer: "byte", logging_steps }), work.vocab_size, variant);
+  checkFits(planned.plan, adapter.limits, adapter.software ? availableBytes : Infinity);
+  return planned;
+}
+
+/** A trainer that starts from the initial weights of the work. */
+export async function openTrainer(gpu: Gpu, work: Work, logging_steps: number, availableBytes: number): Promise<Trainer> {
+  const { model, programs, plan } = planWork(gpu, work, logging_steps, availableBytes);
+  const trainer = await Trainer.create(gpu, model, programs, plan, 0);
+  setWeights(trainer, work);
+  return trainer;
+}
+
+export function setWeights(trainer: Trainer, work: Work): void {
+  for (const [name, { data }] of initialWeights(work)) trainer.setParameter(name, new Float32Array(data));
+}
+
+/** Submits the next step of the work. */
+export function trainStep(trainer: Trainer, work: Work): void {
+  const { input_ids, labels } = tokenBatch(work, trainer.steps);
+  trainer.step([{ input_ids: new Uint32Array(input_ids), labels: new Uint32Array(labels) }], work.learning_rate);
 }

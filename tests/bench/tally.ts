@@ -1,20 +1,29 @@
-// Counts what a contestant asks of WebGPU, by wrapping the calls themselves: the same ruler for both, whatever either
-// one says about itself. A count is exact on any adapter, while times on a software adapter are only times there.
+// Counts what is asked of WebGPU, by wrapping the calls themselves: the same ruler for everyone, whatever anyone
+// says about itself. A count is exact on any adapter, while times on a software adapter are only times there.
+
+export interface Counts {
+  submits: number;
+  passes: number;
+  dispatches: number;
+  buffers: number;
+  bindGroups: number;
+  pipelines: number;
+  shaderModules: number;
+}
 
 /** What was asked for since `take` was last called, and the bytes of buffers that live now. */
-export interface Tally {
-  dispatches: number;
-  submits: number;
+export interface Tally extends Counts {
   /** The most bytes of buffers alive at once, those of earlier blocks included; a buffer lives until `destroy()`. */
-  peakBytes: number;
+  readonly peakBytes: number;
 }
 
 interface Owner {
-  dispatches: number;
-  submits: number;
+  counts: Counts;
   bytes: number;
   peakBytes: number;
 }
+
+const NOTHING: Counts = { submits: 0, passes: 0, dispatches: 0, buffers: 0, bindGroups: 0, pipelines: 0, shaderModules: 0 };
 
 const owners = new Map<string, Owner>();
 const buffers = new WeakMap<GPUBuffer, Owner>();
@@ -29,18 +38,22 @@ function wrap<T extends object, K extends keyof T>(prototype: T, name: K, after:
   } as T[K];
 }
 
-/** Starts counting. Call once, before the first device is made. */
+/** Starts counting. Call once, before the first buffer is made. */
 export function installTally(): void {
-  const dispatched = () => {
-    if (current) current.dispatches++;
+  const count = (what: keyof Counts) => () => {
+    if (current) current.counts[what]++;
   };
-  wrap(GPUComputePassEncoder.prototype, "dispatchWorkgroups", dispatched);
-  wrap(GPUComputePassEncoder.prototype, "dispatchWorkgroupsIndirect", dispatched);
-  wrap(GPUQueue.prototype, "submit", () => {
-    if (current) current.submits++;
-  });
+  wrap(GPUComputePassEncoder.prototype, "dispatchWorkgroups", count("dispatches"));
+  wrap(GPUComputePassEncoder.prototype, "dispatchWorkgroupsIndirect", count("dispatches"));
+  wrap(GPUCommandEncoder.prototype, "beginComputePass", count("passes"));
+  wrap(GPUQueue.prototype, "submit", count("submits"));
+  wrap(GPUDevice.prototype, "createBindGroup", count("bindGroups"));
+  wrap(GPUDevice.prototype, "createComputePipeline", count("pipelines"));
+  wrap(GPUDevice.prototype, "createComputePipelineAsync", count("pipelines"));
+  wrap(GPUDevice.prototype, "createShaderModule", count("shaderModules"));
   wrap(GPUDevice.prototype, "createBuffer", (_, buffer) => {
     if (!current) return;
+    current.counts.buffers++;
     buffers.set(buffer as GPUBuffer, current);
     current.bytes += (buffer as GPUBuffer).size;
     current.peakBytes = Math.max(current.peakBytes, current.bytes);
@@ -52,16 +65,26 @@ export function installTally(): void {
   });
 }
 
-/** Everything until `take` is asked for by `name`. A buffer stays its owner's until it is destroyed. */
+/** Everything from now on is asked for by `name`. A buffer stays its owner's until it is destroyed. */
 export function give(name: string): void {
-  current = owners.get(name) ?? { dispatches: 0, submits: 0, bytes: 0, peakBytes: 0 };
+  current = owners.get(name) ?? { counts: { ...NOTHING }, bytes: 0, peakBytes: 0 };
   owners.set(name, current);
 }
 
 /** Ends the count that `give` began. */
 export function take(): Tally {
-  const { dispatches, submits, peakBytes } = current!;
-  Object.assign(current!, { dispatches: 0, submits: 0 });
+  const { counts, peakBytes } = current!;
+  current!.counts = { ...NOTHING };
   current = undefined;
-  return { dispatches, submits, peakBytes };
+  return { ...counts, peakBytes };
+}
+
+/** What `name` has asked for so far. Goes on counting. */
+export function countsOf(name: string): Counts {
+  return { ...(owners.get(name)?.counts ?? NOTHING) };
+}
+
+/** Bytes of all counted buffers that live now, whoever made them. */
+export function aliveBytes(): number {
+  return [...owners.values()].reduce((sum, { bytes }) => sum + bytes, 0);
 }

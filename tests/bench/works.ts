@@ -5,7 +5,8 @@
 
 /** One benchmark work: a LLaMA-like decoder and how it is trained. */
 export interface Work {
-  readonly name: "A" | "B";
+  /** A and B suit a software adapter; C is for a real GPU, and only run when asked for. */
+  readonly name: "A" | "B" | "C";
   readonly hidden_size: number;
   readonly intermediate_size: number;
   readonly num_hidden_layers: number;
@@ -61,6 +62,19 @@ export const WORKS: Record<Work["name"], Work> = {
     num_key_value_heads: 4,
     max_length: 128,
     per_device_train_batch_size: 4,
+  },
+  // The size of GPT-2 small: 110 million parameters, as its head is tied and it has no table of positions.
+  C: {
+    ...COMMON,
+    name: "C",
+    vocab_size: 32000,
+    hidden_size: 768,
+    intermediate_size: 2048,
+    num_hidden_layers: 12,
+    num_attention_heads: 12,
+    num_key_value_heads: 12,
+    max_length: 512,
+    per_device_train_batch_size: 8,
   },
 };
 
