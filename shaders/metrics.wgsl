@@ -1,6 +1,6 @@
 // metrics[schedule.metrics_row] = (sum of the row losses * loss_scale, gradient norm, 1 if the update was skipped).
 //   loss: (n) one for each token; metrics: (rows, 3).
-// One thread. Launch: 1 workgroup.
+// One thread, UNROLL losses a turn. Launch: 1 workgroup.
 
 struct Params { n: u32 }
 
@@ -13,7 +13,9 @@ struct Params { n: u32 }
 @compute @workgroup_size(1)
 fn main() {
   var sum = 0.0;
-  for (var i = 0u; i < params.n; i++) { sum += loss[i]; }
+  let unrolled = params.n / ${UNROLL}u * ${UNROLL}u;
+  for (var i = 0u; i < unrolled; i += ${UNROLL}u) { sum += ${LOSSES}; }
+  for (var i = unrolled; i < params.n; i++) { sum += loss[i]; }
   let row = schedule.metrics_row * 3u;
   metrics[row] = sum * schedule.loss_scale;
   metrics[row + 1u] = clip.norm;

@@ -1,4 +1,5 @@
 import { defineKernel } from "../gpu/kernel.ts";
+import { range } from "../ops/text.ts";
 import type { Recorder } from "../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
 import clipCode from "../../shaders/lib/clip.wgsl" with { type: "text" };
@@ -7,13 +8,16 @@ import metricsTiledCode from "../../shaders/metrics_tiled.wgsl" with { type: "te
 import reduceCode from "../../shaders/lib/reduce.wgsl" with { type: "text" };
 import scheduleCode from "../../shaders/lib/schedule.wgsl" with { type: "text" };
 
+/** On llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error: this makes a million tokens of it. */
+const UNROLL = 16;
+
 const definition = {
   bindings: { schedule: "read", clip: "read", loss: "read", metrics: "read_write" },
   params: { n: "u32" },
   groups: () => 1,
 } as const;
 const metricsKernel = {
-  portable: defineKernel({ ...definition, name: "metrics", code: metricsCode, libraries: [scheduleCode, clipCode] }),
+  portable: defineKernel({ ...definition, name: "metrics", code: metricsCode, libraries: [scheduleCode, clipCode], constants: { UNROLL, LOSSES: range(UNROLL).map((i) => `loss[i + ${i}u]`).join(" + ") } }),
   tiled: defineKernel({ ...definition, name: "metrics_tiled", code: metricsTiledCode, libraries: [scheduleCode, clipCode, reduceCode], constants: { WORKGROUP: 256 } }),
 };
 

@@ -166,8 +166,10 @@ export class Executor {
   }
 
   #locate(tensor: Tensor, data: Data): Location {
+    const location = this.plan.location.get(tensor);
+    if (!location) throw new RangeError(`Cannot write ${tensor.label}: no step of the plan uses it`);
     if (data.byteLength !== bytesOf(tensor)) throw new RangeError(`Cannot write ${data.byteLength} bytes to ${tensor.label}: it has ${bytesOf(tensor)}`);
-    return this.plan.location.get(tensor)!;
+    return location;
   }
 
   #allocate(): void {

@@ -16,7 +16,7 @@ export interface BatchInputs {
   readonly ids: Tensor;
   /** (B*T), IGNORED where a token does not count. */
   readonly labels: Tensor;
-  /** For training. */
+  /** For the gradient of the embedding. */
   readonly segments?: Segments;
 }
 
@@ -95,7 +95,7 @@ export function recordTrain(options: TrainOptions): TrainProgram {
 
   const isTrained = new Set<Variable>(trained);
   const batches = [...Array(count).keys()].map((index) => {
-    const batch = batchInputs(`batch ${index}`, B * T, true);
+    const batch = batchInputs(`batch ${index}`, B * T, model.embed_tokens.needsGradient);
     const hidden = llama(r, model, { ...batch, rope_table, B, T, gradient_checkpointing: options.gradient_checkpointing });
     crossEntropy(r, hidden, model.lm_head, batch.labels, schedule, { tensor: loss, first: index * B * T });
     r.backward((variable, gradient) => {
@@ -136,9 +136,9 @@ export function recordGenerate({ variant, model, rope_table }: Pick<TrainOptions
   return { name: "generate", steps: r.steps, ids, position, logits };
 }
 
-function batchInputs(label: string, N: number, training: boolean): BatchInputs {
+function batchInputs(label: string, N: number, withSegments: boolean): BatchInputs {
   const input = (name: string, length: number): Tensor => tensor(`${label} ${name}`, [length], "input", "u32");
   const batch = { ids: input("input_ids", N), labels: input("labels", N) };
-  if (!training) return batch;
+  if (!withSegments) return batch;
   return { ...batch, segments: { order: input("order", N), segment_ids: input("segment_ids", N), segment_offsets: input("segment_offsets", N + 1) } };
 }

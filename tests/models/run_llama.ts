@@ -1,0 +1,83 @@
+// A small llama on the device, for tests that compare one way of training with another.
+
+import { random } from "../harness.ts";
+import type { Gpu, Variant } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/gpu/device.ts";
+import { createLlama, type Llama, type LlamaConfig } from "../../src/models/llama.ts";
+import type { Parameter } from "../../src/models/parameter.ts";
+import { adamw } from "../../src/optim/adamw.ts";
+import type { UpdateRule } from "../../src/optim/rule.ts";
+import { type Tensor, tensor } from "../../src/plan/tensor.ts";
+import { recordEvaluate, recordGenerate, recordTrain, type TrainProgram } from "../../src/train/programs.ts";
+import { planPrograms, Trainer } from "../../src/train/trainer.ts";
+
+export type Words = Uint32Array<ArrayBuffer>;
+export type Batch = { readonly input_ids: Words; readonly labels: Words };
+
+/** Odd sizes, grouped heads, an untied head. */
+export const CONFIG: LlamaConfig = {
+  vocab_size: 37,
+  hidden_size: 20,
+  intermediate_size: 28,
+  num_hidden_layers: 3,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 6,
+  rms_norm_eps: 1e-5,
+  rope_parameters: { rope_theta: 10000 },
+  tie_word_embeddings: false,
+  initializer_range: 0.2, // ten times the usual: all parts of the gradient are then of one order
+};
+export const ADAM = { adam_beta1: 0.9, adam_beta2: 0.95, adam_epsilon: 1e-8, weight_decay: 0.1 };
+
+export interface Options {
+  readonly config?: Partial<LlamaConfig>;
+  readonly variant?: Variant;
+  readonly B?: number;
+  readonly T?: number;
+  readonly accumulate?: number;
+  readonly max_grad_norm?: number;
+  readonly gradient_checkpointing?: boolean;
+  readonly frozen?: RegExp;
+  readonly rule?: UpdateRule;
+}
+
+/** The model with all parameters that match made frozen. */
+export function frozenLlama(config: LlamaConfig, frozen: RegExp): Llama {
+  const model = createLlama(config), copies = new Map<Parameter, Parameter>();
+  const freeze = (parameter: Parameter): Parameter => {
+    if (!frozen.test(parameter.value.label)) return parameter;
+    if (!copies.has(parameter)) copies.set(parameter, { ...parameter, value: tensor(parameter.value.label, parameter.value.shape, "frozen"), needsGradient: false });
+    return copies.get(parameter)!;
+  };
+  const layers = model.layers.map((layer) => Object.fromEntries(Object.entries(layer).map(([name, parameter]: [string, Parameter]) => [name, freeze(parameter)])) as unknown as typeof layer);
+  return { ...model, embed_tokens: freeze(model.embed_tokens), layers, norm: freeze(model.norm), lm_head: freeze(model.lm_head), parameters: model.parameters.map(freeze) };
+}
+
+export function recordLlama({ config, variant = "portable", B = 2, T = 9, accumulate = 1, max_grad_norm = 0, gradient_checkpointing = false, frozen = /^never$/, rule = adamw(ADAM) }: Options): {
+  model: Llama;
+  train: TrainProgram;
+  programs: Parameters<typeof planPrograms>[0];
+} {
+  const full = { ...CONFIG, ...config }, model = frozenLlama(full, frozen);
+  const common = { variant, model, rope_table: tensor("rope table", [T, 2, full.head_dim / 2], "frozen"), B, T };
+  const train = recordTrain({ ...common, gradient_accumulation_steps: accumulate, max_grad_norm, gradient_checkpointing, ruleFor: () => rule, metrics_rows: 4 });
+  const programs = { ...common, adam_beta1: ADAM.adam_beta1, adam_beta2: ADAM.adam_beta2, train, evaluate: recordEvaluate(common), generate: recordGenerate(common) };
+  return { model, train, programs };
+}
+
+let opened: Promise<Gpu> | undefined;
+export const testGpu = (): Promise<Gpu> => (opened ??= openGpu());
+
+export async function trainLlama(options: Options): Promise<ReturnType<typeof recordLlama> & { readonly trainer: Trainer; readonly words: (tensors: Iterable<Tensor>) => Promise<Words[]> }> {
+  const gpu = await testGpu();
+  const recorded = recordLlama({ variant: gpu.variant, ...options });
+  const trainer = await Trainer.create(gpu, recorded.model, recorded.programs, planPrograms(recorded.programs), 1);
+  return { ...recorded, trainer, words: (tensors) => Promise.all([...tensors].map((t) => trainer.executor.readWords(t))) };
+}
+
+/** Sequences of random tokens; every seventh label does not count. */
+export function someBatch(seed: number, sequences: number, T = 9): Batch {
+  const next = random(seed), ids = (): Words => Uint32Array.from({ length: sequences * T }, () => Math.floor(next() * CONFIG.vocab_size));
+  return { input_ids: ids(), labels: ids().map((label, i) => (i % 7 === 6 ? 0xffffffff : label)) };
+}

@@ -1,0 +1,163 @@
+import { assert, assertEquals, assertRejects, assertThrows, test } from "../harness.ts";
+import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { add, fill } from "../../src/ops/elementwise.ts";
+import { linear } from "../../src/ops/linear.ts";
+import { Executor } from "../../src/plan/executor.ts";
+import { bytesByRole } from "../../src/plan/ledger.ts";
+import { planMemory } from "../../src/plan/memory.ts";
+import { type Program, Recorder, type Variable } from "../../src/plan/recorder.ts";
+import { type Tensor, tensor } from "../../src/plan/tensor.ts";
+
+let opened: Promise<Gpu> | undefined;
+const testGpu = (): Promise<Gpu> => (opened ??= openGpu());
+
+interface Net {
+  readonly program: Program;
+  readonly w: Tensor;
+  readonly v: Tensor;
+  readonly x: Tensor;
+  readonly bias: Tensor;
+  readonly y: Tensor;
+}
+
+/** y = (x Wᵀ + bias) Vᵀ: two inputs, a trainable and a frozen weight, an activation or two, an output. */
+function net(): Net {
+  const r = new Recorder({ variant: "portable", training: true });
+  const w = tensor("w", [3, 3], "trainable"), v = tensor("v", [3, 3], "frozen");
+  const x = tensor("x", [2, 3], "input"), bias = tensor("bias", [2, 3], "input"), y = tensor("y", [2, 3], "output");
+  const given = (value: Tensor): Variable => ({ value, needsGradient: value.role === "trainable" });
+  const hidden = add(r, linear(r, given(x), given(w)), given(bias));
+  const out = linear(r, hidden, given(v), { out: y });
+  r.setGradient(out, tensor("seed", [2, 3], "state"));
+  r.backward();
+  return { program: { name: "net", steps: r.steps }, w, v, x, bias, y };
+}
+
+const IDENTITY = Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1);
+const X = Float32Array.of(1, 2, 3, 4, 5, 6), BIAS = Float32Array.of(10, 20, 30, 40, 50, 60);
+
+async function makeNet(): Promise<Net & { readonly executor: Executor; readonly gpu: Gpu }> {
+  const gpu = await testGpu(), made = net();
+  const executor = await Executor.create(gpu, planMemory([made.program]));
+  executor.write(made.w, IDENTITY);
+  executor.write(made.v, IDENTITY);
+  executor.writeInputs(new Map([[made.x, X], [made.bias, BIAS]]));
+  return { ...made, executor, gpu };
+}
+
+test("planned bytes are allocated bytes, role by role", async () => {
+  const { executor } = await makeNet();
+  assertEquals(executor.allocatedBytes, bytesByRole(executor.plan.buffers));
+  executor.destroy();
+  assert(Object.values(executor.allocatedBytes).every((bytes) => bytes === 0), "nothing is left after destroy()");
+});
+
+test("a run is one submit and creates nothing", async () => {
+  const { executor, program, y, gpu } = await makeNet();
+  const before = { ...executor.counters }, spies = spy(gpu.device);
+  for (let run = 0; run < 3; run++) executor.run(program);
+  const created = spies.stop();
+  assertEquals(executor.counters, { ...before, submits: before.submits + 3, dispatches: before.dispatches + 3 * program.steps.length });
+  // The counters are the executor's own account; this is the device's.
+  assertEquals(created, { createBuffer: 0, createBindGroup: 0, createComputePipeline: 0, createComputePipelineAsync: 0, createShaderModule: 0, createCommandEncoder: 3 });
+  const pipelines = new Set(program.steps.map(({ kernel }) => kernel)).size;
+  assertEquals(before.pipelinesCreated, pipelines, "one pipeline for each kernel, however often it is used");
+  assertEquals([...await executor.read(y)], [11, 22, 33, 44, 55, 66]);
+  executor.destroy();
+});
+
+/** Counts calls of the device's factories. */
+function spy(device: GPUDevice): { stop(): Record<string, number> } {
+  const names = ["createBuffer", "createBindGroup", "createComputePipeline", "createComputePipelineAsync", "createShaderModule", "createCommandEncoder"] as const;
+  const counts: Record<string, number> = Object.fromEntries(names.map((name) => [name, 0]));
+  for (const name of names) {
+    const original = device[name].bind(device) as (...args: unknown[]) => unknown;
+    Object.defineProperty(device, name, { configurable: true, value: (...args: unknown[]) => (counts[name]!++, original(...args)) });
+  }
+  return {
+    stop() {
+      for (const name of names) Reflect.deleteProperty(device, name);
+      return counts;
+    },
+  };
+}
+
+test("writeInputs() writes what it is given and leaves the rest", async () => {
+  const gpu = await testGpu();
+  const r = new Recorder({ variant: "portable", training: false });
+  const given = (value: Tensor): Variable => ({ value, needsGradient: false });
+  const inputs = [5, 70, 3, 128].map((n, i) => tensor(`i${i}`, [n], "input")), zeros = inputs.map(({ shape }) => tensor("zeros", shape, "state"));
+  inputs.forEach((input, i) => add(r, given(input), given(zeros[i]!)));
+  const program = { name: "use", steps: r.steps };
+  const executor = await Executor.create(gpu, planMemory([program]));
+  const expected = inputs.map(({ shape }) => new Float32Array(shape[0]!));
+  const check = async (what: string): Promise<void> => {
+    for (const [i, input] of inputs.entries()) assertEquals(await executor.read(input), expected[i], `${what}: ${input.label}`);
+  };
+  const put = (...which: number[]): void => {
+    for (const i of which) expected[i] = expected[i]!.map((_, at) => 100 * (i + 1) + at + expected[i]![at]!);
+    executor.writeInputs(new Map(which.map((i) => [inputs[i]!, expected[i]!])));
+  };
+  put(0, 1, 2, 3);
+  await check("all");
+  put(2);
+  await check("one in the middle");
+  put(3, 0);
+  await check("the outer two: the inner ones keep their numbers");
+  expected[1] = new Float32Array(70).fill(-1);
+  executor.write(inputs[1]!, expected[1]);
+  put(0, 2);
+  await check("around one that write() has changed");
+  executor.writeInputs(new Map());
+  await check("none");
+  assertThrows(() => executor.writeInputs(new Map([[inputs[0]!, new Float32Array(4)]])), "Cannot write 16 bytes to i0: it has 20");
+  assertEquals(gpu.uncaptured(), undefined);
+  executor.destroy();
+});
+
+test("firstNonFinite() names the tensor with a NaN or an infinity, and the kernel", async () => {
+  const { executor, program, w, v, x, gpu } = await makeNet();
+  executor.write(program.steps.flatMap(({ tensors }) => tensors).find(({ label }) => label === "seed")!, X);
+  assertEquals(await executor.firstNonFinite(program), undefined);
+  for (const [tensor, bits] of [[w, 0x7fc00000], [v, 0xff800000], [w, 0xffffffff]] as const) {
+    const words = new Uint32Array(IDENTITY.buffer.slice(0));
+    words[4] = bits;
+    executor.write(tensor, words);
+    const found = await executor.firstNonFinite(program);
+    assertEquals([found?.tensor.label, found?.kernel], [tensor.label, "before the step"], bits.toString(16));
+    executor.write(tensor, IDENTITY);
+  }
+  // Finite numbers whose product is not: the kernel that made it is named.
+  executor.write(w, IDENTITY.map((one) => one * 1e30));
+  executor.writeInputs(new Map([[x, X.map((value) => value * 1e30)]]));
+  const found = await executor.firstNonFinite(program);
+  assertEquals([found?.tensor.label, found?.kernel], [program.steps[0]!.tensors.at(-1)!.label, "matmul"]);
+  assertEquals(gpu.uncaptured(), undefined);
+  executor.destroy();
+});
+
+test("an executor after another's destroy() starts afresh", async () => {
+  for (let round = 0; round < 2; round++) {
+    const { executor, program, y } = await makeNet();
+    executor.run(program);
+    assertEquals([...await executor.read(y)], [11, 22, 33, 44, 55, 66]);
+    executor.destroy();
+  }
+});
+
+test("create() refuses a plan beyond the limits before it allocates", async () => {
+  const gpu = await testGpu(), r = new Recorder({ variant: "portable", training: false });
+  const elements = Math.floor(gpu.device.limits.maxStorageBufferBindingSize / 4) + 64;
+  fill(r, tensor("giant", [elements], "trainable"), 0);
+  const spies = spy(gpu.device);
+  const error = await assertRejects(() => Executor.create(gpu, planMemory([{ name: "giant", steps: r.steps }])), 'Cannot fit the plan: "giant" needs');
+  assertEquals([error.constructor, spies.stop()["createBuffer"]], [RangeError, 0]);
+});
+
+test("create() names the kernel that does not compile", async () => {
+  const gpu = await testGpu(), r = new Recorder({ variant: "portable", training: false });
+  fill(r, tensor("x", [4], "trainable"), 0);
+  const [step] = r.steps;
+  const broken = { ...step!, kernel: { ...step!.kernel, name: "broken", source: step!.kernel.source.replace("params.value", "params.nothing") } };
+  await assertRejects(() => Executor.create(gpu, planMemory([{ name: "broken", steps: [broken] }])), "broken");
+});

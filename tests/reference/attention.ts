@@ -1,0 +1,104 @@
+// Causal grouped-query attention in f64. Written without the running softmax of the kernels, on purpose: full rows of
+// probabilities, one after another.
+
+import { logSumExp, type Reals, zeros } from "./ops.ts";
+
+export interface AttentionSize {
+  readonly B: number;
+  readonly T: number;
+  readonly H: number;
+  /** Key/value heads; divides H. */
+  readonly KV: number;
+  readonly D: number;
+}
+
+/** q: (B, T, H, D); k, v: (B, T, KV, D). */
+export interface Operands {
+  readonly q: Reals;
+  readonly k: Reals;
+  readonly v: Reals;
+}
+
+interface Row {
+  /** Where the query, and so its output, begins. */
+  readonly query: number;
+  /** Where each key 0 … t, and so its value, begins. */
+  readonly keys: readonly number[];
+  /** softmax over the keys of q.k / √D. */
+  readonly p: Reals;
+  /** Relative rounding error of each p in units of eps: that of its score, and of exp, which grows with its argument. */
+  readonly roughness: Reals;
+}
+
+/** Each query with its keys and probabilities. */
+function* rows({ q, k }: Operands, { B, T, H, KV, D }: AttentionSize): Generator<Row> {
+  for (let b = 0; b < B; b++) for (let h = 0; h < H; h++) for (let t = 0; t < T; t++) {
+    const query = ((b * T + t) * H + h) * D;
+    const head = Math.floor(h / (H / KV));
+    const keys = [...Array(t + 1).keys()].map((j) => ((b * T + j) * KV + head) * D);
+    const scores = Float64Array.from(keys, (key) => dot(q, query, k, key, D) / Math.sqrt(D));
+    const magnitudes = keys.map((key) => dot(q, query, k, key, D, true) / Math.sqrt(D));
+    const denominator = logSumExp(scores), largest = Math.max(...magnitudes);
+    const roughness = scores.map((score, j) => 1 + magnitudes[j]! + largest + Math.abs(score - denominator));
+    yield { query, keys, p: scores.map((score) => Math.exp(score - denominator)), roughness };
+  }
+}
+
+function dot(a: Reals, aStart: number, b: Reals, bStart: number, D: number, magnitude = false): number {
+  let sum = 0;
+  for (let d = 0; d < D; d++) {
+    const product = a[aStart + d]! * b[bStart + d]!;
+    sum += magnitude ? Math.abs(product) : product;
+  }
+  return sum;
+}
+
+/** (B, T, H, D) */
+export function attention(operands: Operands, size: AttentionSize): Reals {
+  const out = zeros(operands.q.length);
+  for (const { query, keys, p } of rows(operands, size)) {
+    keys.forEach((key, j) => addScaled(out, query, p[j]!, operands.v, key, size.D));
+  }
+  return out;
+}
+
+export function attentionBackward(operands: Operands, dout: Reals, size: AttentionSize): { dq: Reals; dk: Reals; dv: Reals } {
+  const { q, k, v } = operands, { D } = size;
+  const dq = zeros(q.length), dk = zeros(k.length), dv = zeros(v.length);
+  for (const { query, keys, p } of rows(operands, size)) {
+    const dp = Float64Array.from(keys, (key) => dot(dout, query, v, key, D));
+    const delta = p.reduce((sum, probability, j) => sum + probability * dp[j]!, 0);
+    keys.forEach((key, j) => {
+      const ds = (p[j]! * (dp[j]! - delta)) / Math.sqrt(D);
+      addScaled(dv, key, p[j]!, dout, query, D);
+      addScaled(dq, query, ds, k, key, D);
+      addScaled(dk, key, ds, q, query, D);
+    });
+  }
+  return { dq, dk, dv };
+}
+
+/** Per element of out, dq, dk and dv: the sum of the absolute values of its terms, each times the roughness of its probability. */
+export function attentionScales(operands: Operands, dout: Reals, size: AttentionSize): { out: Reals; dq: Reals; dk: Reals; dv: Reals } {
+  const { q, k, v } = operands, { D } = size;
+  const out = zeros(q.length), dq = zeros(q.length), dk = zeros(k.length), dv = zeros(v.length);
+  const absolute = (values: Reals): Reals => values.map(Math.abs);
+  const [q1, k1, v1, d1] = [absolute(q), absolute(k), absolute(v), absolute(dout)];
+  for (const { query, keys, p, roughness } of rows(operands, size)) {
+    const dp = Float64Array.from(keys, (key) => dot(dout, query, v, key, D, true));
+    // delta is a dot product with the rounded output, so it inherits the output's roughness.
+    const delta = p.reduce((sum, probability, j) => sum + probability * dp[j]! * roughness[j]!, 0);
+    keys.forEach((key, j) => {
+      const share = p[j]! * roughness[j]!, ds = (share * dp[j]! + p[j]! * (delta + roughness[j]! * delta)) / Math.sqrt(D);
+      addScaled(out, query, share, v1, key, D);
+      addScaled(dv, key, share, d1, query, D);
+      addScaled(dq, query, ds, k1, key, D);
+      addScaled(dk, key, ds, q1, query, D);
+    });
+  }
+  return { out, dq, dk, dv };
+}
+
+function addScaled(to: Reals, start: number, factor: number, from: Reals, fromStart: number, D: number): void {
+  for (let d = 0; d < D; d++) to[start + d]! += factor * from[fromStart + d]!;
+}
