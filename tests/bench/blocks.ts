@@ -3,7 +3,7 @@
 
 import { runJaxJs } from "./jax_js.ts";
 import { referenceLoss } from "./reference_loss.ts";
-import { runScrimp } from "./scrimp.ts";
+import { refuseMisfit, runScrimp } from "./scrimp.ts";
 import { give, installTally, take } from "./tally.ts";
 import { tokenBatch, type Work, WORKS } from "./works.ts";
 
@@ -61,6 +61,7 @@ const CONTESTANTS: Record<string, Contestant> = {
 export async function runBlocks(plan: BlocksTask): Promise<Report> {
   installTally();
   const work = WORKS[plan.work];
+  await refuseMisfit(work, plan.stepsPerWait, plan.availableBytes);
   const outcomes: Outcome[] = Object.keys(CONTESTANTS).map((name) => ({
     name,
     milliseconds: [],

@@ -41,6 +41,11 @@ export async function runScrimp(
   return { milliseconds, losses, counters };
 }
 
+/** @throws RangeError of one line if the adapter cannot hold the work. */
+export async function refuseMisfit(work: Work, stepsPerWait: number, availableBytes: number): Promise<void> {
+  planWork(await (gpu ??= openGpu()), work, stepsPerWait, availableBytes);
+}
+
 /**
  * The programs and the memory plan of a work.
  * @param logging_steps steps between two read-backs, at most.

@@ -1,0 +1,18 @@
+// out = x, far larger than any cache: only the memory is busy.
+// One thread per four vectors, n of them; neighbours read neighbours. Launch: ceil(n / WORKGROUP) workgroups.
+
+struct Params { n: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = thread_index(group, groups, lane);
+  if (i >= params.n) { return; }
+  out[i] = x[i];
+  out[i + params.n] = x[i + params.n];
+  out[i + 2u * params.n] = x[i + 2u * params.n];
+  out[i + 3u * params.n] = x[i + 3u * params.n];
+}

@@ -1,0 +1,29 @@
+// What the benchmark can measure. The same code in Deno and in a page.
+
+import { runBlocks, type BlocksTask } from "./blocks.ts";
+import { type KernelsTask, measureKernels } from "./kernels.ts";
+import { measureSteadyState, type SteadyTask } from "./steady.ts";
+
+/** Sent by run.mjs as JSON. */
+export type Task = BlocksTask | SteadyTask | KernelsTask;
+
+/** What only the runtime itself can tell. */
+export interface Host {
+  /** JavaScript heap in use. */
+  heapBytes(): number;
+  /** Memory of the process, with everything that is not JavaScript's. Where that can be asked. */
+  residentBytes?(): number;
+}
+
+export function runTask(task: Task, host: Host): Promise<unknown> {
+  switch (task.measurement) {
+    case "trainers":
+      return runBlocks(task);
+    case "steady":
+      return measureSteadyState(task, host);
+    case "kernels":
+      return measureKernels(task);
+    default:
+      throw new TypeError(`Cannot measure "${(task satisfies never as Task).measurement}": there is no such measurement`);
+  }
+}
