@@ -27,6 +27,7 @@ const component = (name: string, i: number, width: 1 | 4): string => (width === 
 export function blockText(block: Block): Constants {
   const { tile, unroll } = block;
   return {
+    MODE: block.mode,
     TILE: tile,
     UNROLL: unroll,
     A_VECTOR: vector(block.a),

@@ -43,8 +43,12 @@ const isFinite = ({ loss }: Point): boolean => Number.isFinite(loss);
 /** Mean of each point and its predecessors, the older the less: about a fiftieth of the run counts. */
 function runningMean(points: readonly Point[]): Point[] {
   const keep = 1 - 1 / Math.max(1, points.length / 50);
-  let mean = points[0]?.loss ?? 0;
-  return points.map(({ step, loss }) => ({ step, loss: (mean = keep * mean + (1 - keep) * loss) }));
+  let sum = 0, weight = 0;
+  return points.map(({ step, loss }) => {
+    sum = keep * sum + (1 - keep) * loss;
+    weight = keep * weight + (1 - keep); // below 1 at first, where there is little to average
+    return { step, loss: sum / weight };
+  });
 }
 
 /** Round numbers that cover a range in about five steps. */

@@ -125,9 +125,7 @@ function sizesOf({ kernel, params, tensors }: Step): string {
   return [`(${largest.shape.join(", ")})`, ...marks].join(" ");
 }
 
-/** NT, NN or TN. The portable text does not name its mode, but says which operands it walks along K. */
-function modeOf(constants: Step["kernel"]["constants"]): string {
-  const alongK = (operand: string): boolean => new RegExp(`${operand}_at0 = .*params\\.K`).test(String(constants.STARTS));
-  const isTransposed = "TRANSPOSE_A" in constants ? [constants.TRANSPOSE_A, constants.TRANSPOSE_B] : [!alongK("a"), alongK("b")];
-  return isTransposed.map((transposed) => (transposed ? "T" : "N")).join("");
+/** NT, NN or TN. */
+function modeOf({ MODE, TRANSPOSE_A, TRANSPOSE_B }: Step["kernel"]["constants"]): string {
+  return MODE === undefined ? [TRANSPOSE_A, TRANSPOSE_B].map((transposed) => (transposed ? "T" : "N")).join("") : String(MODE);
 }
