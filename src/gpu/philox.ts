@@ -1,7 +1,6 @@
 /**
  * Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  * A number is a pure function of (seed, purpose, step, index), so nothing random is ever stored: it is drawn again.
- * `shaders/lib/philox.wgsl` computes the same bits on the device.
  */
 export type Words4 = [number, number, number, number];
 
