@@ -2,6 +2,7 @@ import { expose, type Remote, releaseProxy } from "comlink";
 import {
   bytesByRole,
   checkRunFits,
+  countParameters,
   describeAdapter,
   type Gpu,
   ledger,
@@ -76,7 +77,7 @@ async function runOn(gpu: Gpu, config: TrainingConfig, text: string | undefined,
 }
 
 function reportOf({ model, plan }: Pick<Run, "model" | "plan">): PlanReport {
-  const parameters = model.parameters.reduce((sum, { value }) => sum + value.shape.reduce((a, b) => a * b, 1), 0);
+  const parameters = countParameters(model.parameters);
   return { parameters, rows: ledger(plan), bytes: bytesByRole(plan.buffers) };
 }
 

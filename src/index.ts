@@ -6,6 +6,7 @@ export { bytesByRole, type BytesByRole, formatBytes, formatLedger, ledger, type 
 export { type MemoryPlan, planMemory } from "./plan/memory.ts";
 export { type Program, Recorder, type Variable } from "./plan/recorder.ts";
 export { type Role, ROLES, type Tensor, tensor } from "./plan/tensor.ts";
+export { countParameters } from "./models/parameter.ts";
 export { OPTIMIZERS, type OptimizerName, PRESETS } from "./optim/presets.ts";
 export { ConfigError, parseConfig, type TrainingConfig } from "./train/config.ts";
 export { type Control, NonFiniteLossError, type Summary, train, type TrainEvent } from "./train/loop.ts";

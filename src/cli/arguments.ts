@@ -33,6 +33,12 @@ export function parseArgs(args: readonly string[]): Arguments {
   return { json, settings: Object.fromEntries(settings) };
 }
 
+/** Refuses settings that a command does not read. `expectation` ends the message. */
+export function allowOnly(settings: Arguments["settings"], names: readonly string[], command: string, expectation: string): void {
+  const unexpected = Object.keys(settings).find((key) => !names.includes(key));
+  if (unexpected !== undefined) throw new ConfigError(`Cannot use --${unexpected} with ${command}: ${expectation}`);
+}
+
 function splitOnce(text: string, separator: string): [string, string | undefined] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];

@@ -1,12 +1,10 @@
 import { describeAdapter, requestAdapter, variantFor } from "../gpu/device.ts";
 import { formatBytes } from "../plan/ledger.ts";
-import type { Arguments } from "./arguments.ts";
-import { ConfigError } from "../train/config.ts";
+import { allowOnly, type Arguments } from "./arguments.ts";
 
 /** Shows the adapter that WebGPU offers, its limits and which kernels it gets. */
 export async function devices({ json, settings }: Arguments): Promise<number> {
-  const [unexpected] = Object.keys(settings);
-  if (unexpected !== undefined) throw new ConfigError(`Cannot use --${unexpected} with devices: it takes --json only`);
+  allowOnly(settings, [], "devices", "it takes --json only");
   const adapter = describeAdapter(await requestAdapter());
   const variant = variantFor(adapter);
   if (json) {

@@ -1,6 +1,6 @@
 import { validationBatches } from "../data/text.ts";
 import { ConfigError, parseConfig } from "../train/config.ts";
-import type { Arguments } from "./arguments.ts";
+import { allowOnly, type Arguments } from "./arguments.ts";
 import { loadModel, readDataset } from "./files.ts";
 import { openModel } from "./generate.ts";
 
@@ -8,8 +8,7 @@ const SETTINGS = ["dataset", "per_device_train_batch_size", "eval_batches"];
 
 /** Mean loss of a trained model on a text, all of it unless --eval_batches says otherwise. */
 export async function evaluate({ json, settings: { model: folder, ...settings } }: Arguments): Promise<number> {
-  const unexpected = Object.keys(settings).find((key) => !SETTINGS.includes(key));
-  if (unexpected !== undefined) throw new ConfigError(`Cannot use --${unexpected} with eval: expected --model and ${SETTINGS.join(", ")}`);
+  allowOnly(settings, SETTINGS, "eval", `expected --model and ${SETTINGS.join(", ")}`);
   const config = parseConfig(settings);
   const text = await readDataset(config);
   if (text === undefined) throw new ConfigError("Cannot evaluate without a text: expected --dataset FILE.txt");

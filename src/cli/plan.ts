@@ -1,4 +1,5 @@
 import { describeAdapter, requestAdapter, type Variant, variantFor } from "../gpu/device.ts";
+import { countParameters } from "../models/parameter.ts";
 import { bytesByRole, formatBytes, formatLedger, totalBytes } from "../plan/ledger.ts";
 import { ROLES } from "../plan/tensor.ts";
 import type { TrainingConfig } from "../train/config.ts";
@@ -13,7 +14,7 @@ export async function plan(args: Arguments): Promise<number> {
   const vocab_size = vocabularyOf(config);
   const own = planRun(config, vocab_size, variant);
   const others = compareOptimizers(config, vocab_size, variant);
-  const parameters = own.model.parameters.reduce((sum, { value }) => sum + value.shape.reduce((a, b) => a * b, 1), 0);
+  const parameters = countParameters(own.model.parameters);
   if (args.json) {
     const planned_bytes = bytesByRole(own.plan.buffers);
     console.log(JSON.stringify({ parameters, optim: config.optim, planned_bytes, total_bytes: totalBytes(planned_bytes), optimizers: others }));

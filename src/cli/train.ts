@@ -1,5 +1,6 @@
 import { modelFiles } from "../checkpoint/model_files.ts";
 import { openGpu } from "../gpu/device.ts";
+import { countParameters } from "../models/parameter.ts";
 import { formatLedger } from "../plan/ledger.ts";
 import { train as runTraining } from "../train/loop.ts";
 import { checkRunFits, prepareRun, type Run } from "../train/run.ts";
@@ -38,11 +39,10 @@ export async function train(args: Arguments): Promise<number> {
 }
 
 function announce(report: Report, { config, tokens, tokenizer, model, plan }: Run, adapter: string): void {
-  const parameters = model.parameters.reduce((sum, { value }) => sum + value.shape.reduce((a, b) => a * b, 1), 0);
   report.start({
     adapter,
     dataset: config.dataset || "embedded stories",
-    parameters,
+    parameters: countParameters(model.parameters),
     vocab_size: tokenizer.vocab_size,
     train_tokens: tokens.train.length,
     validation_tokens: tokens.validation.length,

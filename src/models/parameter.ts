@@ -19,3 +19,6 @@ export function initialValues({ value, initial }: Parameter, seed: number): Floa
   else fillNormal(values, initial, seed, `init ${value.label}`);
   return values;
 }
+
+/** Numbers in all parameters together. */
+export const countParameters = (parameters: readonly Parameter[]): number => parameters.reduce((sum, { value }) => sum + size(value), 0);

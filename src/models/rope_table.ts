@@ -1,3 +1,5 @@
+import { type Tensor, tensor } from "../plan/tensor.ts";
+
 /** RoPE frequencies as Hugging Face's configuration names them. */
 export interface RopeParameters {
   readonly rope_theta: number;
@@ -7,6 +9,9 @@ export interface RopeParameters {
   readonly high_freq_factor?: number;
   readonly original_max_position_embeddings?: number;
 }
+
+/** The tensor that `ropeTable` fills: (T, 2, D/2). */
+export const ropeTableTensor = (T: number, D: number): Tensor => tensor("rope table", [T, 2, D / 2], "frozen");
 
 /**
  * Cosines and sines of T positions for heads of D: (T, 2, D/2), in f64 rounded once. WGSL's sin and cos are accurate to 2⁻¹¹ only.

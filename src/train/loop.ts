@@ -1,6 +1,7 @@
 import { type Batch, sampleBatch, validationBatches } from "../data/text.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type Guard, guardAgainstLoss } from "../gpu/loss.ts";
+import { countParameters } from "../models/parameter.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import { bytesByRole, type BytesByRole } from "../plan/ledger.ts";
 import { Meter, type StepCounts, Stopwatch } from "./meter.ts";
@@ -127,7 +128,7 @@ async function runSteps(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, cont
     allocated_bytes: trainer.executor.allocatedBytes,
     ...meter.perStep(),
     skipped_steps,
-    parameters: run.model.parameters.reduce((sum, { value }) => sum + value.shape.reduce((a, b) => a * b, 1), 0),
+    parameters: countParameters(run.model.parameters),
     adapter: gpu.adapter.name,
   };
   await emit({ type: "end", summary });

@@ -4,11 +4,11 @@ import { generateStories } from "../data/corpus.ts";
 import { splitTokens, type TokenIds } from "../data/text.ts";
 import { ByteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { createLlama, type Llama, type LlamaConfig } from "../models/llama.ts";
+import { ropeTableTensor } from "../models/rope_table.ts";
 import { OPTIMIZERS, type OptimizerName, PRESETS, rulesOf } from "../optim/presets.ts";
 import type { LearningRateSchedule } from "../optim/schedule.ts";
 import { bytesByRole, type BytesByRole, checkFits } from "../plan/ledger.ts";
 import type { MemoryPlan } from "../plan/memory.ts";
-import { tensor } from "../plan/tensor.ts";
 import { ConfigError, type TrainingConfig } from "./config.ts";
 import { type Programs, recordEvaluate, recordGenerate, recordTrain } from "./programs.ts";
 import { planPrograms } from "./trainer.ts";
@@ -46,7 +46,7 @@ export function prepareRun(config: TrainingConfig, text: string | undefined, var
 export function planRun(config: TrainingConfig, vocab_size: number, variant: Variant): { model: Llama; programs: Programs; plan: MemoryPlan } {
   const model = createLlama(llamaConfigOf(config, vocab_size));
   const { max_length: T, per_device_train_batch_size: B } = config;
-  const rope_table = tensor("rope table", [T, 2, model.config.head_dim / 2], "frozen");
+  const rope_table = ropeTableTensor(T, model.config.head_dim);
   const options = { ...config, variant, model, rope_table, B, T, ruleFor: rulesOf(config.optim, config), metrics_rows: Math.min(config.logging_steps, config.max_steps) };
   const programs = {
     rope_table,

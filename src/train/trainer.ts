@@ -1,4 +1,4 @@
-import { type Batch, embeddingSegments } from "../data/text.ts";
+import { type Batch, type EmbeddingSegments, embeddingSegments } from "../data/text.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Llama } from "../models/llama.ts";
 import { initialValues } from "../models/parameter.ts";
@@ -31,6 +31,8 @@ export class Trainer {
   readonly executor: Executor;
   readonly #programs: Programs;
   readonly #model: Llama;
+  /** Reused from step to step. */
+  readonly #segments = new Map<BatchInputs, EmbeddingSegments>();
   #steps = 0;
   #stepsRead = 0;
 
@@ -40,14 +42,14 @@ export class Trainer {
     this.#model = model;
   }
 
-  /** Allocates, compiles, and uploads the initial weights. */
-  static async create(gpu: Gpu, model: Llama, programs: Programs, plan: MemoryPlan, seed: number, onPipeline?: (done: number, total: number) => void): Promise<Trainer> {
+  /** Allocates, compiles, and uploads the initial weights of a seed. Without one the caller sets every parameter. */
+  static async create(gpu: Gpu, model: Llama, programs: Programs, plan: MemoryPlan, seed: number | undefined, onPipeline?: (done: number, total: number) => void): Promise<Trainer> {
     const executor = await Executor.create(gpu, plan, onPipeline);
     const trainer = new Trainer(executor, programs, model);
     const { rope_table, train } = programs;
     executor.write(rope_table, ropeTable(rope_table.shape[0]!, model.config.head_dim, model.config.rope_parameters));
     if (train?.no_clip) executor.write(train.no_clip, NO_CLIP);
-    for (const parameter of model.parameters) executor.write(parameter.value, initialValues(parameter, seed));
+    if (seed !== undefined) for (const parameter of model.parameters) executor.write(parameter.value, initialValues(parameter, seed));
     return trainer;
   }
 
@@ -68,7 +70,7 @@ export class Trainer {
     const train = this.#programs.train!;
     const { adam_beta1, adam_beta2 } = this.#programs;
     const inputs = new Map<Tensor, Words>();
-    train.batches.forEach((tensors, i) => addBatch(inputs, tensors, batches[i]!));
+    train.batches.forEach((tensors, i) => this.#addBatch(inputs, tensors, batches[i]!));
     const t = this.#steps + 1;
     inputs.set(train.schedule, packSchedule({
       learning_rate,
@@ -103,7 +105,7 @@ export class Trainer {
     let sum = 0, count = 0;
     for (const batch of batches) {
       const inputs = new Map<Tensor, Words>();
-      addBatch(inputs, program.batch, batch);
+      this.#addBatch(inputs, program.batch, batch);
       this.executor.writeInputs(inputs);
       this.executor.run(program);
       for (const loss of await this.executor.read(program.loss)) sum += loss;
@@ -128,6 +130,15 @@ export class Trainer {
     return found ? `first bad tensor: ${found.tensor.label} (${found.kernel})` : "no single tensor is bad when the step is replayed";
   }
 
+  #addBatch(inputs: Map<Tensor, Words>, tensors: BatchInputs, { input_ids, labels }: Batch): void {
+    inputs.set(tensors.ids, input_ids).set(tensors.labels, labels);
+    if (!tensors.segments) return;
+    const sorted = embeddingSegments(input_ids, this.#segments.get(tensors));
+    this.#segments.set(tensors, sorted);
+    const { order, segment_ids, segment_offsets } = sorted;
+    inputs.set(tensors.segments.order, order).set(tensors.segments.segment_ids, segment_ids).set(tensors.segments.segment_offsets, segment_offsets);
+  }
+
   destroy(): void {
     this.executor.destroy();
   }
@@ -139,9 +150,3 @@ export function planPrograms({ train, evaluate, generate }: Programs, others: re
 }
 
 const countLabels = (labels: Words): number => labels.reduce((count, label) => count + (label === IGNORED ? 0 : 1), 0);
-
-function addBatch(inputs: Map<Tensor, Words>, tensors: BatchInputs, { input_ids, labels }: Batch): void {
-  const { order, segment_ids, segment_offsets } = embeddingSegments(input_ids);
-  inputs.set(tensors.ids, input_ids).set(tensors.labels, labels);
-  if (tensors.segments) inputs.set(tensors.segments.order, order).set(tensors.segments.segment_ids, segment_ids).set(tensors.segments.segment_offsets, segment_offsets);
-}

@@ -61,7 +61,7 @@ export function planWork({ adapter, variant }: Gpu, { name: _name, ...work }: Wo
 /** A trainer that starts from the initial weights of the work. */
 export async function openTrainer(gpu: Gpu, work: Work, logging_steps: number, availableBytes: number): Promise<Trainer> {
   const { model, programs, plan } = planWork(gpu, work, logging_steps, availableBytes);
-  const trainer = await Trainer.create(gpu, model, programs, plan, 0);
+  const trainer = await Trainer.create(gpu, model, programs, plan, undefined);
   setWeights(trainer, work);
   return trainer;
 }

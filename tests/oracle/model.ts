@@ -6,6 +6,7 @@ import { IGNORED } from "../../src/ops/cross_entropy.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { adamw } from "../../src/optim/adamw.ts";
 import { type Program, Recorder, type Variable } from "../../src/plan/recorder.ts";
+import { ropeTableTensor } from "../../src/models/rope_table.ts";
 import { tensor, type Tensor } from "../../src/plan/tensor.ts";
 import { type Programs, recordTrain } from "../../src/train/programs.ts";
 import { planPrograms, Trainer } from "../../src/train/trainer.ts";
@@ -118,7 +119,7 @@ interface ForwardProgram extends Program {
 async function open(gpu: Gpu, { config, expected: { train }, weights }: Fixture, raw: RawBatch): Promise<Opened> {
   const B = raw.input_ids.length, T = raw.input_ids[0]!.length;
   const model = createLlama(config);
-  const rope_table = tensor("rope table", [T, 2, config.head_dim / 2], "frozen");
+  const rope_table = ropeTableTensor(T, config.head_dim);
   const [adam_beta1, adam_beta2] = train?.betas ?? [0.9, 0.999];
   const decays = new Set(train?.weight_decay_on ?? []);
   const ruleFor = ({ value }: Variable) =>
@@ -126,7 +127,7 @@ async function open(gpu: Gpu, { config, expected: { train }, weights }: Fixture,
   const options = { variant: gpu.variant, model, rope_table, B, T, gradient_accumulation_steps: 1, gradient_checkpointing: false, max_grad_norm: train?.max_grad_norm ?? 1, ruleFor, metrics_rows: 64 };
   const forward = recordForward(gpu, model, rope_table, B, T);
   const programs = { rope_table, adam_beta1, adam_beta2, train: recordTrain(options) };
-  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs, [forward]), 0);
+  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs, [forward]), undefined);
   for (const { value } of model.parameters) {
     const loaded = weights.get(value.label);
     if (!loaded) throw new Error(`Cannot replay: the fixture's file has no tensor ${value.label}`);

@@ -2,7 +2,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { createLlama } from "../../src/models/llama.ts";
 import { parseLlamaConfig } from "../../src/models/llama_config.ts";
 import { adamw } from "../../src/optim/adamw.ts";
-import { tensor } from "../../src/plan/tensor.ts";
+import { ropeTableTensor } from "../../src/models/rope_table.ts";
 import { recordEvaluate, recordTrain } from "../../src/train/programs.ts";
 import { planPrograms, Trainer } from "../../src/train/trainer.ts";
 import { type OracleCase, oracleCase, type ReadFile, readJson, readWeights } from "./files.ts";
@@ -34,7 +34,7 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
   const { batch: B, length: T, betas: [adam_beta1, adam_beta2] } = expected;
   const config = parseLlamaConfig(await readJson(read, `${directory}/config.json`));
   const model = createLlama(config);
-  const rope_table = tensor("rope table", [T, 2, config.head_dim / 2], "frozen");
+  const rope_table = ropeTableTensor(T, config.head_dim);
   const rule = (weight_decay: number) => adamw({ adam_beta1, adam_beta2, adam_epsilon: expected.eps, weight_decay });
   const matrices = rule(expected.weight_decay_matrices), vectors = rule(expected.weight_decay_vectors);
   const options = {
@@ -43,7 +43,7 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
     ruleFor: ({ value }: { value: { shape: readonly number[] } }) => (value.shape.length > 1 ? matrices : vectors),
   };
   const programs = { rope_table, adam_beta1, adam_beta2, train: recordTrain(options), evaluate: recordEvaluate(options) };
-  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), 0);
+  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), undefined);
   for (const [name, { data }] of await readWeights(read, directory)) trainer.setParameter(name, data);
 
   const rows = (starts: readonly number[]) => {
