@@ -36,9 +36,12 @@ function hash(text: string): number {
   return h;
 }
 
+/** The key of the stream (seed, purpose). */
+export const purposeKey = (seed: number, purpose: string): [number, number] => [seed >>> 0, hash(purpose)];
+
 /** Four u32 of the stream (seed, purpose) at (step, index). `index` may exceed 2^32. */
 export function randomWords(seed: number, purpose: string, step: number, index: number): Words4 {
-  return philox4x32([index >>> 0, Math.floor(index / 0x1_0000_0000) >>> 0, step >>> 0, 0], [seed >>> 0, hash(purpose)]);
+  return philox4x32([index >>> 0, Math.floor(index / 0x1_0000_0000) >>> 0, step >>> 0, 0], purposeKey(seed, purpose));
 }
 
 /** A double in [0, 1) with 53 random bits. */

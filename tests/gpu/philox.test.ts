@@ -1,5 +1,5 @@
 import { assert, assertClose, assertEquals, test } from "../harness.ts";
-import { fillNormal, philox4x32, randomWords, uniform, type Words4 } from "../../src/gpu/philox.ts";
+import { fillNormal, philox4x32, purposeKey, randomWords, uniform, type Words4 } from "../../src/gpu/philox.ts";
 
 test("philox4x32-10: the known answers of Random123", () => {
   const all = 0xffffffff;
@@ -16,6 +16,10 @@ test("randomWords(): seed, purpose, step and index each change the words, indice
   const seen = new Set(draws.map(([seed, purpose, step, index]) => randomWords(seed, purpose, step, index).join()));
   assertEquals(seen.size, draws.length);
   assertEquals(randomWords(1, "data", 2, 3), randomWords(1, "data", 2, 3));
+});
+
+test("purposeKey(): the key that randomWords() uses", () => {
+  assertEquals(philox4x32([3, 1, 2, 0], purposeKey(-5, "data")), randomWords(-5, "data", 2, 3 + 2 ** 32));
 });
 
 test("uniform(): in [0, 1), with the moments of a uniform distribution and bits down to 2^-53", () => {
