@@ -1,5 +1,5 @@
 import { defineKernel, perThread } from "../gpu/kernel.ts";
-import type { Recorder, Variable } from "../plan/recorder.ts";
+import type { GradientTarget, Recorder, Variable } from "../plan/recorder.ts";
 import { size, type Tensor } from "../plan/tensor.ts";
 import { SCALAR, vectorsOf } from "./vector.ts";
 import accumulateCode from "../../shaders/accumulate.wgsl" with { type: "text" };
@@ -59,7 +59,17 @@ export function add(r: Recorder, x: Variable, y: Variable): Variable {
 /** Adds `gradient` to the gradient of `variable`. */
 export function passGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
   const target = r.gradientFor(variable);
-  if (!target) return;
-  const { constants, width } = vectorsOf(size(gradient));
-  r.run(accumulateKernel.with({ ...constants, ACCUMULATE: target.accumulate }), { x: gradient, out: target.tensor }, { n: size(gradient) / width });
+  if (target) put(r, gradient, target);
+}
+
+/** A copy of x, for what is about to change in place. */
+export function copyTensor(r: Recorder, x: Tensor): Tensor {
+  const copy = r.tensor("copy", x.shape, "scratch");
+  put(r, x, { tensor: copy, accumulate: false });
+  return copy;
+}
+
+function put(r: Recorder, x: Tensor, { tensor: out, accumulate }: GradientTarget): void {
+  const { constants, width } = vectorsOf(size(x));
+  r.run(accumulateKernel.with({ ...constants, ACCUMULATE: accumulate }), { x, out }, { n: size(x) / width });
 }

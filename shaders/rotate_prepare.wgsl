@@ -1,0 +1,27 @@
+// What the rotation of second moments takes products of:
+//   spread = v / c2 - (m / c1)^2, the variances;  weights = turn^2;  c1, c2: bias corrections of the steps done so far
+//   m, v, spread: (spreads); turn, weights: (n - spreads); counted in VECTORs.
+// One thread per element of spread, then one per element of weights. n in all. Launch: ceil(n / WORKGROUP) workgroups.
+
+struct Params { n: u32, spreads: u32, beta1: f32, complement1: f32, beta2: f32, complement2: f32 }
+
+@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(1) var<storage, read> turn: array<${VECTOR}>;
+@group(0) @binding(2) var<storage, read> m: array<${VECTOR}>;
+@group(0) @binding(3) var<storage, read> v: array<${VECTOR}>;
+@group(0) @binding(4) var<storage, read_write> weights: array<${VECTOR}>;
+@group(0) @binding(5) var<storage, read_write> spread: array<${VECTOR}>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = thread_index(group, groups, lane);
+  if (i >= params.n) { return; }
+  if (i >= params.spreads) {
+    let at = i - params.spreads;
+    weights[at] = turn[at] * turn[at];
+    return;
+  }
+  let mean = m[i] / past_correction(clock.bias_correction1, params.beta1, params.complement1);
+  spread[i] = v[i] / past_correction(clock.bias_correction2, params.beta2, params.complement2) - mean * mean;
+}
