@@ -1,11 +1,16 @@
 // y[row] = weight[ids[row]]
 //   ids: (N); weight: (V, C); y: (N, C).
-// C counts VECTORs. One thread for each of y. Launch: ceil(N * C / WORKGROUP) workgroups. Any N, C; an id past V reads the last row.
+// C counts VECTORs. With BF16 the weight is stored so, and a VECTOR is four numbers.
+// One thread for each of y. Launch: ceil(N * C / WORKGROUP) workgroups. Any N, C; an id past V reads the last row.
 
 struct Params { n: u32, C: u32, V: u32 }
 
 @group(0) @binding(0) var<storage, read> ids: array<u32>;
+#if ${BF16}
+@group(0) @binding(1) var<storage, read> weight: array<vec2u>;
+#else
 @group(0) @binding(1) var<storage, read> weight: array<${VECTOR}>;
+#endif
 @group(0) @binding(2) var<storage, read_write> y: array<${VECTOR}>;
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -15,5 +20,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (i >= params.n) { return; }
   let row = i / params.C;
   let id = min(ids[row], params.V - 1u);
+#if ${BF16}
+  y[i] = unpack_bf16(weight[id * params.C + (i - row * params.C)]);
+#else
   y[i] = weight[id * params.C + (i - row * params.C)];
+#endif
 }

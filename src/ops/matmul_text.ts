@@ -10,6 +10,8 @@ export interface Block {
   /** Width of the vectors that each tensor is bound as: 4 where its rows divide, else 1. */
   readonly a: 1 | 4;
   readonly b: 1 | 4;
+  /** B is stored as bf16; its vectors have four numbers then. */
+  readonly bf16: boolean;
   readonly out: 1 | 4;
   /** M or N is not a multiple of the tile. */
   readonly edge: boolean;
@@ -31,7 +33,8 @@ export function blockText(block: Block): Constants {
     TILE: tile,
     UNROLL: unroll,
     A_VECTOR: vector(block.a),
-    B_VECTOR: vector(block.b),
+    B_VECTOR: block.bf16 ? "vec2u" : vector(block.b),
+    BF16: block.bf16,
     OUT_VECTOR: vector(block.out),
     TAIL: block.tail,
     STARTS: [starts(block, "a"), starts(block, "b"), lines(tile, (i) => range(tile).map((j) => `  var c${i}_${j} = 0.0;`).join(""))].join("\n"),
@@ -58,11 +61,12 @@ function starts(block: Block, operand: "a" | "b"): string {
 /** Loads of one operand for `unroll` values of k. Across k, `name{k}_{i}` is vector i of the block; along k, `name{i}_{q}` is vector q of row i. */
 function loads(block: Block, operand: "a" | "b", unroll: number, i: number): string {
   const width = block[operand];
+  const load = (at: string): string => (operand === "b" && block.bf16 ? `unpack_bf16(b[${at}])` : `${operand}[${at}]`);
   if (!alongK(block, operand)) {
     const row = operand === "a" ? "params.M" : "params.N";
-    return lines(unroll, (k) => `    let ${operand}${k}_${i} = ${operand}[${operand}_at${i} + (k + ${k}u) * ${row} / ${width}u];`);
+    return lines(unroll, (k) => `    let ${operand}${k}_${i} = ${load(`${operand}_at${i} + (k + ${k}u) * ${row} / ${width}u`)};`);
   }
-  return lines(unroll / width, (q) => `    let ${operand}${i}_${q} = ${operand}[${operand}_at${i} + k / ${width}u + ${q}u];`);
+  return lines(unroll / width, (q) => `    let ${operand}${i}_${q} = ${load(`${operand}_at${i} + k / ${width}u + ${q}u`)};`);
 }
 
 /**

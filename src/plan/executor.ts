@@ -1,9 +1,10 @@
+import { fromBf16, toBf16 } from "../gpu/bf16.ts";
 import { checked, type Gpu } from "../gpu/device.ts";
 import type { Grid, Kernel } from "../gpu/kernel.ts";
 import { type BytesByRole, bytesByRole, checkFits } from "./ledger.ts";
 import { INPUTS, type Location, type MemoryPlan } from "./memory.ts";
 import type { Program, Step } from "./recorder.ts";
-import { bytesOf, type Tensor, TRANSIENT } from "./tensor.ts";
+import { bytesOf, size, type Tensor, TRANSIENT } from "./tensor.ts";
 
 interface Encoded {
   readonly pipeline: GPUComputePipeline;
@@ -62,29 +63,30 @@ export class Executor {
     this.#submit(this.#encoded.get(program)!);
   }
 
-  /** Copies host data into a tensor. */
+  /** Copies host data into a tensor. Floats are rounded to nearest even for a bf16 tensor; u32 are its words as they are. */
   write(tensor: Tensor, data: Data): void {
     if (tensor.role === "input") return this.writeInputs(new Map([[tensor, data]]));
-    const { buffer, offset } = this.#locate(tensor, data);
-    this.gpu.device.queue.writeBuffer(this.#buffers[buffer]!, offset, data);
+    const { buffer, offset, words } = this.#place(tensor, data);
+    this.gpu.device.queue.writeBuffer(this.#buffers[buffer]!, offset, words);
   }
 
   /** Copies host data into input tensors, all in one write: they sit in one buffer, which the host mirrors, gaps included. */
   writeInputs(inputs: ReadonlyMap<Tensor, Data>): void {
     let start = Infinity, end = 0, target = 0;
     for (const [tensor, data] of inputs) {
-      const { buffer, offset } = this.#locate(tensor, data);
-      this.#inputs.set(new Uint32Array(data.buffer, data.byteOffset, data.length), offset / 4);
+      const { buffer, offset, words } = this.#place(tensor, data);
+      this.#inputs.set(words, offset / 4);
       start = Math.min(start, offset);
-      end = Math.max(end, offset + data.byteLength);
+      end = Math.max(end, offset + words.byteLength);
       target = buffer;
     }
     if (end > 0) this.gpu.device.queue.writeBuffer(this.#buffers[target]!, start, this.#inputs, start / 4, (end - start) / 4);
   }
 
-  /** Copies a tensor to the host. Waits for everything submitted so far: a CPU-GPU sync point. */
+  /** Copies a tensor's numbers to the host, those of a bf16 tensor as f32. Waits for everything submitted so far: a CPU-GPU sync point. */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-    return new Float32Array(await this.#readBytes(tensor));
+    const bytes = await this.#readBytes(tensor);
+    return tensor.type === "bf16" ? fromBf16(new Uint32Array(bytes), size(tensor)) : new Float32Array(bytes);
   }
 
   /** As `read`, for u32 tensors and for comparing bits. */
@@ -101,11 +103,11 @@ export class Executor {
     const seen = new Set<Tensor>();
     for (const [index, step] of program.steps.entries()) {
       const inputs = step.tensors.filter((t) => !TRANSIENT.has(t.role) && t.role !== "output" && !seen.has(t));
-      for (const tensor of inputs) if (tensor.type === "f32" && (seen.add(tensor), await this.#isBad(tensor))) return { tensor, kernel: "before the step" };
+      for (const tensor of inputs) if (tensor.type !== "u32" && (seen.add(tensor), await this.#isBad(tensor))) return { tensor, kernel: "before the step" };
       this.#submit(encoded.slice(index, index + 1));
       const access = Object.values(step.kernel.bindings);
       for (const [i, tensor] of step.tensors.entries()) {
-        if (access[i] === "read_write" && tensor.type === "f32" && await this.#isBad(tensor)) return { tensor, kernel: step.kernel.name };
+        if (access[i] === "read_write" && tensor.type !== "u32" && await this.#isBad(tensor)) return { tensor, kernel: step.kernel.name };
       }
     }
     return undefined;
@@ -162,14 +164,18 @@ export class Executor {
 
   /** NaN and infinities have all exponent bits set. Tested on the bits: compilers may fold `x != x`. */
   async #isBad(tensor: Tensor): Promise<boolean> {
-    return (await this.readWords(tensor)).some((word) => (word & 0x7f800000) === 0x7f800000);
+    const isBf16 = tensor.type === "bf16";
+    return (await this.readWords(tensor)).some((word) => (word & 0x7f800000) === 0x7f800000 || (isBf16 && (word & 0x7f80) === 0x7f80));
   }
 
-  #locate(tensor: Tensor, data: Data): Location {
+  /** Where a tensor lies, and the data as its words. */
+  #place(tensor: Tensor, data: Data): Location & { readonly words: Uint32Array<ArrayBuffer> } {
     const location = this.plan.location.get(tensor);
     if (!location) throw new RangeError(`Cannot write ${tensor.label}: no step of the plan uses it`);
-    if (data.byteLength !== bytesOf(tensor)) throw new RangeError(`Cannot write ${data.byteLength} bytes to ${tensor.label}: it has ${bytesOf(tensor)}`);
-    return location;
+    const isRounded = tensor.type === "bf16" && data instanceof Float32Array;
+    const bytes = isRounded ? 4 * size(tensor) : bytesOf(tensor);
+    if (data.byteLength !== bytes) throw new RangeError(`Cannot write ${data.byteLength} bytes to ${tensor.label}: it has ${bytes}`);
+    return { ...location, words: isRounded ? toBf16(data) : new Uint32Array(data.buffer, data.byteOffset, data.length) };
   }
 
   #allocate(): void {

@@ -14,7 +14,8 @@
  */
 export const ROLES = ["frozen", "trainable", "gradient", "state", "activation", "input", "output", "scratch"] as const;
 export type Role = (typeof ROLES)[number];
-export type ElementType = "f32" | "u32";
+/** bf16 is for storage: two numbers in a word of 32 bits, the even one in the low half. Kernels compute in f32. */
+export type ElementType = "f32" | "u32" | "bf16";
 
 /** The name of a range of GPU memory that a plan will allocate. It holds no data. Row-major. */
 export interface Tensor {
@@ -32,5 +33,5 @@ export function tensor(label: string, shape: readonly number[], role: Role, type
 
 /** Number of elements. */
 export const size = ({ shape }: Tensor): number => shape.reduce((product, dimension) => product * dimension, 1);
-/** Bytes on the device. Both element types are four bytes wide. */
-export const bytesOf = (t: Tensor): number => 4 * size(t);
+/** Bytes on the device, in whole words. */
+export const bytesOf = (t: Tensor): number => 4 * (t.type === "bf16" ? Math.ceil(size(t) / 2) : size(t));

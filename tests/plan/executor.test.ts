@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows, test } from "../harness.ts";
+import { fromBf16, toBf16 } from "../../src/gpu/bf16.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { defineKernel } from "../../src/gpu/kernel.ts";
 import { add, fill } from "../../src/ops/elementwise.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { Executor } from "../../src/plan/executor.ts";
@@ -132,6 +134,50 @@ test("firstNonFinite() names the tensor with a NaN or an infinity, and the kerne
   executor.writeInputs(new Map([[x, X.map((value) => value * 1e30)]]));
   const found = await executor.firstNonFinite(program);
   assertEquals([found?.tensor.label, found?.kernel], [program.steps[0]!.tensors.at(-1)!.label, "matmul"]);
+  assertEquals(gpu.uncaptured(), undefined);
+  executor.destroy();
+});
+
+const copyKernel = defineKernel({
+  name: "copy words",
+  code: `
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read_write> out: array<u32>;
+@compute @workgroup_size(1) fn main(@builtin(workgroup_id) group: vec3u) { out[group.x] = x[group.x]; }`,
+  bindings: { x: "read", out: "read_write" },
+  params: {},
+  groups: () => 3,
+});
+
+test("bf16 tensors: half the bytes, written from floats or words, read as floats or words, searched half by half", async () => {
+  const gpu = await testGpu(), r = new Recorder({ variant: "portable", training: false });
+  // An odd length: the last half of the last word belongs to no number.
+  const tensors = (["trainable", "input", "state", "output"] as const).map((role) => tensor(role, [5], role, "bf16"));
+  const [weight, input, fromWeight, fromInput] = tensors as [Tensor, Tensor, Tensor, Tensor];
+  r.run(copyKernel, { x: weight, out: fromWeight }, {});
+  r.run(copyKernel, { x: input, out: fromInput }, {});
+  const program = { name: "copy", steps: r.steps }, executor = await Executor.create(gpu, planMemory([program]));
+  assertEquals([executor.allocatedBytes.trainable, executor.allocatedBytes.state], [12, 12]);
+  const values = Float32Array.of(1.001, -2, 3e-39, 1e38, 1 / 3), words = toBf16(values), rounded = fromBf16(words, 5);
+  executor.write(weight, values);
+  executor.write(input, words);
+  executor.run(program);
+  for (const one of tensors) assertEquals([await executor.read(one), await executor.readWords(one)], [rounded, words], one.label);
+  executor.write(input, rounded.map((value) => 2 * value));
+  assertEquals(await executor.read(input), rounded.map((value) => 2 * value), "floats to an input");
+  for (const one of [weight, input]) {
+    assertThrows(() => executor.write(one, new Float32Array(6)), `Cannot write 24 bytes to ${one.label}: it has 20`);
+    assertThrows(() => executor.write(one, new Uint32Array(5)), `Cannot write 20 bytes to ${one.label}: it has 12`);
+  }
+  assertEquals(await executor.firstNonFinite(program), undefined);
+  for (const [bad, at] of [[NaN, 0], [Infinity, 1], [-Infinity, 3], [NaN, 4]] as const) {
+    executor.write(weight, values.map((value, i) => (i === at ? bad : value)));
+    assertEquals((await executor.firstNonFinite(program))?.tensor.label, "trainable", `${bad} at ${at}`);
+  }
+  executor.write(weight, values);
+  executor.write(fromWeight, words); // nothing bad is left of the earlier runs
+  executor.write(input, Float32Array.of(0, 0, 0, Infinity, 0));
+  assertEquals((await executor.firstNonFinite(program))?.tensor.label, "input");
   assertEquals(gpu.uncaptured(), undefined);
   executor.destroy();
 });
