@@ -1,12 +1,12 @@
 import { attention } from "../ops/attention.ts";
 import { embedding, type Segments } from "../ops/embedding.ts";
-import { linear } from "../ops/linear.ts";
 import { rmsNorm } from "../ops/rms_norm.ts";
 import { rope } from "../ops/rope.ts";
 import { swiglu } from "../ops/swiglu.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
-import { type Parameter, parameter } from "./parameter.ts";
+import { type FactorisedWeight, factorised, type Factors, type LinearWeight, parametersOf, projection } from "./factorised.ts";
+import { type Initial, type Parameter, parameter, type WeightType } from "./parameter.ts";
 import type { RopeParameters } from "./rope_table.ts";
 
 /** The keys of Hugging Face's LlamaConfig that this model reads. */
@@ -26,14 +26,14 @@ export interface LlamaConfig {
 
 interface LlamaLayer {
   readonly input_layernorm: Parameter;
-  readonly q_proj: Parameter;
-  readonly k_proj: Parameter;
-  readonly v_proj: Parameter;
-  readonly o_proj: Parameter;
+  readonly q_proj: LinearWeight;
+  readonly k_proj: LinearWeight;
+  readonly v_proj: LinearWeight;
+  readonly o_proj: LinearWeight;
   readonly post_attention_layernorm: Parameter;
-  readonly gate_proj: Parameter;
-  readonly up_proj: Parameter;
-  readonly down_proj: Parameter;
+  readonly gate_proj: LinearWeight;
+  readonly up_proj: LinearWeight;
+  readonly down_proj: LinearWeight;
 }
 
 export interface Llama {
@@ -45,6 +45,8 @@ export interface Llama {
   readonly lm_head: Parameter;
   /** Every distinct parameter, in Hugging Face's order. */
   readonly parameters: readonly Parameter[];
+  /** What of them are pairs of factors. */
+  readonly factorised: readonly FactorisedWeight[];
 }
 
 /** What one forward pass reads. */
@@ -61,29 +63,36 @@ export interface LlamaInputs {
   readonly gradient_checkpointing?: boolean;
 }
 
-/** The parameters of a LLaMA (Touvron et al., 2023) with Hugging Face's names and shapes. */
-export function createLlama(config: LlamaConfig): Llama {
+/**
+ * The parameters of a LLaMA (Touvron et al., 2023) with Hugging Face's names and shapes; `weights` is how its matrices are stored. With `factors`
+ * every linear layer of the decoder is a pair of them, under names of its own.
+ * @throws RangeError if the rank exceeds a side of one of these layers.
+ */
+export function createLlama(config: LlamaConfig, weights: WeightType = "f32", factors?: Factors): Llama {
   const { hidden_size: C, intermediate_size: F, vocab_size: V, head_dim: D, initializer_range: deviation } = config;
   const H = config.num_attention_heads, KV = config.num_key_value_heads;
-  const embed_tokens = parameter("model.embed_tokens.weight", [V, C], deviation);
+  const embed_tokens = parameter("model.embed_tokens.weight", [V, C], deviation, weights);
   const layers = [...Array(config.num_hidden_layers).keys()].map((index): LlamaLayer => {
-    const make = (name: string, shape: readonly number[], initial: number | "ones"): Parameter => parameter(`model.layers.${index}.${name}.weight`, shape, initial);
+    const make = (name: string, shape: readonly number[], initial: Initial): Parameter => parameter(`model.layers.${index}.${name}.weight`, shape, initial, weights);
+    const project = (name: string, out: number, width: number): LinearWeight =>
+      factors ? factorised(`model.layers.${index}.${name}`, out, width, factors, weights) : make(name, [out, width], deviation);
     return {
-      q_proj: make("self_attn.q_proj", [H * D, C], deviation),
-      k_proj: make("self_attn.k_proj", [KV * D, C], deviation),
-      v_proj: make("self_attn.v_proj", [KV * D, C], deviation),
-      o_proj: make("self_attn.o_proj", [C, H * D], deviation),
-      gate_proj: make("mlp.gate_proj", [F, C], deviation),
-      up_proj: make("mlp.up_proj", [F, C], deviation),
-      down_proj: make("mlp.down_proj", [C, F], deviation),
+      q_proj: project("self_attn.q_proj", H * D, C),
+      k_proj: project("self_attn.k_proj", KV * D, C),
+      v_proj: project("self_attn.v_proj", KV * D, C),
+      o_proj: project("self_attn.o_proj", C, H * D),
+      gate_proj: project("mlp.gate_proj", F, C),
+      up_proj: project("mlp.up_proj", F, C),
+      down_proj: project("mlp.down_proj", C, F),
       input_layernorm: make("input_layernorm", [C], "ones"),
       post_attention_layernorm: make("post_attention_layernorm", [C], "ones"),
     };
   });
   const norm = parameter("model.norm.weight", [C], "ones");
-  const lm_head = config.tie_word_embeddings ? embed_tokens : parameter("lm_head.weight", [V, C], deviation);
-  const parameters = [...new Set([embed_tokens, ...layers.flatMap((layer): Parameter[] => Object.values(layer)), norm, lm_head])];
-  return { config, embed_tokens, layers, norm, lm_head, parameters };
+  const lm_head = config.tie_word_embeddings ? embed_tokens : parameter("lm_head.weight", [V, C], deviation, weights);
+  const ofLayers = layers.flatMap((layer): LinearWeight[] => Object.values(layer));
+  const parameters = [...new Set([embed_tokens, ...ofLayers.flatMap(parametersOf), norm, lm_head])];
+  return { config, embed_tokens, layers, norm, lm_head, parameters, factorised: ofLayers.filter((weight) => "scale" in weight) };
 }
 
 /** Hidden states after the final norm: (B*T, C). Multiply by `lm_head` for logits. */
@@ -99,10 +108,28 @@ export function llama(r: Recorder, model: Llama, inputs: LlamaInputs): Variable 
 function decoderLayer(r: Recorder, config: LlamaConfig, layer: LlamaLayer, x: Variable, { rope_table, B, T }: LlamaInputs): Variable {
   const H = config.num_attention_heads, KV = config.num_key_value_heads, D = config.head_dim;
   const normed = rmsNorm(r, x, layer.input_layernorm, config.rms_norm_eps);
-  const q = linear(r, normed, layer.q_proj), k = linear(r, normed, layer.k_proj), v = linear(r, normed, layer.v_proj);
+  const q = projection(r, normed, layer.q_proj), k = projection(r, normed, layer.k_proj), v = projection(r, normed, layer.v_proj);
   rope(r, q, k, rope_table);
-  const attended = linear(r, attention(r, q, k, v, { B, T, H, KV, D }), layer.o_proj, { residual: x });
+  const attended = projection(r, attention(r, q, k, v, { B, T, H, KV, D }), layer.o_proj, { residual: x });
   const mlpInput = rmsNorm(r, attended, layer.post_attention_layernorm, config.rms_norm_eps);
-  const hidden = swiglu(r, linear(r, mlpInput, layer.gate_proj), linear(r, mlpInput, layer.up_proj));
-  return linear(r, hidden, layer.down_proj, { residual: attended });
+  const hidden = swiglu(r, projection(r, mlpInput, layer.gate_proj), projection(r, mlpInput, layer.up_proj));
+  return projection(r, hidden, layer.down_proj, { residual: attended });
 }
+
+/** The same model with some of its parameters replaced, wherever they stand. */
+function withParameters(model: Llama, replace: (parameter: Parameter) => Parameter): Llama {
+  const replaced = new Map(model.parameters.map((parameter) => [parameter, replace(parameter)]));
+  const of = (parameter: Parameter): Parameter => replaced.get(parameter)!;
+  const factors = (weight: FactorisedWeight): FactorisedWeight => ({ ...weight, a: of(weight.a), b: of(weight.b) });
+  const layers = model.layers.map((layer) =>
+    Object.fromEntries(Object.entries(layer).map(([name, weight]: [string, LinearWeight]) => [name, "scale" in weight ? factors(weight) : of(weight)])) as unknown as LlamaLayer);
+  return { ...model, layers, embed_tokens: of(model.embed_tokens), norm: of(model.norm), lm_head: of(model.lm_head), parameters: [...replaced.values()], factorised: model.factorised.map(factors) };
+}
+
+/** The same model with gradients for some of its parameters only: for programs that train a part. */
+export const trainedPart = (model: Llama, trained: ReadonlySet<Parameter>): Llama =>
+  withParameters(model, (parameter) => (trained.has(parameter) ? parameter : { ...parameter, needsGradient: false }));
+
+/** The same model with some of its parameters frozen: they have no gradient, no state and are never written by a kernel. */
+export const frozenModel = (model: Llama, frozen: ReadonlySet<Variable>): Llama =>
+  withParameters(model, (parameter) => (frozen.has(parameter) ? { ...parameter, value: { ...parameter.value, role: "frozen" }, needsGradient: false } : parameter));

@@ -1,22 +1,37 @@
-import { fillNormal } from "../gpu/philox.ts";
+import { fillNormal, uniform } from "../gpu/philox.ts";
 import type { Variable } from "../plan/recorder.ts";
-import { size, tensor } from "../plan/tensor.ts";
+import { type ElementType, size, tensor } from "../plan/tensor.ts";
+
+/** Standard deviation of normal initial values, bound of uniform ones around 0, or all ones. */
+export type Initial = number | { readonly uniform: number } | "ones";
 
 /** A weight of a model, under its Hugging Face name (`value.label`). */
 export interface Parameter extends Variable {
-  /** Standard deviation of its normal initial values, or "ones". */
-  readonly initial: number | "ones";
+  readonly initial: Initial;
 }
 
-export function parameter(name: string, shape: readonly number[], initial: number | "ones"): Parameter {
-  return { value: tensor(name, shape, "trainable"), needsGradient: true, initial };
+/** How a model's matrices are stored. */
+export type WeightType = Exclude<ElementType, "u32">;
+
+/**
+ * The type that a parameter is stored as where bf16 is wanted. Matrices only, which are nearly all of a model, and of these
+ * only such whose rows divide by four: kernels load four numbers at a time. Norms and odd widths stay f32.
+ */
+export function storedType(shape: readonly number[], type: WeightType): WeightType {
+  return shape.length === 2 && shape[1]! % 4 === 0 ? type : "f32";
+}
+
+/** A trainable parameter. With `type` bf16 it is stored so if `storedType` allows. */
+export function parameter(name: string, shape: readonly number[], initial: Initial, type: WeightType = "f32"): Parameter {
+  return { value: tensor(name, shape, "trainable", storedType(shape, type)), needsGradient: true, initial };
 }
 
 /** Initial values, a pure function of (seed, name): adding a layer does not change the others. */
 export function initialValues({ value, initial }: Parameter, seed: number): Float32Array<ArrayBuffer> {
-  const values = new Float32Array(size(value));
-  if (initial === "ones") values.fill(1);
-  else fillNormal(values, initial, seed, `init ${value.label}`);
+  const values = new Float32Array(size(value)), purpose = `init ${value.label}`;
+  if (initial === "ones") return values.fill(1);
+  if (typeof initial === "number") fillNormal(values, initial, seed, purpose);
+  else for (let i = 0; i < values.length; i++) values[i] = initial.uniform * (2 * uniform(seed, purpose, 0, i) - 1);
   return values;
 }
 
