@@ -4,9 +4,9 @@ import type { Reals } from "../reference/ops.ts";
 import { clipScale, globalNorm } from "../reference/optim.ts";
 import { EPS } from "../tolerances.ts";
 import { type Gpu, openGpu, type Variant } from "../../src/gpu/device.ts";
-import { gradientNorm, NO_CLIP } from "../../src/optim/clip.ts";
-import { METRICS, recordMetrics } from "../../src/optim/metrics.ts";
-import { packSchedule, scheduleTensor } from "../../src/optim/schedule.ts";
+import { gradientNorm, NO_CLIP } from "../../src/optim/step/clip.ts";
+import { METRICS, metricsTensor, recordMetrics } from "../../src/optim/step/metrics.ts";
+import { packSchedule, scheduleTensor } from "../../src/optim/step/schedule.ts";
 import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";
 import { type Program, Recorder } from "../../src/plan/recorder.ts";
@@ -96,7 +96,8 @@ for (const variant of ["portable", "tiled"] as const) {
     for (const n of [1, 63, 300, 70000]) {
       const r = new Recorder({ variant, training: false });
       const schedule = scheduleTensor("schedule"), clip = tensor("clip", [3], "input", "u32"), loss = tensor("loss", [n], "state");
-      const metrics = recordMetrics(r, { schedule, clip, loss, rows: 3 });
+      const metrics = metricsTensor(3);
+      recordMetrics(r, { schedule, clip, loss, metrics });
       const program = { name: "metrics", steps: r.steps };
       const executor = await Executor.create(await testGpu(), planMemory([program]));
       const losses = uniform(random(n), n).map((x) => 2 + x);
@@ -104,7 +105,7 @@ for (const variant of ["portable", "tiled"] as const) {
       executor.write(metrics, new Float32Array(3 * METRICS).fill(-1));
       executor.write(clip, Uint32Array.of(...new Uint32Array(Float32Array.of(2.5, 0.5).buffer), 1));
       const loss_scale = Math.fround(1 / n);
-      executor.write(schedule, packSchedule({ learning_rate: 1, bias_correction1: 1, bias_correction2: 1, loss_scale, metrics_row: 1 }));
+      executor.write(schedule, packSchedule({ learning_rate: 1, loss_scale, metrics_row: 1 }));
       executor.run(program);
       const mean = losses.reduce((a, b) => a + b, 0) * loss_scale;
       // All terms are positive: a random walk of n roundings, relative to the sum.

@@ -1,5 +1,5 @@
 import { assertClose, assertEquals, test } from "../harness.ts";
-import { learningRateAt, type LearningRateSchedule, LR_SCHEDULER_TYPES, packSchedule } from "../../src/optim/schedule.ts";
+import { learningRateAt, type LearningRateSchedule, LR_SCHEDULER_TYPES, packSchedule } from "../../src/optim/step/schedule.ts";
 
 const base: LearningRateSchedule = { lr_scheduler_type: "constant", learning_rate: 2, min_learning_rate: 0.5, warmup_steps: 0, max_steps: 100, num_cycles: 1 };
 const at = (steps: readonly number[], changes: Partial<LearningRateSchedule>): number[] => steps.map((step) => learningRateAt(step, { ...base, ...changes }));
@@ -31,8 +31,8 @@ test("degenerate lengths give finite rates", () => {
   }
 });
 
-test("packSchedule() puts four floats and an integer where the shader reads them", () => {
-  const words = packSchedule({ learning_rate: 0.5, bias_correction1: 0.25, bias_correction2: 2, loss_scale: -1, metrics_row: 0x01020304 });
-  assertEquals([...new Float32Array(words.buffer).slice(0, 4)], [0.5, 0.25, 2, -1]);
-  assertEquals([...words.slice(4)], [0x01020304]);
+test("packSchedule() puts two floats and an integer where the shader reads them", () => {
+  const words = packSchedule({ learning_rate: 0.5, loss_scale: -1, metrics_row: 0x01020304 });
+  assertEquals([...new Float32Array(words.buffer).slice(0, 2)], [0.5, -1]);
+  assertEquals([...words.slice(2)], [0x01020304]);
 });

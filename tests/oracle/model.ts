@@ -4,8 +4,10 @@ import type { Batch } from "../../src/data/text.ts";
 import { parseLlamaConfig } from "../../src/models/llama_config.ts";
 import { IGNORED } from "../../src/ops/cross_entropy.ts";
 import { linear } from "../../src/ops/linear.ts";
-import { adamw } from "../../src/optim/adamw.ts";
-import { type Program, Recorder, type Variable } from "../../src/plan/recorder.ts";
+import { membersOf } from "../../src/models/members.ts";
+import { Optimizer } from "../../src/optim/optimizer.ts";
+import { gridOf } from "../../src/optim/presets.ts";
+import { type Program, Recorder } from "../../src/plan/recorder.ts";
 import { ropeTableTensor } from "../../src/models/rope_table.ts";
 import { tensor, type Tensor } from "../../src/plan/tensor.ts";
 import { type Programs, recordTrain } from "../../src/train/programs.ts";
@@ -121,12 +123,13 @@ async function open(gpu: Gpu, { config, expected: { train }, weights }: Fixture,
   const model = createLlama(config);
   const rope_table = ropeTableTensor(T, config.head_dim);
   const [adam_beta1, adam_beta2] = train?.betas ?? [0.9, 0.999];
-  const decays = new Set(train?.weight_decay_on ?? []);
-  const ruleFor = ({ value }: Variable) =>
-    adamw({ adam_beta1, adam_beta2, adam_epsilon: train?.eps ?? 1e-8, weight_decay: decays.has(value.label) ? train!.weight_decay : 0 });
-  const options = { variant: gpu.variant, model, rope_table, B, T, gradient_accumulation_steps: 1, gradient_checkpointing: false, max_grad_norm: train?.max_grad_norm ?? 1, ruleFor, metrics_rows: 64 };
+  const matrices = model.parameters.filter(({ value }) => value.shape.length > 1).map(({ value }) => value.label);
+  if (train && matrices.sort().join() !== [...train.weight_decay_on].sort().join()) throw new Error("Cannot replay: the fixture decays other weights than the matrices");
+  const settings = { adam_beta1, adam_beta2, adam_epsilon: train?.eps ?? 1e-8, momentum: 0, weight_decay: train?.weight_decay ?? 0, seed: 0, max_steps: 64, optim_target_modules: null, state_free_modules: [] };
+  const optimizer = new Optimizer(membersOf(model), gridOf("adamw", {}), settings);
+  const options = { variant: gpu.variant, model, rope_table, B, T, gradient_accumulation_steps: 1, gradient_checkpointing: false, max_grad_norm: train?.max_grad_norm ?? 1, optimizer, metrics_rows: 64 };
   const forward = recordForward(gpu, model, rope_table, B, T);
-  const programs = { rope_table, adam_beta1, adam_beta2, train: recordTrain(options) };
+  const programs = { rope_table, train: recordTrain(options) };
   const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs, [forward]), undefined);
   for (const { value } of model.parameters) {
     const loaded = weights.get(value.label);

@@ -1,40 +1,63 @@
 import type { Gpu } from "../../src/gpu/device.ts";
-import { adamw } from "../../src/optim/adamw.ts";
-import { NO_CLIP, noClip } from "../../src/optim/clip.ts";
-import { stateOf, type UpdateRule } from "../../src/optim/rule.ts";
-import { packSchedule, scheduleTensor } from "../../src/optim/schedule.ts";
-import { sgd } from "../../src/optim/sgd.ts";
-import { signSgd } from "../../src/optim/sign_sgd.ts";
+import { NO_CLIP, noClip } from "../../src/optim/step/clip.ts";
+import { GRID, type Grid } from "../../src/optim/grid.ts";
+import { sidesOf } from "../../src/optim/split/low_rank.ts";
+import { Optimizer } from "../../src/optim/optimizer.ts";
+import { gridOf } from "../../src/optim/presets.ts";
+import { packSchedule, scheduleTensor } from "../../src/optim/step/schedule.ts";
+import { packSelection } from "../../src/optim/split/subset.ts";
 import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
-import { tensor } from "../../src/plan/tensor.ts";
+import { type Tensor, tensor } from "../../src/plan/tensor.ts";
 import { type OracleCase, oracleCase, type ReadFile, readJson } from "./files.ts";
+
+type Config = Readonly<Record<string, number | boolean | string>>;
 
 interface Case {
   readonly name: string;
   readonly method: string;
   readonly shape: [number, number];
-  readonly config: Readonly<Record<string, number | boolean>>;
+  readonly config: Config;
   readonly initial: number[];
   readonly gradients: number[][];
   readonly weights: number[][];
+  /** The projector, or the sorted indices, at each switch. */
+  readonly chosen: readonly { readonly shape: readonly number[]; readonly values: readonly number[] }[];
 }
 
 /** Of the largest weight, as the fixture says. */
 const TOLERANCE = 1e-5;
 
-const number = (config: Case["config"], key: string, otherwise: number): number => Number(config[key] ?? otherwise);
+const frugal = (split: Grid["split"]) => (c: Config): Grid => gridOf("frugal", { split, ...frugalArgs(c) });
+const frugalArgs = (c: Config): Partial<Grid> => ({
+  density: Number(c["density"]),
+  inactive_update_rule: c["inactive_update_rule"] as Grid["inactive_update_rule"],
+  inactive_lr_scale: Number(c["inactive_lr_scale"] ?? 1),
+  switch_moments: c["reset_statistics"] === false ? "keep" : "reset",
+});
+const lowRank = (c: Config): Partial<Grid> => ({ rank: Number(c["rank"]), proj: "svd" });
 
-/** The project's rule for a method of the fixture, with PyTorch's defaults. */
-const RULES: Readonly<Record<string, (config: Case["config"]) => UpdateRule>> = {
-  adamw: (c) => adamw({ adam_beta1: number(c, "beta1", 0.9), adam_beta2: number(c, "beta2", 0.999), adam_epsilon: number(c, "eps", 1e-8), weight_decay: number(c, "weight_decay", 0) }),
-  sgd: (c) => sgd({ momentum: number(c, "momentum", 0), nesterov: c["nesterov"] === true, weight_decay: number(c, "weight_decay", 0) }),
-  signsgd: (c) => signSgd({ weight_decay: number(c, "weight_decay", 0) }),
+/** The point of the grid that a method of the fixture is. */
+const GRIDS: Readonly<Record<string, (config: Config) => Grid>> = {
+  adamw: () => gridOf("adamw", {}),
+  adam_hf: () => ({ ...GRID, active_update_rule: "adam_hf", decay: "after" }),
+  lion: () => gridOf("lion", {}),
+  sgd: (c) => gridOf("sgd", { momentum: Number(c["momentum"] ?? 0), nesterov: c["nesterov"] === true }),
+  signsgd: () => gridOf("sign_sgd", {}),
+  normalized: () => gridOf("scale", {}),
+  galore: (c) => gridOf("galore", { ...lowRank(c), scale: Number(c["scale"]), proj_type: c["proj_type"] as Grid["proj_type"] }),
+  fira: (c) => gridOf("fira", { ...lowRank(c), scale: Number(c["alpha"]) }),
+  // A given projector is a state of its own, which a random one is not.
+  apollo: (c) => gridOf("apollo", { ...lowRank(c), scale: Number(c["scale"]), scale_type: c["scale_type"] as Grid["scale_type"], scale_front: c["scale_front"] === true }),
+  frugal_svd: frugal("low_rank"),
+  frugal_columns: frugal("columns"),
+  frugal_rows: frugal("rows"),
+  frugal_randk: frugal("randk"),
 };
 
-/** Whether a method of the file has a rule here. The others are reported as not replayed. */
-export const hasRule = (method: string): boolean => method in RULES;
+/** Whether a method of the file has a grid here. The others are reported as not replayed. */
+export const hasRule = (method: string): boolean => method in GRIDS;
 
 /** Replays the trajectories of update rules on given gradients. */
 export async function replayOptimizers(gpu: Gpu, read: ReadFile, path: string): Promise<{ cases: OracleCase[]; unsupported: string[] }> {
@@ -45,27 +68,56 @@ export async function replayOptimizers(gpu: Gpu, read: ReadFile, path: string): 
   return { cases: results, unsupported: [...new Set(cases.map(({ method }) => method).filter((method) => !hasRule(method)))] };
 }
 
-async function replay(gpu: Gpu, { method, config, shape, initial, gradients, weights }: Case): Promise<number> {
-  const rule = RULES[method]!(config);
+async function replay(gpu: Gpu, { method, config, shape, initial, gradients, weights, chosen }: Case): Promise<number> {
+  const number = (key: string, otherwise: number): number => Number(config[key] ?? otherwise);
+  const grid = { ...GRIDS[method]!(config), update_gap: number("update_gap", 1000) };
+  const variable = { value: tensor("weight", shape, "trainable"), needsGradient: true };
+  const optimizer = new Optimizer([{ variable, module: "linear" }], grid, {
+    adam_beta1: number("beta1", 0.9),
+    adam_beta2: number("beta2", method === "lion" ? 0.99 : 0.999),
+    adam_epsilon: config["eps"] === undefined ? null : Number(config["eps"]),
+    momentum: grid.momentum,
+    weight_decay: number("weight_decay", 0),
+    seed: 0,
+    max_steps: gradients.length,
+    optim_target_modules: null,
+    state_free_modules: [],
+  });
   const r = new Recorder({ variant: gpu.variant, training: true });
-  const parameter = { value: tensor("weight", shape, "trainable"), needsGradient: true };
-  const gradient = tensor("gradient", shape, "input"), schedule = scheduleTensor("schedule"), clip = noClip();
-  const state = stateOf(rule, parameter);
-  rule.record(r, parameter, gradient, state, { schedule, clip });
+  const gradient = tensor("gradient", shape, "state"), schedule = scheduleTensor("schedule"), clip = noClip();
+  // The variant that changes no subspace: the fixture says what is chosen.
+  optimizer.record(r, optimizer.variants[0]!, variable, gradient, { schedule, clip });
   const program = { name: method, steps: r.steps };
   const executor = await Executor.create(gpu, planMemory([program]));
-  executor.write(parameter.value, Float32Array.from(initial));
+  executor.write(variable.value, Float32Array.from(initial));
   executor.write(clip, NO_CLIP);
-  const beta1 = number(config, "beta1", 0.9), beta2 = number(config, "beta2", 0.999);
   const largest = Math.max(...weights.flat().map(Math.abs));
   let worst = 0;
   for (const [step, values] of gradients.entries()) {
-    const numbers = { learning_rate: number(config, "lr", 0), bias_correction1: 1 - beta1 ** (step + 1), bias_correction2: 1 - beta2 ** (step + 1), loss_scale: 1, metrics_row: 0 };
-    executor.writeInputs(new Map<typeof gradient, Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>([[gradient, Float32Array.from(values)], [schedule, packSchedule(numbers)]]));
+    const inputs = new Map(optimizer.at(step).inputs);
+    if (step % grid.update_gap === 0 && chosen.length > 0) choose(executor, inputs, optimizer.state.get(variable)!, chosen[step / grid.update_gap]!, grid, shape);
+    executor.write(gradient, Float32Array.from(values));
+    executor.writeInputs(new Map([...inputs, [schedule, packSchedule({ learning_rate: number("lr", 0), loss_scale: 1, metrics_row: 0 })]]));
     executor.run(program);
-    const actual = await executor.read(parameter.value);
+    const actual = await executor.read(variable.value);
     weights[step]!.forEach((expected, i) => (worst = Math.max(worst, Math.abs(actual[i]! - expected) / largest)));
   }
   executor.destroy();
   return worst;
+}
+
+/** Puts the projector or the indices of the fixture in the place of what the optimizer would choose. */
+function choose(executor: Executor, inputs: Map<Tensor, Uint32Array<ArrayBuffer>>, state: readonly Tensor[], { shape: [rows = 0, columns = 0], values }: Case["chosen"][number], grid: Grid, shape: [number, number]): void {
+  for (const tensor of inputs.keys()) if (tensor.label.endsWith(".selection")) inputs.set(tensor, packSelection(Uint32Array.from(values), grid.split === "rows" ? shape[0] : shape[1]));
+  const mask = state.find(({ label }) => label.endsWith(".mask"));
+  if (mask) {
+    const words = new Uint32Array(mask.shape[0]!);
+    for (const index of values) words[index >> 5]! |= 1 << (index & 31);
+    executor.write(mask, words);
+  }
+  const basis = state.find(({ label }) => label.endsWith(".basis"));
+  if (!basis) return;
+  // The fixture's right projector is (k, n), the project's (n, k).
+  const isTransposed = sidesOf(grid.proj_type, shape)[0] === "right";
+  executor.write(basis, Float32Array.from(isTransposed ? values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!) : values));
 }

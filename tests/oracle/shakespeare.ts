@@ -1,7 +1,9 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import { createLlama } from "../../src/models/llama.ts";
 import { parseLlamaConfig } from "../../src/models/llama_config.ts";
-import { adamw } from "../../src/optim/adamw.ts";
+import { membersOf } from "../../src/models/members.ts";
+import { Optimizer } from "../../src/optim/optimizer.ts";
+import { gridOf } from "../../src/optim/presets.ts";
 import { ropeTableTensor } from "../../src/models/rope_table.ts";
 import { recordEvaluate, recordTrain } from "../../src/train/programs.ts";
 import { planPrograms, Trainer } from "../../src/train/trainer.ts";
@@ -35,14 +37,17 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
   const config = parseLlamaConfig(await readJson(read, `${directory}/config.json`));
   const model = createLlama(config);
   const rope_table = ropeTableTensor(T, config.head_dim);
-  const rule = (weight_decay: number) => adamw({ adam_beta1, adam_beta2, adam_epsilon: expected.eps, weight_decay });
-  const matrices = rule(expected.weight_decay_matrices), vectors = rule(expected.weight_decay_vectors);
+  if (expected.weight_decay_vectors !== 0) throw new Error("Cannot replay: the fixture decays vectors, which Scrimp does not");
+  const settings = {
+    adam_beta1, adam_beta2, adam_epsilon: expected.eps, momentum: 0, weight_decay: expected.weight_decay_matrices,
+    seed: 0, max_steps: expected.losses.length, optim_target_modules: null, state_free_modules: [],
+  };
+  const optimizer = new Optimizer(membersOf(model), gridOf("adamw", {}), settings);
   const options = {
     variant: gpu.variant, model, rope_table, B, T,
-    gradient_accumulation_steps: 1, gradient_checkpointing: false, max_grad_norm: expected.max_grad_norm, metrics_rows: METRICS_ROWS,
-    ruleFor: ({ value }: { value: { shape: readonly number[] } }) => (value.shape.length > 1 ? matrices : vectors),
+    gradient_accumulation_steps: 1, gradient_checkpointing: false, max_grad_norm: expected.max_grad_norm, metrics_rows: METRICS_ROWS, optimizer,
   };
-  const programs = { rope_table, adam_beta1, adam_beta2, train: recordTrain(options), evaluate: recordEvaluate(options) };
+  const programs = { rope_table, train: recordTrain(options), evaluate: recordEvaluate(options) };
   const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), undefined);
   for (const [name, { data }] of await readWeights(read, directory)) trainer.setParameter(name, data);
 

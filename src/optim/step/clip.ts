@@ -1,15 +1,15 @@
-import { ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts";
-import { SCALAR, vectorsOf } from "../ops/vector.ts";
-import type { Recorder } from "../plan/recorder.ts";
-import { size, type Tensor, tensor } from "../plan/tensor.ts";
-import clipCode from "../../shaders/lib/clip.wgsl" with { type: "text" };
-import clipNormCode from "../../shaders/clip_norm.wgsl" with { type: "text" };
-import clipNormTiledCode from "../../shaders/clip_norm_tiled.wgsl" with { type: "text" };
-import finiteCode from "../../shaders/lib/finite.wgsl" with { type: "text" };
-import reduceCode from "../../shaders/lib/reduce.wgsl" with { type: "text" };
-import squareSumCode from "../../shaders/square_sum.wgsl" with { type: "text" };
-import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
-import vectorCode from "../../shaders/lib/vector.wgsl" with { type: "text" };
+import { ceilDiv, defineKernel, perThread } from "../../gpu/kernel.ts";
+import { SCALAR, vectorsOf } from "../../ops/vector.ts";
+import type { Recorder } from "../../plan/recorder.ts";
+import { size, type Tensor, tensor } from "../../plan/tensor.ts";
+import clipCode from "../../../shaders/lib/clip.wgsl" with { type: "text" };
+import clipNormCode from "../../../shaders/clip_norm.wgsl" with { type: "text" };
+import clipNormTiledCode from "../../../shaders/clip_norm_tiled.wgsl" with { type: "text" };
+import finiteCode from "../../../shaders/lib/finite.wgsl" with { type: "text" };
+import reduceCode from "../../../shaders/lib/reduce.wgsl" with { type: "text" };
+import squareSumCode from "../../../shaders/square_sum.wgsl" with { type: "text" };
+import threadCode from "../../../shaders/lib/thread.wgsl" with { type: "text" };
+import vectorCode from "../../../shaders/lib/vector.wgsl" with { type: "text" };
 
 const squareSumKernel = defineKernel({
   name: "square_sum",

@@ -1,12 +1,12 @@
-import { defineKernel } from "../gpu/kernel.ts";
-import { range } from "../ops/text.ts";
-import type { Recorder } from "../plan/recorder.ts";
-import { size, type Tensor, tensor } from "../plan/tensor.ts";
-import clipCode from "../../shaders/lib/clip.wgsl" with { type: "text" };
-import metricsCode from "../../shaders/metrics.wgsl" with { type: "text" };
-import metricsTiledCode from "../../shaders/metrics_tiled.wgsl" with { type: "text" };
-import reduceCode from "../../shaders/lib/reduce.wgsl" with { type: "text" };
-import scheduleCode from "../../shaders/lib/schedule.wgsl" with { type: "text" };
+import { defineKernel } from "../../gpu/kernel.ts";
+import { range } from "../../ops/text.ts";
+import type { Recorder } from "../../plan/recorder.ts";
+import { size, type Tensor, tensor } from "../../plan/tensor.ts";
+import clipCode from "../../../shaders/lib/clip.wgsl" with { type: "text" };
+import metricsCode from "../../../shaders/metrics.wgsl" with { type: "text" };
+import metricsTiledCode from "../../../shaders/metrics_tiled.wgsl" with { type: "text" };
+import reduceCode from "../../../shaders/lib/reduce.wgsl" with { type: "text" };
+import scheduleCode from "../../../shaders/lib/schedule.wgsl" with { type: "text" };
 
 /** On llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error: this makes a million tokens of it. */
 const UNROLL = 16;
@@ -24,12 +24,10 @@ const metricsKernel = {
 /** Numbers of a step in `metrics`: loss, gradient norm, 1 if the update was skipped. */
 export const METRICS = 3;
 
+/** The ring: (rows, METRICS). */
+export const metricsTensor = (rows: number): Tensor => tensor("metrics", [rows, METRICS], "output");
+
 /** Records what the host wants to know of a step into a ring of rows, to be read every so often: a read-back stalls the GPU. */
-export function recordMetrics(
-  r: Recorder,
-  { schedule, clip, loss, rows }: { readonly schedule: Tensor; readonly clip: Tensor; readonly loss: Tensor; readonly rows: number },
-): Tensor {
-  const metrics = tensor("metrics", [rows, METRICS], "output");
-  r.run(metricsKernel, { schedule, clip, loss, metrics }, { n: size(loss) });
-  return metrics;
+export function recordMetrics(r: Recorder, tensors: Readonly<Record<"schedule" | "clip" | "loss" | "metrics", Tensor>>): void {
+  r.run(metricsKernel, tensors, { n: size(tensors.loss) });
 }

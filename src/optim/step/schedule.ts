@@ -1,16 +1,14 @@
-import { tensor, type Tensor } from "../plan/tensor.ts";
+import { tensor, type Tensor } from "../../plan/tensor.ts";
 
 /** The numbers of one optimizer step, in the order of `struct Schedule` in shaders/lib/schedule.wgsl. */
 export interface StepNumbers {
   readonly learning_rate: number;
-  readonly bias_correction1: number;
-  readonly bias_correction2: number;
   /** 1 / number of tokens that count in this step. */
   readonly loss_scale: number;
   readonly metrics_row: number;
 }
 
-const FIELDS = ["learning_rate", "bias_correction1", "bias_correction2", "loss_scale", "metrics_row"] as const;
+const FIELDS = ["learning_rate", "loss_scale", "metrics_row"] as const;
 
 /** The input that holds them: one for each program that has a loss. */
 export const scheduleTensor = (label: string): Tensor => tensor(label, [FIELDS.length], "input", "u32");

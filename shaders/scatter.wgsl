@@ -1,0 +1,24 @@
+// The opposite of gather: at the state-full elements i of a matrix out[i] = chosen[slot], or out[i] += it when ACCUMULATE; the
+// others are 0, or stay as they are when ACCUMULATE or not finite.
+// PER_ROW: selection has a word for each 16 rows; else see lib/selection.wgsl. One thread per element, n of them, no vectors.
+// Launch: ceil(n / WORKGROUP) workgroups.
+
+struct Params { n: u32, columns: u32 }
+
+@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(1) var<storage, read> selection: array<u32>;
+@group(0) @binding(2) var<storage, read> chosen: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = thread_index(group, groups, lane);
+  if (i >= params.n) { return; }
+  let here = selected(i, params.columns, clock.count);
+#if ${ACCUMULATE}
+  if (here.bits != 0u) { out[i] += chosen[here.slot]; }
+#else
+  if (here.bits != 0u) { out[i] = chosen[here.slot]; } else { out[i] = select(out[i], 0.0, is_finite(out[i])); }
+#endif
+}

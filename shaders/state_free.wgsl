@@ -1,0 +1,26 @@
+// x = factor * sign(x), or factor * clip.scale * x, in place: the state-free part of an update that is computed in several steps.
+// Divided by clock.step_factor, because apply.wgsl multiplies by it. Where PARTLY, only if no element is state-full.
+// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups. What is not finite stays so.
+
+struct Params { n: u32, factor: f32 }
+
+@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(1) var<storage, read> clip: Clip;
+@group(0) @binding(2) var<storage, read_write> x: array<${VECTOR}>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = thread_index(group, groups, lane);
+  if (i >= params.n) { return; }
+#if ${PARTLY}
+  if (clock.count > 0u) { return; }
+#endif
+#if ${FREE_SIGN}
+  x[i] = select(x[i], params.factor / clock.step_factor * sign(x[i]), is_finite(x[i]));
+#elif ${FREE_SGD}
+  x[i] *= params.factor / clock.step_factor * clip.scale;
+#else
+  x[i] = select(x[i], ${VECTOR}(0.0), is_finite(x[i]));
+#endif
+}

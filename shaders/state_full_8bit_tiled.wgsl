@@ -1,0 +1,48 @@
+// state_full.wgsl with moments in eight bits, see lib/eight_bit.wgsl: for GPUs with workgroup memory. clock.first is a multiple of 256.
+// One workgroup of 64 threads per block of 256 elements, four a thread; a tree finds the largest moments. Launch: ceil(n / 256)
+// workgroups. Any n, which counts elements.
+
+struct Params { n: u32, stride: u32, beta1: f32, beta2: f32, eps: f32, scale: f32, x_scale: f32 }
+
+@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(1) var<storage, read> clip: Clip;
+@group(0) @binding(2) var<storage, read> codes: array<f32>;
+@group(0) @binding(3) var<storage, read_write> x: array<f32>;
+#if ${KEEP_X}
+@group(0) @binding(4) var<storage, read_write> direction: array<f32>;
+#endif
+@group(0) @binding(${A_BINDING}) var<storage, read_write> a: array<u32>;
+#if ${HAS_B}
+@group(0) @binding(${B_BINDING}) var<storage, read_write> b: array<u32>;
+#endif
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let block = group.y * groups.x + group.x;
+  let limit = min(params.n, clock.count * params.stride);
+  if (block * 256u >= limit || (clip.skip != 0u && clock.restart == 0u)) { return; }
+  let base = (clock.first / 256u + block) * BLOCK_WORDS;
+  let largest_a = bitcast<f32>(a[base]);
+  var largest_b = 0.0;
+#if ${HAS_B}
+  largest_b = bitcast<f32>(b[base]);
+#endif
+  let first = block * 256u + lane * 4u;
+  let raw = four_at(first, limit);
+  let step = guarded_step(raw, old_moments(base + 1u + lane, largest_a, largest_b));
+  // The barriers inside also let everybody read the old largest values before they are replaced.
+  let new_a = workgroup_max(lane, largest_of(step.moments.a));
+  a[base + 1u + lane] = quantize(step.moments.a, new_a, 0u);
+#if ${HAS_B}
+  let new_b = workgroup_max(lane, largest_of(step.moments.b));
+  b[base + 1u + lane] = quantize(step.moments.b, new_b, 256u);
+#endif
+  put_four(first, limit, raw, step.direction);
+  if (lane == 0u) {
+    a[base] = bitcast<u32>(new_a);
+#if ${HAS_B}
+    b[base] = bitcast<u32>(new_b);
+#endif
+  }
+}

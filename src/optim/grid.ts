@@ -1,0 +1,103 @@
+import type { BlockOrder } from "./split/blocks.ts";
+import type { RuleName } from "./rule/rules.ts";
+
+/** Which part of a matrix is state-full: everything, nothing, or a part that changes from time to time. */
+export const SPLITS = ["all", "none", "columns", "rows", "randk", "blocks", "layers", "low_rank"] as const;
+export type Split = (typeof SPLITS)[number];
+
+/** What the state-free part of the gradient does. */
+export const STATE_FREE_RULES = ["no", "sign_sgd", "sgd", "row_normalized", "column_normalized", "fira", "apollo"] as const;
+export type StateFreeRule = (typeof STATE_FREE_RULES)[number];
+
+/** Where a low-rank subspace comes from. */
+export const PROJECTIONS = ["svd", "random", "random_orthogonal", "dct"] as const;
+export type Projection = (typeof PROJECTIONS)[number];
+
+/** Which side of a matrix is projected; std: the smaller one. */
+export const SIDES = ["std", "reverse_std", "left", "right", "full"] as const;
+export type Side = (typeof SIDES)[number];
+
+/** What becomes of the moments when the subspace changes. */
+export const SWITCHES = ["reset", "keep", "rotate"] as const;
+export type Moments = (typeof SWITCHES)[number];
+
+/**
+ * One point of the grid of optimizers: split × state-full rule × state-free rule × switch policy × who. Every memory-efficient
+ * method is a set of these values; `PRESETS` has the published ones, `optim_args` changes any of them.
+ */
+export interface Grid {
+  readonly split: Split;
+  /** Share of a matrix (of its columns, of all matrices, of its rank) that is state-full. */
+  readonly density: number;
+  /** Rank of a low-rank split; null: `density` of the projected side. */
+  readonly rank: number | null;
+  readonly proj: Projection;
+  readonly proj_type: Side;
+  readonly block_order: BlockOrder;
+  /** "none": nothing keeps state. */
+  readonly active_update_rule: RuleName | "none";
+  /** Bits of a number of optimizer state. Tensors of fewer than 4096 numbers always have 32. */
+  readonly optim_bits: 32 | 8;
+  readonly inactive_update_rule: StateFreeRule;
+  /** Steps between two choices of the subspace. */
+  readonly update_gap: number;
+  readonly switch_moments: Moments;
+  /** Groups of matrices that change their subspaces at different steps. */
+  readonly stagger: number;
+  /** Where the density has got to, linearly, at the last step; null: it stays. */
+  readonly density_end: number | null;
+  /** The gap grows up to this where the validation loss stops falling; null: it stays. */
+  readonly update_gap_max: number | null;
+  /** Multiplies the projected-back update: GaLore's scale, Fira's alpha. For APOLLO its root multiplies the update. */
+  readonly scale: number;
+  readonly scale_type: "channel" | "tensor";
+  /** APOLLO's root of the scale comes before the norm-growth limiter. */
+  readonly scale_front: boolean;
+  /** No norm-growth limiter. */
+  readonly disable_nl: boolean;
+  /** Learning rate of the target modules, as a multiple of learning_rate. */
+  readonly proj_params_lr_scale: number;
+  /** Learning rate of the state-free part, as a multiple of that. */
+  readonly inactive_lr_scale: number;
+  /** Whether weights decay before the update (FRUGAL, AdamW) or after it (GaLore and its kin). */
+  readonly decay: "before" | "after";
+  readonly momentum: number;
+  readonly nesterov: boolean;
+  /** Treat norms, embeddings, logits as the target modules are, where that is possible. */
+  readonly proj_norms: boolean;
+  readonly proj_embeds: boolean;
+  readonly proj_logits: boolean;
+  /** BAdam's counting: the first period is one step short, and a switch restarts the moments of all parameters. */
+  readonly badam_switch: boolean;
+}
+
+/** AdamW, and what every preset starts from. */
+export const GRID: Grid = {
+  split: "all",
+  density: 0.25,
+  rank: null,
+  proj: "svd",
+  proj_type: "std",
+  block_order: "descending",
+  active_update_rule: "adam",
+  optim_bits: 32,
+  inactive_update_rule: "no",
+  update_gap: 200,
+  switch_moments: "reset",
+  stagger: 1,
+  density_end: null,
+  update_gap_max: null,
+  scale: 1,
+  scale_type: "channel",
+  scale_front: false,
+  disable_nl: false,
+  proj_params_lr_scale: 1,
+  inactive_lr_scale: 1,
+  decay: "before",
+  momentum: 0.9,
+  nesterov: false,
+  proj_norms: false,
+  proj_embeds: false,
+  proj_logits: false,
+  badam_switch: false,
+};

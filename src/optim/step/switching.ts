@@ -1,0 +1,99 @@
+import type { Grid } from "../grid.ts";
+
+/** The subspaces of one group of parameters: all of them change at the same steps. */
+export interface Phase {
+  /** Step, from 0, of the last change; before the first one, when it counts as due. */
+  last: number;
+  /** Step of the last change that was one. */
+  drawn: number;
+  /** Changes so far, less one: the number of the present subspace. */
+  index: number;
+}
+
+/** What a run must remember to go on: everything else is a function of the step. */
+export interface SwitchingState {
+  readonly phases: readonly Phase[];
+  /** Step at which all moments last began anew. */
+  readonly restarted: number;
+  readonly update_gap: number;
+  readonly evaluation: number | null;
+}
+
+/** A longer gap is tried when the validation loss has fallen by less than this share (AdaFRUGAL, arXiv 2601.11568). */
+const STILL_FALLING = 0.005, GAP_GROWTH = 1.5;
+
+/**
+ * Decides at which steps subspaces change: step 0, then every `update_gap` steps; the groups of a staggered switch one after another.
+ * With BAdam's counting the first period is a step short. The gap may grow with the validation loss.
+ */
+export class Switching {
+  readonly #grid: Grid;
+  readonly #max_steps: number;
+  #phases: Phase[];
+  #gap: number;
+  #evaluation: number | null = null;
+  #restarted = 0;
+
+  constructor(grid: Grid, max_steps: number) {
+    this.#grid = grid;
+    this.#max_steps = max_steps;
+    this.#gap = grid.update_gap;
+    const groups = Math.min(grid.stagger, grid.update_gap);
+    this.#phases = Array.from({ length: groups }, (_, group) => {
+      const offset = Math.floor((group * grid.update_gap) / groups);
+      return { last: offset - (offset > 0 ? grid.update_gap : grid.badam_switch ? 1 : 0), drawn: 0, index: -1 };
+    });
+  }
+
+  get phases(): readonly Readonly<Phase>[] {
+    return this.#phases;
+  }
+
+  get restarted(): number {
+    return this.#restarted;
+  }
+
+  /** All moments begin anew at a step that is still to come. */
+  restartAt(step: number): void {
+    this.#restarted = step;
+  }
+
+  /** Moves on to the next step, in order, and says which phases change at it. */
+  advance(step: number): number[] {
+    return [...this.#phases.keys()].filter((number) => {
+      const phase = this.#phases[number]!;
+      const due = step - phase.last >= this.#gap && step > 0;
+      if (step > 0 && !due) return false;
+      if (due) phase.last = step;
+      phase.drawn = step;
+      phase.index++;
+      return true;
+    });
+  }
+
+  /** Density of a subspace drawn at a step. */
+  densityAt(step: number): number {
+    const { density, density_end } = this.#grid;
+    if (density_end === null) return density;
+    return density + (density_end - density) * Math.min(1, step / Math.max(1, this.#max_steps));
+  }
+
+  /** Hears of a validation loss. */
+  evaluated(loss: number): void {
+    const { update_gap_max } = this.#grid, before = this.#evaluation;
+    this.#evaluation = loss;
+    if (update_gap_max === null || before === null) return;
+    if ((before - loss) / before < STILL_FALLING) this.#gap = Math.min(update_gap_max, Math.ceil(this.#gap * GAP_GROWTH));
+  }
+
+  save(): SwitchingState {
+    return { phases: this.#phases.map((phase) => ({ ...phase })), restarted: this.#restarted, update_gap: this.#gap, evaluation: this.#evaluation };
+  }
+
+  restore(state: SwitchingState): void {
+    this.#phases = state.phases.map((phase) => ({ ...phase }));
+    this.#restarted = state.restarted;
+    this.#gap = state.update_gap;
+    this.#evaluation = state.evaluation;
+  }
+}
