@@ -45,7 +45,7 @@ function splitOnce(text: string, separator: string): [string, string | undefined
 }
 
 /** Settings that are text even if they look like a number. */
-const TEXT = new Set(["dataset", "data", "prompt", "run_name", "output_dir", "model", "config"]);
+const TEXT = new Set(["dataset", "data", "prompt", "run_name", "output_dir", "model", "config", "memory_budget", "resume_from_checkpoint"]);
 
 function parseValue(value: string, key: string): unknown {
   if (TEXT.has(key)) return value;

@@ -1,19 +1,24 @@
 import { type Files, type LoadedModel, loadModelFiles } from "../checkpoint/model_files.ts";
 import { normalizeText } from "../data/text.ts";
 import { ConfigError, nameSettings, parseConfig, type TrainingConfig } from "../train/config.ts";
+import type { TrainingState } from "../train/trainer.ts";
+import { decodeTraining } from "../train/training_file.ts";
 import type { Arguments } from "./arguments.ts";
 
 /** The settings of --config FILE.json, those of the flags laid over them, checked. Notes go to stderr. */
-export async function readConfig({ settings: { config: file, ...flags } }: Arguments): Promise<TrainingConfig> {
+export const readConfig = async (args: Arguments): Promise<TrainingConfig> => parseConfig(await readSettings(args, nameSettings));
+
+/** The settings of --config FILE.json, those of the flags laid over them, both under the names that `name` gives them. */
+export async function readSettings({ settings: { config: file, ...flags } }: Arguments, name: typeof nameSettings): Promise<Record<string, unknown>> {
   const note = (message: string): void => console.error(`note: ${message}`);
-  const fromFile = file === undefined ? {} : await readSettings(String(file));
-  const fromFlags = nameSettings(flags, note);
+  const fromFile = file === undefined ? {} : await readJson(String(file));
+  const fromFlags = name(flags, note);
   // An empty shell variable must not quietly train on something else.
   if (fromFlags["dataset"] === "") throw new ConfigError('Cannot use "dataset": expected the path of a text file, got "". Leave it out to train on the embedded stories');
-  return parseConfig({ ...nameSettings(fromFile, note), ...fromFlags });
+  return { ...name(fromFile, note), ...fromFlags };
 }
 
-async function readSettings(path: string): Promise<Record<string, unknown>> {
+async function readJson(path: string): Promise<Record<string, unknown>> {
   const text = new TextDecoder().decode(await readFile(path, "config"));
   try {
     const settings: unknown = JSON.parse(text);
@@ -68,6 +73,20 @@ export async function writeFolder(path: string, files: Files): Promise<void> {
     await Deno.remove(temporary, { recursive: true });
     throw error;
   }
+}
+
+/** Writes a file whole or not at all: what was there stays until the new one is on the disk. */
+export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  await writeFile(`${path}.partial`, bytes);
+  await Deno.rename(`${path}.partial`, path);
+}
+
+/** The training state that resume_from_checkpoint names: a run's folder or its checkpoint file. Undefined if it names none. */
+export async function readCheckpoint(config: TrainingConfig): Promise<TrainingState | undefined> {
+  const { resume_from_checkpoint: path } = config;
+  if (path === "") return undefined;
+  const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
+  return decodeTraining(await readFile(isFolder ? `${path}/checkpoint.safetensors` : path, "checkpoint"), config);
 }
 
 /** Returns once the bytes are on the disk, not just with the system. */

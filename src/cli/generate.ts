@@ -28,7 +28,7 @@ export async function openModel({ model, max_length: T, tensors }: LoadedModel, 
   const rope_table = ropeTableTensor(T, model.config.head_dim);
   const options = { variant: gpu.variant, model, rope_table, B, T };
   const program = purpose === "generate" ? { generate: recordGenerate(options) } : { evaluate: recordEvaluate(options) };
-  const programs: Programs = { rope_table, adam_beta1: 0, adam_beta2: 0, ...program };
+  const programs: Programs = { rope_table, ...program };
   const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), undefined);
   for (const { name, data } of tensors) trainer.setParameter(name, data);
   return trainer;

@@ -33,6 +33,7 @@ export function jsonReport(): Report {
     start: line,
     event(event) {
       if (event.type === "end") summary = event.summary;
+      else if (event.type === "checkpoint") line({ type: event.type, step: event.step });
       else if (event.type !== "compiling") line(event);
     },
     note: (message) => console.error(`note: ${message}`),
@@ -80,6 +81,7 @@ ${start.ledger}
       else if (event.type === "evaluation") say(`step ${event.step}  validation loss ${event.eval_loss.toFixed(4)}`);
       else if (event.type === "sample") say(`step ${event.step}  sample: ${(sampled = event.text).replaceAll("\n", " ")}`);
       else if (event.type === "end") summary = event.summary;
+      else if (event.type === "checkpoint") say(`step ${event.step}  checkpoint saved`);
       else if (live) Deno.stdout.writeSync(new TextEncoder().encode(event.done < event.total ? `\rcompiling kernels ${event.done}/${event.total}` : "\r\x1b[K"));
     },
     note: (message) => say(`note: ${message}`),

@@ -2,8 +2,13 @@ import { ConfigError } from "../train/config.ts";
 import type { TrainEvent } from "../train/loop.ts";
 import { lossCurveSvg, type Point } from "../train/loss_curve.ts";
 import type { Run } from "../train/run.ts";
+import { encodeTraining } from "../train/training_file.ts";
+import { replaceFile } from "./files.ts";
 
-/** The folder of one run: training.json, with which --config repeats it, metrics.jsonl as it happens, loss.svg at the end. */
+/**
+ * The folder of one run: training.json, with which --config repeats it, metrics.jsonl and checkpoint.safetensors as it
+ * goes, loss.svg at the end.
+ */
 export interface RunFolder {
   readonly path: string;
   add(event: TrainEvent): Promise<void>;
@@ -34,6 +39,7 @@ export async function openRunFolder({ config }: Run): Promise<RunFolder> {
     path,
     async add(event) {
       if (event.type === "compiling") return;
+      if (event.type === "checkpoint") return await replaceFile(`${path}/checkpoint.safetensors`, encodeTraining(event.state, config));
       if (event.type === "step") training.push(event);
       if (event.type === "evaluation") validation.push({ step: event.step, loss: event.eval_loss });
       const { type: _type, ...values } = event;

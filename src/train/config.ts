@@ -1,23 +1,13 @@
 import * as v from "valibot";
-import { LR_SCHEDULER_TYPES } from "../optim/schedule.ts";
+import { LR_SCHEDULER_TYPES } from "../optim/step/schedule.ts";
 import { OPTIMIZERS } from "../optim/presets.ts";
+import { bounded, count, countOrZero, flag, fraction, layers, oneOf, patterns, positive, stepsOrShare, text, zeroOrMore } from "./checks.ts";
+import { nameOptimArgs, optimArgs } from "./optim_args.ts";
 
 /** A setting the user must change. The message is one line and says how. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
-
-const bounded = (description: string, test: (value: number) => boolean) => v.pipe(v.number(`must be ${description}`), v.check(test, `must be ${description}`));
-const count = bounded("a whole number above 0", (x) => Number.isSafeInteger(x) && x > 0);
-const countOrZero = bounded("a whole number, 0 or more", (x) => Number.isSafeInteger(x) && x >= 0);
-const positive = bounded("a number above 0", (x) => Number.isFinite(x) && x > 0);
-const zeroOrMore = bounded("a number, 0 or more", (x) => Number.isFinite(x) && x >= 0);
-/** More layers than any model has would only be recorded for ever. */
-const layers = bounded("a whole number from 1 to 1024", (x) => Number.isInteger(x) && x >= 1 && x <= 1024);
-const stepsOrShare = bounded("a whole number of steps, or a share of them below 1", (x) => x >= 0 && (x < 1 || Number.isSafeInteger(x)));
-const fraction = bounded("a number from 0 up to, not including, 1", (x) => x >= 0 && x < 1);
-const text = v.string("must be text");
-const flag = v.boolean("must be true or false");
 
 /** Every setting with its default. Names are those of Hugging Face's LlamaConfig, TrainingArguments and TRL. */
 const entries = {
@@ -37,17 +27,24 @@ const entries = {
   rope_theta: v.optional(positive, 10000),
   tie_word_embeddings: v.optional(flag, true),
   initializer_range: v.optional(positive, 0.02),
+  dtype: v.optional(oneOf(["float32", "bfloat16"]), "float32"),
+  factor_rank: v.optional(countOrZero, 0),
+  factor_alpha: v.optional(positive, 32),
+  refactor_steps: v.optional(countOrZero, 0),
   // Optimization.
-  optim: v.optional(v.picklist(OPTIMIZERS, `must be one of ${OPTIMIZERS.join(", ")}`), "adamw"),
+  optim: v.optional(oneOf(OPTIMIZERS), "adamw"),
   learning_rate: v.optional(v.nullable(positive), null),
-  lr_scheduler_type: v.optional(v.picklist(LR_SCHEDULER_TYPES, `must be one of ${LR_SCHEDULER_TYPES.join(", ")}`), "cosine"),
+  lr_scheduler_type: v.optional(oneOf(LR_SCHEDULER_TYPES), "cosine"),
   lr_scheduler_kwargs: v.optional(v.strictObject({ num_cycles: v.optional(count, 1), min_lr_rate: v.optional(fraction, 0.1) }), {}),
   warmup_steps: v.optional(stepsOrShare, 0.05),
   weight_decay: v.optional(zeroOrMore, 0.1),
   adam_beta1: v.optional(fraction, 0.9),
   adam_beta2: v.optional(fraction, 0.95),
-  adam_epsilon: v.optional(positive, 1e-8),
-  optim_args: v.optional(v.strictObject({ momentum: v.optional(fraction, 0.9), nesterov: v.optional(flag, false) }), {}),
+  adam_epsilon: v.optional(v.nullable(positive), null),
+  optim_args: v.optional(optimArgs, {}),
+  optim_target_modules: v.optional(v.nullable(patterns), null),
+  frozen_modules: v.optional(patterns, []),
+  memory_budget: v.optional(v.nullable(v.pipe(text, v.check((x) => bytesOf(x) !== undefined, 'must be a size such as "512MB"'))), null),
   max_grad_norm: v.optional(zeroOrMore, 1),
   per_device_train_batch_size: v.optional(count, 8),
   gradient_accumulation_steps: v.optional(count, 1),
@@ -63,6 +60,8 @@ const entries = {
   prompt: v.optional(text, ""),
   temperature: v.optional(zeroOrMore, 0.8),
   top_k: v.optional(countOrZero, 40),
+  save_steps: v.optional(countOrZero, 0),
+  resume_from_checkpoint: v.optional(text, ""),
   output_dir: v.optional(text, "runs"),
   run_name: v.optional(text, ""),
 };
@@ -102,7 +101,37 @@ export const ALIASES: Readonly<Record<string, ConfigKey>> = {
   steps_per_eval: "eval_steps",
 };
 
-const OPTIMIZER_ALIASES: ReadonlyMap<unknown, string> = new Map([["adamw_torch", "adamw"], ["signsgd", "sign_sgd"]]);
+/** The names of transformers' `optim` and of the published codes. */
+const OPTIMIZER_ALIASES: ReadonlyMap<unknown, string> = new Map([
+  ...["adamw_torch", "adamw_hf", "adamw_torch_fused"].map((name) => [name, "adamw"] as const),
+  ...["adamw_bnb_8bit", "adamw_torch_8bit"].map((name) => [name, "adamw_8bit"] as const),
+  ...[["galore_adamw", "galore"], ["galore_adamw_8bit", "galore_8bit"], ["apollo_adamw", "apollo"], ["lion_32bit", "lion"], ["signsgd", "sign_sgd"], ["fira_adamw", "fira"]] as const,
+  ...[["coord_adamw", "frugal"], ["block_adamw", "frugal_blocks"], ["galore_frugal", "frugal_svd"]] as const,
+]);
+
+/** transformers' suffix for updates in the backward pass, which here follow from the other settings. */
+const LAYERWISE = /_layerwise$/;
+
+function optimizerOf(value: unknown): unknown {
+  const plain = typeof value === "string" ? value.replace(LAYERWISE, "") : value;
+  return OPTIMIZER_ALIASES.get(plain) ?? plain;
+}
+
+/** @throws ConfigError if updates in the backward pass are asked for by name, and something needs all gradients first. */
+function checkLayerwise(given: Readonly<Record<string, unknown>>, named: Readonly<Record<string, unknown>>): void {
+  const optim = given["optim"] ?? given["optimizer"];
+  if (typeof optim !== "string" || !LAYERWISE.test(optim)) return;
+  const { max_grad_norm, gradient_accumulation_steps } = { max_grad_norm: 1, gradient_accumulation_steps: 1, ...named };
+  if (max_grad_norm !== 0) throw new ConfigError(`Cannot use optim "${optim}" with max_grad_norm ${show(max_grad_norm)}: the global norm is not known when a layer is updated. Set max_grad_norm 0`);
+  if (gradient_accumulation_steps !== 1) throw new ConfigError(`Cannot use optim "${optim}" with gradient_accumulation_steps ${show(gradient_accumulation_steps)}: a layer is updated as soon as its gradient is known. Use a larger batch`);
+}
+
+/** Bytes of a size such as "512MB" or "1.5 GiB"; undefined if it is none. */
+export function bytesOf(size: string): number | undefined {
+  const [, number, prefix, binary] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*$/i.exec(size) ?? [];
+  if (number === undefined) return undefined;
+  return Number(number) * (binary ? 1024 : 1000) ** " KMGT".indexOf((prefix || " ").toUpperCase());
+}
 
 /**
  * Checks settings given by a JSON file, by flags or by a page, and fills in the defaults. `note` hears of each alias used.
@@ -110,6 +139,7 @@ const OPTIMIZER_ALIASES: ReadonlyMap<unknown, string> = new Map([["adamw_torch",
  */
 export function parseConfig(given: Readonly<Record<string, unknown>>, note: (message: string) => void = () => {}): TrainingConfig {
   const named = nameSettings(given, note);
+  checkLayerwise(given, named);
   const result = v.safeParse(schema, named);
   if (!result.success) throw new ConfigError(describe(result.issues[0], named));
   checkModel(result.output);
@@ -125,8 +155,10 @@ export function nameSettings(given: Readonly<Record<string, unknown>>, note: (me
   for (const [key, value] of Object.entries(given)) {
     const name = nameOf(key, note);
     if (Object.hasOwn(named, name)) throw new ConfigError(`Cannot use "${key}": "${name}" is given twice. Remove one of them`);
-    if (name === "optim") named[name] = OPTIMIZER_ALIASES.get(value) ?? value;
-    else if (name === "optim_args" || name === "lr_scheduler_kwargs") named[name] = typeof value === "string" ? parsePairs(value) : value;
+    if (name === "optim") named[name] = optimizerOf(value);
+    else if (name === "optim_args") named[name] = isObject(pairsOf(value)) ? nameOptimArgs(pairsOf(value) as Record<string, unknown>) : value;
+    else if (name === "lr_scheduler_kwargs") named[name] = pairsOf(value);
+    else if (name === "optim_target_modules" || name === "frozen_modules") named[name] = typeof value === "string" ? listOf(value) : value;
     else named[name] = value;
   }
   return named;
@@ -141,6 +173,11 @@ function nameOf(key: string, note: (message: string) => void): string {
   const nearest = nearestName(key, [...CONFIG_KEYS, ...Object.keys(ALIASES)]);
   throw new ConfigError(`Cannot use unknown setting ${show(key)}${nearest ? `: did you mean "${nearest}"?` : `. Known settings: ${CONFIG_KEYS.join(", ")}`}`);
 }
+
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
+const pairsOf = (value: unknown): unknown => (typeof value === "string" ? parsePairs(value) : value);
+/** "all-linear" is transformers' name for the default. */
+const listOf = (text: string): readonly string[] | null => (text === "all-linear" ? null : text.split(",").filter(Boolean));
 
 /** transformers writes optim_args as "momentum=0.9, nesterov=true". */
 function parsePairs(text: string): Record<string, unknown> {
@@ -171,9 +208,10 @@ function show(value: unknown): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-function checkModel({ hidden_size, num_attention_heads: H, num_key_value_heads: KV, tokenizer, vocab_size }: TrainingConfig): void {
+function checkModel({ hidden_size, num_attention_heads: H, num_key_value_heads: KV, tokenizer, vocab_size, factor_rank, refactor_steps }: TrainingConfig): void {
   if (hidden_size % H !== 0) throw new ConfigError(`Cannot use "num_attention_heads" ${H}: it must divide hidden_size ${hidden_size}`);
   if ((hidden_size / H) % 2 !== 0) throw new ConfigError(`Cannot use "num_attention_heads" ${H}: hidden_size / num_attention_heads must be even for RoPE, got ${hidden_size / H}`);
+  if (refactor_steps > 0 && factor_rank === 0) throw new ConfigError(`Cannot use "refactor_steps" ${refactor_steps}: there are no factors to balance. Set factor_rank, or leave it out`);
   if (H % KV !== 0) throw new ConfigError(`Cannot use "num_key_value_heads" ${KV}: it must divide num_attention_heads ${H}`);
   if (tokenizer === "bpe" && vocab_size < 257) throw new ConfigError(`Cannot use "vocab_size" ${vocab_size} with the bpe tokenizer: it needs more than the 256 bytes. Use a larger one, or "tokenizer": "byte"`);
 }

@@ -2,12 +2,14 @@ import { type Batch, sampleBatch, validationBatches } from "../data/text.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type Guard, guardAgainstLoss } from "../gpu/loss.ts";
 import { countParameters } from "../models/parameter.ts";
-import { learningRateAt } from "../optim/schedule.ts";
+import { recoveringRate } from "../optim/step/recovery.ts";
+import { learningRateAt } from "../optim/step/schedule.ts";
 import { bytesByRole, type BytesByRole } from "../plan/ledger.ts";
+import type { TrainingConfig } from "./config.ts";
 import { Meter, type StepCounts, Stopwatch } from "./meter.ts";
 import type { Run } from "./run.ts";
 import { sampleText } from "./sample.ts";
-import { Trainer } from "./trainer.ts";
+import { Trainer, type TrainingState } from "./trainer.ts";
 
 /** What a run tells its listener, in the order in which it happens. `step` counts from 1. */
 export type TrainEvent =
@@ -24,6 +26,7 @@ export type TrainEvent =
   }
   | { readonly type: "evaluation"; readonly step: number; readonly eval_loss: number }
   | { readonly type: "sample"; readonly step: number; readonly text: string }
+  | { readonly type: "checkpoint"; readonly step: number; readonly state: TrainingState }
   | { readonly type: "end"; readonly summary: Summary };
 
 export interface Summary extends StepCounts {
@@ -62,14 +65,16 @@ const MILLISECONDS_PER_SYNC = 500;
 type Listener = (event: TrainEvent) => void | Promise<void>;
 
 /**
- * Trains. `emit` hears of everything as it happens; the trainer, with its trained weights, is the caller's to destroy.
+ * Trains. `emit` hears of everything as it happens; the trainer, with its trained weights, is the caller's to destroy. `resumed` is what an
+ * earlier run of the same settings has got to.
  * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError, OutOfMemoryError.
  */
-export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener): Promise<Trainer> {
+export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener, resumed?: TrainingState): Promise<Trainer> {
   const guard = guardAgainstLoss(gpu);
   const onPipeline = (done: number, total: number): void => void emit({ type: "compiling", done, total });
   const trainer = await guard(Trainer.create(gpu, run.model, run.programs, run.plan, run.config.seed, onPipeline));
   try {
+    if (resumed) trainer.restore(resumed);
     await runSteps(gpu, guard, trainer, run, control, emit);
   } catch (error) {
     trainer.destroy();
@@ -79,7 +84,7 @@ export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener
 }
 
 async function runSteps(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, control: Control, emit: Listener): Promise<void> {
-  const { config, schedule } = run;
+  const { config } = run;
   const tokensPerStep = config.gradient_accumulation_steps * config.per_device_train_batch_size * config.max_length;
   const clock = new Stopwatch();
   const meter = new Meter(trainer.executor.counters);
@@ -89,11 +94,14 @@ async function runSteps(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, cont
   while (trainer.steps < config.max_steps && !control.stopped()) {
     await control.unpaused();
     const step = trainer.steps;
+    if (isRestart(config, step)) await guard(trainer.refactorise());
     clock.start();
-    meter.measure(() => trainer.step(batchesOf(run, step), learningRateAt(step, schedule)));
-    const done = step + 1, last = done === config.max_steps || control.stopped();
-    const evaluate = done % config.eval_steps === 0 && !last, sample = done % config.sample_steps === 0 && !last;
-    if (done % stepsPerSync !== 0 && done % config.logging_steps !== 0 && !evaluate && !sample && !last) continue;
+    meter.measure(() => trainer.step(batchesOf(run, step), rateAt(run, step)));
+    const done = step + 1, ended = done === config.max_steps, last = ended || control.stopped();
+    // A run that is stopped here hears what it would have heard: it may be resumed.
+    const evaluate = done % config.eval_steps === 0 && !ended, sample = done % config.sample_steps === 0 && !last;
+    const save = config.save_steps > 0 && (done % config.save_steps === 0 || last);
+    if (done % stepsPerSync !== 0 && done % config.logging_steps !== 0 && !evaluate && !sample && !save && !last) continue;
 
     const rows = await guard(trainer.readMetrics());
     clock.stop(rows.length);
@@ -106,11 +114,16 @@ async function runSteps(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, cont
       if (skippedInARow === MAX_SKIPPED_IN_A_ROW) throw await nonFinite(trainer, `The gradients of the last ${MAX_SKIPPED_IN_A_ROW} steps up to ${row.step + 1} were not finite`);
       const tokens_per_second = (1000 * tokensPerStep) / clock.millisecondsPerStep;
       const eta_seconds = ((config.max_steps - row.step - 1) * clock.millisecondsPerStep) / 1000;
-      await emit({ type: "step", ...row, step: row.step + 1, learning_rate: learningRateAt(row.step, schedule), tokens_per_second, eta_seconds });
+      await emit({ type: "step", ...row, step: row.step + 1, learning_rate: rateAt(run, row.step), tokens_per_second, eta_seconds });
     }
     recent.splice(0, recent.length - config.logging_steps);
-    if (evaluate) await emit({ type: "evaluation", step: done, eval_loss: await guard(evaluateRun(trainer, run)) });
+    if (evaluate) {
+      const eval_loss = await guard(evaluateRun(trainer, run));
+      trainer.evaluated(eval_loss);
+      await emit({ type: "evaluation", step: done, eval_loss });
+    }
     if (sample) await emit({ type: "sample", step: done, text: await guard(sampleRun(trainer, run)) });
+    if (save) await emit({ type: "checkpoint", step: done, state: await guard(trainer.save()) });
   }
 
   let eval_loss = NaN;
@@ -132,6 +145,15 @@ async function runSteps(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, cont
     adapter: gpu.adapter.name,
   };
   await emit({ type: "end", summary });
+}
+
+/** Whether factors are balanced and moments begin anew before a step. */
+const isRestart = ({ refactor_steps: gap }: TrainingConfig, step: number): boolean => gap > 0 && step > 0 && step % gap === 0;
+
+/** The learning rate of a step: the schedule's, but slowly back to it where moments began anew. */
+function rateAt({ config: { refactor_steps: gap }, schedule }: Run, step: number): number {
+  const restarted = gap > 0 && step >= gap ? step - (step % gap) : -Infinity;
+  return recoveringRate(step, restarted, (at) => learningRateAt(at, schedule));
 }
 
 /** The micro-batches of a step: a function of (seed, step) alone, and the same rows however they are split. */

@@ -1,12 +1,12 @@
 import type { Variant } from "../gpu/device.ts";
-import { type Llama, llama } from "../models/llama.ts";
+import { type Llama, llama, trainedPart } from "../models/llama.ts";
 import { crossEntropy } from "../ops/cross_entropy.ts";
 import { embedding, type Segments } from "../ops/embedding.ts";
 import { linear } from "../ops/linear.ts";
-import { gradientNorm, noClip } from "../optim/clip.ts";
-import { recordMetrics } from "../optim/metrics.ts";
-import { stateOf, type UpdateRule } from "../optim/rule.ts";
-import { scheduleTensor } from "../optim/schedule.ts";
+import { gradientNorm, noClip } from "../optim/step/clip.ts";
+import { metricsTensor, recordMetrics } from "../optim/step/metrics.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
+import { scheduleTensor } from "../optim/step/schedule.ts";
 import { type Program, Recorder, type Variable } from "../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
 
@@ -20,7 +20,11 @@ export interface BatchInputs {
   readonly segments?: Segments;
 }
 
+/** The training step of a run: the first of its variants, which differ in whose subspace they change and in what they train. */
 export interface TrainProgram extends Program {
+  /** By the names of `optimizer.variants`. They share all that persists. */
+  readonly variants: ReadonlyMap<string, Program>;
+  readonly optimizer: Optimizer;
   /** One for each micro-batch. */
   readonly batches: readonly BatchInputs[];
   readonly schedule: Tensor;
@@ -28,9 +32,7 @@ export interface TrainProgram extends Program {
   readonly metrics: Tensor;
   /** Present if updates are recorded in the backward pass: the host writes NO_CLIP to it once. */
   readonly no_clip: Tensor | undefined;
-  /** State tensors of each parameter. */
-  readonly state: ReadonlyMap<Variable, readonly Tensor[]>;
-  /** Gradient of each parameter, readable after a step if updates were recorded last. */
+  /** Gradient of each parameter in the first variant, readable after a step if updates were recorded last and in one pass. */
   readonly gradients: ReadonlyMap<Variable, Tensor>;
 }
 
@@ -52,8 +54,6 @@ export interface GenerateProgram extends Program {
 /** Everything a run does on the device. */
 export interface Programs {
   readonly rope_table: Tensor;
-  readonly adam_beta1: number;
-  readonly adam_beta2: number;
   readonly train?: TrainProgram;
   readonly evaluate?: EvaluateProgram;
   readonly generate?: GenerateProgram;
@@ -70,48 +70,57 @@ export interface TrainOptions {
   readonly gradient_checkpointing: boolean;
   /** 0 = no clipping. Then, and without accumulation, every update is recorded right after its gradient. */
   readonly max_grad_norm: number;
-  readonly ruleFor: (parameter: Variable) => UpdateRule;
+  readonly optimizer: Optimizer;
   /** Steps between two read-backs, at most. */
   readonly metrics_rows: number;
 }
 
-/** Records one optimizer step: forward and backward of every micro-batch, norm, clipping, updates, metrics. */
-export function recordTrain(options: TrainOptions): TrainProgram {
-  const { variant, model, rope_table, B, T, gradient_accumulation_steps: count, max_grad_norm } = options;
-  const r = new Recorder({ variant, training: true });
-  const schedule = scheduleTensor("schedule");
-  const loss = tensor("loss", [count * B * T], "scratch");
-  const trained = model.parameters.filter(({ needsGradient }) => needsGradient);
-  const inBackward = max_grad_norm === 0 && count === 1;
-  const no_clip = inBackward ? noClip() : undefined;
-  const norm = gradientNorm(r, trained.map(({ value }) => size(value)), !inBackward);
-  const state = new Map<Variable, readonly Tensor[]>();
-  const update = (parameter: Variable, gradient: Tensor, clip: Tensor): void => {
-    const rule = options.ruleFor(parameter);
-    const own = stateOf(rule, parameter);
-    state.set(parameter, own);
-    rule.record(r, parameter, gradient, own, { schedule, clip });
-  };
+/** What the variants of a training step share. */
+interface Shared {
+  readonly batches: readonly BatchInputs[];
+  readonly schedule: Tensor;
+  readonly metrics: Tensor;
+  readonly no_clip: Tensor | undefined;
+}
 
-  const isTrained = new Set<Variable>(trained);
-  const batches = [...Array(count).keys()].map((index) => {
-    const batch = batchInputs(`batch ${index}`, B * T, model.embed_tokens.needsGradient);
-    const hidden = llama(r, model, { ...batch, rope_table, B, T, gradient_checkpointing: options.gradient_checkpointing });
-    crossEntropy(r, hidden, model.lm_head, batch.labels, schedule, { tensor: loss, first: index * B * T });
+/** Records one optimizer step, in all its variants: forward and backward of every micro-batch, norm, clipping, updates, metrics. */
+export function recordTrain(options: TrainOptions): TrainProgram {
+  const { model, B, T, gradient_accumulation_steps: count, max_grad_norm, optimizer } = options;
+  const shared: Shared = {
+    batches: [...Array(count).keys()].map((index) => batchInputs(`batch ${index}`, B * T, model.embed_tokens.needsGradient)),
+    schedule: scheduleTensor("schedule"),
+    metrics: metricsTensor(options.metrics_rows),
+    no_clip: max_grad_norm === 0 && count === 1 ? noClip() : undefined,
+  };
+  const recorded = optimizer.variants.map((variant) => recordVariant(options, variant, shared));
+  const variants = new Map(recorded.map(({ program }, i) => [optimizer.variants[i]!, program]));
+  return { ...recorded[0]!.program, variants, optimizer, ...shared, gradients: recorded[0]!.gradients };
+}
+
+function recordVariant(options: TrainOptions, variant: string, { batches, schedule, metrics, no_clip }: Shared) {
+  const { model, rope_table, B, T, max_grad_norm, optimizer } = options;
+  const r = new Recorder({ variant: options.variant, training: true });
+  const loss = tensor("loss", [batches.length * B * T], "scratch");
+  const trained = new Set(model.parameters.filter((parameter) => parameter.needsGradient && optimizer.trains(variant, parameter)));
+  const part = trainedPart(model, trained);
+  const norm = gradientNorm(r, [...trained].map(({ value }) => size(value)), !no_clip);
+  const update = (parameter: Variable, gradient: Tensor, clip: Tensor): void => optimizer.record(r, variant, parameter, gradient, { schedule, clip });
+  batches.forEach((batch, index) => {
+    const hidden = llama(r, part, { ...batch, rope_table, B, T, gradient_checkpointing: options.gradient_checkpointing });
+    crossEntropy(r, hidden, part.lm_head, batch.labels, schedule, { tensor: loss, first: index * B * T });
     r.backward((variable, gradient) => {
-      if (!no_clip || !isTrained.has(variable)) return;
+      if (!no_clip || !(trained as ReadonlySet<Variable>).has(variable)) return;
       norm.add([gradient]);
       update(variable, gradient, no_clip);
     });
-    return batch;
   });
 
-  const gradients = new Map<Variable, Tensor>(trained.map((parameter) => [parameter, r.gradientOf(parameter)!]));
-  if (!inBackward) norm.add([...gradients.values()]);
+  const gradients = new Map<Variable, Tensor>([...trained].map((parameter) => [parameter, r.gradientOf(parameter)!]));
+  if (!no_clip) norm.add([...gradients.values()]);
   const clip = norm.finish(max_grad_norm);
-  if (!inBackward) for (const [parameter, gradient] of gradients) update(parameter, gradient, clip);
-  const metrics = recordMetrics(r, { schedule, clip, loss, rows: options.metrics_rows });
-  return { name: "train", steps: r.steps, batches, schedule, metrics, no_clip, state, gradients };
+  if (!no_clip) for (const [parameter, gradient] of gradients) update(parameter, gradient, clip);
+  recordMetrics(r, { schedule, clip, loss, metrics });
+  return { program: { name: variant, steps: r.steps }, gradients };
 }
 
 /** Records a forward pass that leaves the loss of each token. */

@@ -4,16 +4,26 @@ import type { Llama } from "../models/llama.ts";
 import { initialValues } from "../models/parameter.ts";
 import { ropeTable } from "../models/rope_table.ts";
 import { IGNORED } from "../ops/cross_entropy.ts";
-import { NO_CLIP } from "../optim/clip.ts";
-import { METRICS } from "../optim/metrics.ts";
-import { packSchedule } from "../optim/schedule.ts";
+import { NO_CLIP } from "../optim/step/clip.ts";
+import { METRICS } from "../optim/step/metrics.ts";
+import { packSchedule } from "../optim/step/schedule.ts";
+import type { SwitchingState } from "../optim/step/switching.ts";
 import { Executor } from "../plan/executor.ts";
-import { type MemoryPlan, planMemory } from "../plan/memory.ts";
+import { allTensors, type MemoryPlan, planMemory } from "../plan/memory.ts";
 import type { Program } from "../plan/recorder.ts";
-import type { Tensor } from "../plan/tensor.ts";
+import { bytesOf, type Tensor } from "../plan/tensor.ts";
 import type { BatchInputs, Programs } from "./programs.ts";
+import { refactorise } from "./refactorise.ts";
 
 type Words = Uint32Array<ArrayBuffer>;
+
+/** A run between two steps: weights, optimizer state as bits, and where the switches of subspaces stand. */
+export interface TrainingState {
+  /** Steps done. */
+  readonly step: number;
+  readonly switching: SwitchingState;
+  readonly tensors: ReadonlyMap<string, Words>;
+}
 
 /** What one optimizer step did. */
 export interface StepMetrics {
@@ -49,6 +59,7 @@ export class Trainer {
     const { rope_table, train } = programs;
     executor.write(rope_table, ropeTable(rope_table.shape[0]!, model.config.head_dim, model.config.rope_parameters));
     if (train?.no_clip) executor.write(train.no_clip, NO_CLIP);
+    for (const [table, values] of train?.optimizer.constants ?? []) executor.write(table, values);
     if (seed !== undefined) for (const parameter of model.parameters) executor.write(parameter.value, initialValues(parameter, seed));
     return trainer;
   }
@@ -65,23 +76,59 @@ export class Trainer {
     this.executor.write(found.value, values);
   }
 
+  /** Everything that training has changed: with it, restore() goes on as if nothing had happened, bit by bit. CPU-GPU sync points. */
+  async save(): Promise<TrainingState> {
+    const tensors = new Map<string, Words>();
+    for (const tensor of this.#persistent()) tensors.set(tensor.label, await this.executor.readWords(tensor));
+    return { step: this.#steps, switching: this.#programs.train!.optimizer.save(), tensors };
+  }
+
+  /**
+   * Takes up what save() gave, in a trainer of the same settings that has made no step.
+   * @throws RangeError if the tensors are not the same.
+   */
+  restore({ step, switching, tensors }: TrainingState): void {
+    const persistent = this.#persistent();
+    const problem = persistent.find((tensor) => tensors.get(tensor.label)?.byteLength !== bytesOf(tensor));
+    if (problem || tensors.size !== persistent.length) {
+      throw new RangeError(`Cannot resume: ${problem ? `the checkpoint has no tensor "${problem.label}" of ${bytesOf(problem)} bytes` : "the checkpoint has tensors that this run has not"}. Resume with the settings that it was saved with`);
+    }
+    for (const tensor of persistent) this.executor.write(tensor, tensors.get(tensor.label)!);
+    this.#programs.train!.optimizer.restore(switching);
+    this.#steps = this.#stepsRead = step;
+  }
+
+  /** Parameters and optimizer state. */
+  #persistent(): Tensor[] {
+    const used = allTensors([...this.#programs.train!.variants.values()]);
+    return [...used].filter(({ role }) => role === "trainable" || role === "state");
+  }
+
+  /** Balances the factors of a factorised model, after which all moments begin anew. CPU-GPU sync points. */
+  async refactorise(): Promise<void> {
+    await refactorise(this.executor, this.#model.factorised);
+    this.#programs.train!.optimizer.restartAt(this.#steps);
+  }
+
+  /** Hears of a validation loss: a growing update_gap follows it. */
+  evaluated(loss: number): void {
+    this.#programs.train!.optimizer.evaluated(loss);
+  }
+
   /** Submits one optimizer step. Does not wait for the GPU. */
   step(batches: readonly Batch[], learning_rate: number): void {
     const train = this.#programs.train!;
-    const { adam_beta1, adam_beta2 } = this.#programs;
-    const inputs = new Map<Tensor, Words>();
+    const { variant, inputs: numbers } = train.optimizer.at(this.#steps);
+    const inputs = new Map<Tensor, Words>(numbers);
     train.batches.forEach((tensors, i) => this.#addBatch(inputs, tensors, batches[i]!));
-    const t = this.#steps + 1;
     inputs.set(train.schedule, packSchedule({
       learning_rate,
-      bias_correction1: 1 - adam_beta1 ** t,
-      bias_correction2: 1 - adam_beta2 ** t,
       loss_scale: 1 / Math.max(1, batches.reduce((sum, { labels }) => sum + countLabels(labels), 0)),
       metrics_row: this.#steps % train.metrics.shape[0]!,
     }));
     this.executor.writeInputs(inputs);
-    this.executor.run(train);
-    this.#steps = t;
+    this.executor.run(train.variants.get(variant)!);
+    this.#steps++;
   }
 
   /** Metrics of the steps since the last call, at most as many as the ring holds. A CPU-GPU sync point. */
@@ -126,7 +173,8 @@ export class Trainer {
 
   /** After a loss that is not finite: replays the batch step by step and names the first tensor that went bad. */
   async diagnose(): Promise<string> {
-    const found = await this.executor.firstNonFinite(this.#programs.train!);
+    const [program] = this.#programs.train!.variants.values();
+    const found = await this.executor.firstNonFinite(program!);
     return found ? `first bad tensor: ${found.tensor.label} (${found.kernel})` : "no single tensor is bad when the step is replayed";
   }
 
@@ -146,7 +194,7 @@ export class Trainer {
 
 /** Plans the memory of the programs together: they never run at once, so they share what is transient. */
 export function planPrograms({ train, evaluate, generate }: Programs, others: readonly Program[] = []): MemoryPlan {
-  return planMemory([train, evaluate, generate, ...others].filter((program) => program !== undefined));
+  return planMemory([...(train?.variants.values() ?? []), evaluate, generate, ...others].filter((program) => program !== undefined));
 }
 
 const countLabels = (labels: Words): number => labels.reduce((count, label) => count + (label === IGNORED ? 0 : 1), 0);

@@ -5,8 +5,9 @@ import type { Gpu, Variant } from "../../src/gpu/device.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { createLlama, type Llama, type LlamaConfig } from "../../src/models/llama.ts";
 import type { Parameter } from "../../src/models/parameter.ts";
-import { adamw } from "../../src/optim/adamw.ts";
-import type { UpdateRule } from "../../src/optim/rule.ts";
+import { membersOf } from "../../src/models/members.ts";
+import { Optimizer } from "../../src/optim/optimizer.ts";
+import { gridOf, type OptimizerName } from "../../src/optim/presets.ts";
 import { type Tensor, tensor } from "../../src/plan/tensor.ts";
 import { recordEvaluate, recordGenerate, recordTrain, type TrainProgram } from "../../src/train/programs.ts";
 import { planPrograms, Trainer } from "../../src/train/trainer.ts";
@@ -39,7 +40,7 @@ export interface Options {
   readonly max_grad_norm?: number;
   readonly gradient_checkpointing?: boolean;
   readonly frozen?: RegExp;
-  readonly rule?: UpdateRule;
+  readonly optim?: OptimizerName;
 }
 
 /** The model with all parameters that match made frozen. */
@@ -54,15 +55,17 @@ export function frozenLlama(config: LlamaConfig, frozen: RegExp): Llama {
   return { ...model, embed_tokens: freeze(model.embed_tokens), layers, norm: freeze(model.norm), lm_head: freeze(model.lm_head), parameters: model.parameters.map(freeze) };
 }
 
-export function recordLlama({ config, variant = "portable", B = 2, T = 9, accumulate = 1, max_grad_norm = 0, gradient_checkpointing = false, frozen = /^never$/, rule = adamw(ADAM) }: Options): {
+export function recordLlama({ config, variant = "portable", B = 2, T = 9, accumulate = 1, max_grad_norm = 0, gradient_checkpointing = false, frozen = /^never$/, optim = "adamw" }: Options): {
   model: Llama;
   train: TrainProgram;
   programs: Parameters<typeof planPrograms>[0];
 } {
   const full = { ...CONFIG, ...config }, model = frozenLlama(full, frozen);
+  const settings = { ...ADAM, momentum: 0.9, seed: 1, max_steps: 100, optim_target_modules: null, state_free_modules: [] };
+  const optimizer = new Optimizer(membersOf(model), gridOf(optim, {}), settings);
   const common = { variant, model, rope_table: tensor("rope table", [T, 2, full.head_dim / 2], "frozen"), B, T };
-  const train = recordTrain({ ...common, gradient_accumulation_steps: accumulate, max_grad_norm, gradient_checkpointing, ruleFor: () => rule, metrics_rows: 4 });
-  const programs = { ...common, adam_beta1: ADAM.adam_beta1, adam_beta2: ADAM.adam_beta2, train, evaluate: recordEvaluate(common), generate: recordGenerate(common) };
+  const train = recordTrain({ ...common, gradient_accumulation_steps: accumulate, max_grad_norm, gradient_checkpointing, optimizer, metrics_rows: 4 });
+  const programs = { ...common, train, evaluate: recordEvaluate(common), generate: recordGenerate(common) };
   return { model, train, programs };
 }
 

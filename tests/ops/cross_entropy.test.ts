@@ -2,7 +2,7 @@ import { assert, random, test } from "../harness.ts";
 import * as reference from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
 import { crossEntropy, IGNORED } from "../../src/ops/cross_entropy.ts";
-import { packSchedule } from "../../src/optim/schedule.ts";
+import { packSchedule } from "../../src/optim/step/schedule.ts";
 import { affordableVariants, checkOps, type Expected, type OpCase, recordCase, type Words } from "./run_op.ts";
 import { absolute, integers, uniform } from "./values.ts";
 
@@ -17,7 +17,7 @@ interface Options {
 
 /** Powers of two do not round. */
 const LOSS_SCALE = 2 ** -6;
-const schedule = packSchedule({ learning_rate: NaN, bias_correction1: NaN, bias_correction2: NaN, loss_scale: LOSS_SCALE, metrics_row: 0 });
+const schedule = packSchedule({ learning_rate: NaN, loss_scale: LOSS_SCALE, metrics_row: 0 });
 
 function headCase(labels: Words, V: number, C: number, { range = 1, frozen = [], training = true, first = 0 }: Options = {}): OpCase {
   const N = labels.length, next = random(N + V + C), hidden = uniform(next, N * C, range), weight = uniform(next, V * C);

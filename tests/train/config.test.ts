@@ -1,6 +1,6 @@
 import { OPTIMIZERS } from "../../src/optim/presets.ts";
-import { LR_SCHEDULER_TYPES } from "../../src/optim/schedule.ts";
-import { ALIASES, CONFIG_KEYS, ConfigError, nameSettings, nearestName, parseConfig } from "../../src/train/config.ts";
+import { LR_SCHEDULER_TYPES } from "../../src/optim/step/schedule.ts";
+import { ALIASES, bytesOf, CONFIG_KEYS, ConfigError, nameSettings, nearestName, parseConfig } from "../../src/train/config.ts";
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
@@ -17,13 +17,13 @@ test("no settings at all give a config with every key", () => {
   const config = parseConfig({});
   assertEquals(Object.keys(config).sort(), [...CONFIG_KEYS].sort());
   assertEquals(parseConfig(config), config, "a config is not accepted as settings");
-  assertEquals(config.optim_args, { momentum: 0.9, nesterov: false });
+  assertEquals(config.optim_args, {}, "what is not given is the optimizer's own");
   assertEquals(config.lr_scheduler_kwargs, { num_cycles: 1, min_lr_rate: 0.1 });
 });
 
 test("what is given replaces the default and nothing else", () => {
   const given = { max_steps: 7, optim: "sgd", learning_rate: 0.25, optim_args: { momentum: 0.5 }, tie_word_embeddings: false, prompt: "Once" };
-  assertEquals(parseConfig(given), { ...parseConfig({}), ...given, optim_args: { momentum: 0.5, nesterov: false } });
+  assertEquals(parseConfig(given), { ...parseConfig({}), ...given });
 });
 
 test("an unknown key is refused with the nearest one, of the settings and of their aliases", () => {
@@ -92,6 +92,12 @@ test("an optimizer under another tool's name is found, an unknown one refused", 
   for (const lr_scheduler_type of LR_SCHEDULER_TYPES) assertEquals(parseConfig({ lr_scheduler_type }).lr_scheduler_type, lr_scheduler_type);
 });
 
+test("updates in the backward pass by transformers' name exclude what needs all gradients first", () => {
+  assertEquals(parseConfig({ optim: "galore_adamw_layerwise", max_grad_norm: 0 }).optim, "galore");
+  assertEquals(refusal({ optim: "galore_adamw_layerwise" }), 'Cannot use optim "galore_adamw_layerwise" with max_grad_norm 1: the global norm is not known when a layer is updated. Set max_grad_norm 0');
+  assert(refusal({ optim: "apollo_adamw_layerwise", max_grad_norm: 0, grad_accumulation_steps: 2 }).includes("gradient_accumulation_steps 2"), "accumulation");
+});
+
 // What each setting refuses, beside what it takes at the edge of its range.
 const COUNT: readonly [readonly unknown[], readonly unknown[]] = [[0, -1, 1.5, 2 ** 53, NaN, Infinity, "5", true, null, [5], { a: 5 }], [1, 4096]];
 const COUNT_OR_ZERO: typeof COUNT = [[-1, 0.5, 2 ** 53, NaN, -Infinity, "0", false, null], [0, 1]];
@@ -101,7 +107,7 @@ const FRACTION: typeof COUNT = [[-0.1, 1, NaN, "0.5", null], [0, 0.999]];
 const FLAG: typeof COUNT = [[0, 1, "true", "yes", null], [true, false]];
 const TEXT: typeof COUNT = [[5, true, null, ["a"]], ["", "a\nb"]];
 const RANGES: Readonly<Record<string, typeof COUNT>> = {
-  dataset: TEXT, prompt: TEXT, output_dir: TEXT, run_name: TEXT,
+  dataset: TEXT, resume_from_checkpoint: TEXT, prompt: TEXT, output_dir: TEXT, run_name: TEXT,
   tokenizer: [["BPE", "", 0, null], ["byte", "bpe"]],
   vocab_size: [[255, 256.5, 262145, NaN, "512"], [257, 262144]],
   validation_split: [[0, 1, -0.1, NaN, "0.1"], [0.001, 0.999]],
@@ -111,16 +117,21 @@ const RANGES: Readonly<Record<string, typeof COUNT>> = {
   num_hidden_layers: [[...COUNT[0], 1025], [1, 1024]],
   num_attention_heads: [COUNT[0], [3, 6]],
   num_key_value_heads: [COUNT[0], [1, 6]],
-  rms_norm_eps: POSITIVE, rope_theta: POSITIVE, initializer_range: POSITIVE, adam_epsilon: POSITIVE,
-  learning_rate: [POSITIVE[0], [...POSITIVE[1], null]],
+  rms_norm_eps: POSITIVE, rope_theta: POSITIVE, initializer_range: POSITIVE, factor_alpha: POSITIVE,
+  learning_rate: [POSITIVE[0], [...POSITIVE[1], null]], adam_epsilon: [POSITIVE[0], [...POSITIVE[1], null]],
   weight_decay: ZERO_OR_MORE, max_grad_norm: ZERO_OR_MORE, temperature: ZERO_OR_MORE,
   warmup_steps: [[-1, 1.5, 2 ** 53, NaN, "5%", null], [0, 0.5, 1, 100]],
   adam_beta1: FRACTION, adam_beta2: FRACTION,
-  seed: COUNT_OR_ZERO, top_k: COUNT_OR_ZERO,
+  seed: COUNT_OR_ZERO, top_k: COUNT_OR_ZERO, save_steps: COUNT_OR_ZERO, factor_rank: COUNT_OR_ZERO,
+  refactor_steps: [COUNT_OR_ZERO[0], [0]],
   tie_word_embeddings: FLAG, gradient_checkpointing: FLAG,
   optim: [["", "ADAMW", 1, null], [...OPTIMIZERS]],
   lr_scheduler_type: [["", "polynomial", 1, null], [...LR_SCHEDULER_TYPES]],
   optim_args: [[5, true, null], [{}, { momentum: 0 }]],
+  optim_target_modules: [[5, true], [null, ["attn"], "all-linear", "q_proj,v_proj"]],
+  frozen_modules: [[5, true, null], [[], ["embed"], "embed"]],
+  memory_budget: [[5, true, "much", "5 apples", "-1MB"], [null, "512MB", "1.5 GiB", "1000"]],
+  dtype: [["bf16", 16, null], ["float32", "bfloat16"]],
   lr_scheduler_kwargs: [[5, true, null], [{}, { num_cycles: 2 }]],
 };
 
@@ -144,19 +155,38 @@ test("a huge wrong value does not flood the message", () => {
 
 test("a setting inside an object is checked and named with its path", () => {
   assertEquals(refusal({ optim_args: { momentun: 0.3 } }), 'Cannot use unknown setting "optim_args.momentun": did you mean "optim_args.momentum"?');
-  assertEquals(refusal({ optim_args: { rank: 3 } }), 'Cannot use unknown setting "optim_args.rank". Known settings of optim_args: momentum, nesterov');
+  assert(refusal({ optim_args: { quantisation: 3 } }).startsWith('Cannot use unknown setting "optim_args.quantisation". Known settings of optim_args: split, density, '), "no list");
   assertEquals(refusal({ lr_scheduler_kwargs: { num_cycle: 1 } }), 'Cannot use unknown setting "lr_scheduler_kwargs.num_cycle": did you mean "lr_scheduler_kwargs.num_cycles"?');
   assertEquals(refusal({ optim_args: { momentum: 1 } }), 'Cannot use "optim_args.momentum": must be a number from 0 up to, not including, 1, got 1');
   assertEquals(refusal({ lr_scheduler_kwargs: { min_lr_rate: "0" } }), 'Cannot use "lr_scheduler_kwargs.min_lr_rate": must be a number from 0 up to, not including, 1, got "0"');
+  assertEquals(refusal({ frozen_modules: ["embed", 5] }), 'Cannot use "frozen_modules.1": must be text, got 5');
   assertEquals(refusal({ optim_args: 5 }), 'Cannot use "optim_args": must be an object of settings, got 5');
+});
+
+test("each key of optim_args is checked, under the published codes' names too", () => {
+  const wrong = (key: string, value: unknown): string => refusal({ optim_args: { [key]: value } });
+  for (const value of [-0.1, 1.1, NaN, "0.5"]) assert(wrong("density", value).startsWith('Cannot use "optim_args.density": must be a number from 0 to 1, got '), String(value));
+  for (const value of [0, 1]) parseConfig({ optim_args: { density: value } });
+  assertEquals(wrong("rank", 0), 'Cannot use "optim_args.rank": must be a whole number above 0, got 0');
+  assertEquals(wrong("optim_bits", 4), 'Cannot use "optim_args.optim_bits": must be 8 or 32, got 4');
+  assertEquals(wrong("split", "diagonal"), 'Cannot use "optim_args.split": must be one of all, none, columns, rows, randk, blocks, layers, low_rank, got "diagonal"');
+  const renamed = { update_proj_gap: 7, alpha: 0.5, coord_choice: "rows", reset_statistics: false };
+  assertEquals(parseConfig({ optim_args: renamed }).optim_args, { update_gap: 7, scale: 0.5, split: "rows", switch_moments: "keep" });
+  assertEquals(wrong("update_proj_gap", 0), 'Cannot use "optim_args.update_gap": must be a whole number above 0, got 0');
 });
 
 test("transformers' one-line form of optim_args and lr_scheduler_kwargs is read too", () => {
   assertEquals(parseConfig({ optim_args: "momentum=0.5, nesterov=true" }).optim_args, { momentum: 0.5, nesterov: true });
-  assertEquals(parseConfig({ optim_args: "nesterov" }).optim_args, { momentum: 0.9, nesterov: true });
+  assertEquals(parseConfig({ optim_args: "nesterov" }).optim_args, { nesterov: true });
+  assertEquals(parseConfig({ optim_args: "rank=64,update_proj_gap=100,scale=0.10" }).optim_args, { rank: 64, update_gap: 100, scale: 0.1 });
   assertEquals(parseConfig({ lr_scheduler_kwargs: "num_cycles=3" }).lr_scheduler_kwargs, { num_cycles: 3, min_lr_rate: 0.1 });
   assertEquals(refusal({ optim_args: "momentum=much" }), 'Cannot use "optim_args.momentum": must be a number from 0 up to, not including, 1, got "much"');
   assertEquals(refusal({ optim_args: "momentum=" }), 'Cannot use "optim_args.momentum": must be a number from 0 up to, not including, 1, got ""');
+});
+
+test("sizes of memory are read as people write them", () => {
+  assertEquals(["512MB", "1.5 GiB", "100", "2k", "3 TB", "7B"].map(bytesOf), [512e6, 1.5 * 2 ** 30, 100, 2000, 3e12, 7]);
+  assertEquals(["", "MB", "1 XB", "1,5 GB", "-1", "1 MBB"].map(bytesOf), Array(6).fill(undefined));
 });
 
 test("sizes that make no model are refused with the rule they break", () => {
@@ -164,6 +194,7 @@ test("sizes that make no model are refused with the rule they break", () => {
   assertEquals(refusal({ hidden_size: 6 }), 'Cannot use "num_attention_heads" 6: hidden_size / num_attention_heads must be even for RoPE, got 1');
   assertEquals(refusal({ num_key_value_heads: 4 }), 'Cannot use "num_key_value_heads" 4: it must divide num_attention_heads 6');
   assertEquals(refusal({ num_key_value_heads: 12 }), 'Cannot use "num_key_value_heads" 12: it must divide num_attention_heads 6');
+  assertEquals(refusal({ refactor_steps: 5 }), 'Cannot use "refactor_steps" 5: there are no factors to balance. Set factor_rank, or leave it out');
   assert(refusal({ vocab_size: 256 }).includes("with the bpe tokenizer"), refusal({ vocab_size: 256 }));
   parseConfig({ vocab_size: 256, tokenizer: "byte" });
 });

@@ -96,7 +96,7 @@ test("the summary's counts are those of WebGPU", async () => {
 });
 
 async function weightsAndState(trainer: Trainer, run: Run): Promise<Map<string, Uint32Array>> {
-  const tensors = [...run.model.parameters.map(({ value }) => value), ...[...run.programs.train!.state.values()].flat()];
+  const tensors = [...run.model.parameters.map(({ value }) => value), ...[...run.programs.train!.optimizer.state.values()].flat()];
   const words = new Map<string, Uint32Array>();
   for (const tensor of tensors) words.set(tensor.label, await trainer.executor.readWords(tensor));
   return words;

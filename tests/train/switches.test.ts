@@ -1,0 +1,31 @@
+// What a change of subspace asks of WebGPU: a step like any other.
+
+import { assert, assertEquals, test } from "../harness.ts";
+import { prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
+import { sampleBatch } from "../../src/data/text.ts";
+import { OPTIMIZERS } from "../../src/optim/presets.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+
+const CASES: Readonly<Record<string, Settings>> = {
+  ...Object.fromEntries(OPTIMIZERS.map((optim) => [optim, { optim }])),
+  "frugal, randk": { optim: "frugal", optim_args: { split: "randk" } },
+  "frugal, falling density": { optim: "frugal", optim_args: { density: 0.5, density_end: 0.1 } },
+};
+
+test("steps that switch are one submit each and create nothing, under every optimizer", async () => {
+  const gpu = await sharedGpu();
+  for (const [name, { optim, optim_args = {} }] of Object.entries(CASES)) {
+    const run = prepareTiny(gpu, { optim, optim_args: { ...optim_args as object, update_gap: 2 }, max_steps: 6 });
+    const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, run.config.seed);
+    const { max_length: length, per_device_train_batch_size: batch, seed } = run.config;
+    const before = { ...trainer.executor.counters }, bytes = trainer.executor.allocatedBytes;
+    for (let step = 0; step < 6; step++) trainer.step([sampleBatch(run.tokens.train, { seed, step, batch, length })], 0.01);
+    const metrics = await trainer.readMetrics();
+    assert(metrics.length > 0 && metrics.every(({ loss, skipped }) => Number.isFinite(loss) && !skipped), `${name}: ${JSON.stringify(metrics)}`);
+    const { submits, buffersCreated, bindGroupsCreated, pipelinesCreated } = trainer.executor.counters;
+    const after = [submits - before.submits, buffersCreated - before.buffersCreated, bindGroupsCreated - before.bindGroupsCreated, pipelinesCreated - before.pipelinesCreated];
+    assertEquals(after, [6, 0, 0, 0], `${name}: submits, buffers, bind groups, pipelines`);
+    assertEquals(trainer.executor.allocatedBytes, bytes, name);
+    trainer.destroy();
+  }
+});
