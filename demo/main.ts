@@ -62,7 +62,7 @@ async function plan(config: TrainingConfig): Promise<void> {
   showLedger(own, largestBuffer);
   const all = new Map<OptimizerName, BytesByRole>();
   for (const optim of OPTIMIZERS) {
-    all.set(optim, optim === config.optim ? own.bytes : (await worker.plan({ ...config, optim })).bytes);
+    all.set(optim, optim === config.optim ? own.bytes : (await worker.plan({ ...config, optim, optim_args: {}, optim_target_modules: null, memory_budget: null })).bytes);
     if (mine !== newestPlan) return;
   }
   showComparison(all, config.optim);
@@ -152,6 +152,7 @@ function react(event: RunEvent, steps: number): void {
       return;
     case "evaluation":
     case "sample":
+    case "checkpoint":
     case "end":
       return;
     default:

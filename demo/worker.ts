@@ -4,6 +4,7 @@ import {
   checkRunFits,
   countParameters,
   describeAdapter,
+  fitBudget,
   type Gpu,
   ledger,
   normalizeText,
@@ -37,7 +38,10 @@ const api: TrainingApi = {
     }
   },
 
-  plan: (config) => reportOf(planRun(config, config.tokenizer === "byte" ? 256 : config.vocab_size, variant)),
+  plan(config) {
+    const vocab_size = config.tokenizer === "byte" ? 256 : config.vocab_size;
+    return reportOf(planRun(fitBudget(config, vocab_size, variant), vocab_size, variant));
+  },
 
   async preview(file): Promise<Preview> {
     const text = await readText(file);

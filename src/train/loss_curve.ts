@@ -1,8 +1,6 @@
-/** A point of a curve: step from 1, loss in nats. */
-export interface Point {
-  readonly step: number;
-  readonly loss: number;
-}
+import { escapeText, linePath, niceTicks, type Point } from "./svg.ts";
+
+export type { Point };
 
 const WIDTH = 720, HEIGHT = 360;
 const MARGIN = { left: 56, right: 20, top: 44, bottom: 44 };
@@ -18,9 +16,9 @@ export function lossCurveSvg(title: string, training: readonly Point[], validati
   const bottom = Math.min(low, ticks[0]!), top = Math.max(high, ticks.at(-1)!, bottom + 1e-9);
   const x = (step: number): number => MARGIN.left + ((WIDTH - MARGIN.left - MARGIN.right) * step) / lastStep;
   const y = (loss: number): number => HEIGHT - MARGIN.bottom - ((HEIGHT - MARGIN.top - MARGIN.bottom) * (loss - bottom)) / (top - bottom);
-  const path = (points: readonly Point[]): string => points.map(({ step, loss }, i) => `${i ? "L" : "M"}${x(step).toFixed(1)} ${y(loss).toFixed(1)}`).join("");
+  const path = (points: readonly Point[]): string => linePath(points, x, y);
   const stepTicks = niceTicks(0, lastStep).filter((step) => step <= lastStep);
-  const escaped = title.replace(/[<>&]/g, (c) => ({ "<": "&lt;", ">": "&gt;", "&": "&amp;" })[c]!);
+  const escaped = escapeText(title);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="#444">
 <title>${escaped}</title>
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
@@ -49,13 +47,4 @@ function runningMean(points: readonly Point[]): Point[] {
     weight = keep * weight + (1 - keep); // below 1 at first, where there is little to average
     return { step, loss: sum / weight };
   });
-}
-
-/** Round numbers that cover a range in about five steps. */
-function niceTicks(low: number, high: number): number[] {
-  const rough = Math.max(high - low, 1e-9) / 5;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough)!;
-  const first = Math.floor(low / step), last = Math.ceil(high / step);
-  return [...Array(last - first + 1).keys()].map((i) => Number(((first + i) * step).toPrecision(12)));
 }

@@ -1,5 +1,6 @@
 import { lossCurveSvg, type Point } from "../../src/train/loss_curve.ts";
-import { assert, assertEquals, runtime, test } from "../harness.ts";
+import { assert, test } from "../harness.ts";
+import { checkXml } from "./xml.ts";
 
 const curve = (losses: readonly number[]): Point[] => losses.map((loss, i) => ({ step: i + 1, loss }));
 const falling = curve([...Array(200).keys()].map((i) => 5 * Math.exp(-i / 50) + 0.2 * Math.sin(i)));
@@ -17,22 +18,6 @@ const CASES: readonly (readonly [string, readonly Point[], readonly Point[]])[] 
   ["100 000 steps", [...Array(1000).keys()].map((i) => ({ step: 100 * (i + 1), loss: 5 - i / 250 })), []],
   ["more steps than a function takes arguments", curve([...Array(150_000).keys()].map((i) => 5 - i / 1e6)), []],
 ];
-
-/** Throws unless the text is well-formed: by the browser's parser, or elsewhere by matching tags. */
-function checkXml(svg: string): void {
-  if (runtime === "browser") {
-    const problem = new DOMParser().parseFromString(svg, "image/svg+xml").querySelector("parsererror");
-    return assert(problem === null, problem?.textContent ?? "");
-  }
-  const open: string[] = [];
-  for (const [, slash, name, , self] of svg.matchAll(/<(\/?)([a-z]+)((?:\s+[\w-]+="[^"<&]*")*)\s*(\/?)>/g)) {
-    if (slash) assertEquals(name, open.pop(), "a closing tag");
-    else if (!self) open.push(name!);
-  }
-  assertEquals(open, []);
-  const between = svg.replace(/<(\/?)([a-z]+)((?:\s+[\w-]+="[^"<&]*")*)\s*(\/?)>/g, "");
-  assert(!/[<>]|&(?!lt;|gt;|amp;)/.test(between), `a sign of XML in the text: ${between.match(/.{0,20}(?:[<>]|&(?!lt;|gt;|amp;)).{0,20}/)}`);
-}
 
 for (const [name, training, validation] of CASES) {
   test(`the curve of ${name} is well-formed and stays inside the picture`, () => {

@@ -1,0 +1,83 @@
+import type { Gpu } from "../gpu/device.ts";
+import { countParameters } from "../models/parameter.ts";
+import { bytesByRole } from "../plan/ledger.ts";
+import { nextRun, type PlannedRun, type RunResult } from "./compare.ts";
+import { type Comparison, naming } from "./compare_settings.ts";
+import { NonFiniteLossError, train, type TrainEvent } from "./loop.ts";
+import { checkRunFits, type PreparedText, prepareRun, prepareText, type Run } from "./run.ts";
+import type { Point } from "./svg.ts";
+
+/** A comparison that is ready to run: every method fits its settings and the adapter. */
+export interface PreparedComparison {
+  readonly comparison: Comparison;
+  readonly prepare: (plan: PlannedRun) => Run;
+}
+
+/**
+ * Plans each run before there is one. A text is made into tokens once for all that read it with the same tokenizer.
+ * @param text of the dataset, or undefined for the embedded stories.
+ * @param available bytes that a run may use in all; Infinity if unknown.
+ * @throws ConfigError naming the method that does not fit.
+ */
+export function prepareComparison(comparison: Comparison, text: string | undefined, gpu: Gpu, available: number): PreparedComparison {
+  const { base, methods, seeds } = comparison;
+  const texts = new Map<string, PreparedText>();
+  const prepare = ({ entry: { config }, seed }: PlannedRun): Run => {
+    const { tokenizer, vocab_size } = config, key = `${tokenizer} ${vocab_size}`;
+    const prepared = texts.get(key) ?? prepareText({ tokenizer, vocab_size, seed: base.seed }, text);
+    texts.set(key, prepared);
+    return prepareRun({ ...config, seed }, prepared, gpu.variant);
+  };
+  for (const method of methods) {
+    for (const entry of method.sweep) {
+      naming(`Method "${method.name}"${entry.label && `, ${entry.label}`}`, () => checkRunFits(prepare({ method, entry, seed: seeds[0]! }), gpu, available));
+    }
+  }
+  return { comparison, prepare };
+}
+
+/** Runs, one after another, what `results` lack of a comparison, and gives each result as it is found; the caller adds it to `results`. */
+export async function* runComparison(
+  gpu: Gpu,
+  { comparison, prepare }: PreparedComparison,
+  results: readonly RunResult[],
+  onStep: (plan: PlannedRun, step: number) => void = () => {},
+): AsyncGenerator<RunResult> {
+  for (let plan = nextRun(comparison, results); plan; plan = nextRun(comparison, results)) {
+    const { method, entry, seed } = plan, current = plan;
+    const outcome = await measure(gpu, prepare(plan), (step) => onStep(current, step));
+    yield { method: method.name, entry: entry.label, seed, ...outcome };
+  }
+}
+
+/** Trains and keeps the numbers. A loss that is not finite is a result. */
+async function measure(gpu: Gpu, run: Run, onStep: (step: number) => void): Promise<Omit<RunResult, "method" | "entry" | "seed">> {
+  const begun = performance.now();
+  const curve: Point[] = [];
+  let tokens_per_second: number | null = null, eval_loss: number | null = null, problem: string | null = null;
+  const listen = (event: TrainEvent): void => {
+    if (event.type === "evaluation" && Number.isFinite(event.eval_loss)) curve.push({ step: event.step, loss: event.eval_loss });
+    if (event.type === "step") onStep(event.step);
+    if (event.type === "step") tokens_per_second = event.tokens_per_second;
+    if (event.type === "end") eval_loss = event.summary.eval_loss;
+  };
+  try {
+    const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, listen);
+    trainer.destroy();
+    if (!Number.isFinite(eval_loss)) [problem, eval_loss] = [`The validation loss is ${eval_loss}`, null];
+  } catch (error) {
+    if (!(error instanceof NonFiniteLossError)) throw error;
+    problem = error.message;
+  }
+  return {
+    learning_rate: run.schedule.learning_rate,
+    eval_loss,
+    problem,
+    curve,
+    tokens_per_second,
+    planned_bytes: bytesByRole(run.plan.buffers),
+    parameters: countParameters(run.model.parameters),
+    adapter: gpu.adapter.name,
+    seconds: (performance.now() - begun) / 1000,
+  };
+}
