@@ -11,9 +11,12 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** Elements of the tensor bound by a name, and the kernel's numbers. */
+/** What is known of the tensors bound by a name, and the kernel's numbers. */
 interface Sizes {
+  /** Elements; 0 if the kernel has no such binding. */
   readonly of: (binding: string) => number;
+  /** Bytes of an element: 2 for weights in bf16. */
+  readonly width: (binding: string) => number;
   readonly params: Readonly<Record<string, number>>;
   readonly isTransposed: boolean;
 }
@@ -45,26 +48,29 @@ const OPERATIONS: Readonly<Record<string, (sizes: Sizes) => number>> = {
   embedding_backward: ({ of }) => of("dy"),
   sum_slices: ({ of }) => of("slices"),
   sum_slices_add: ({ of }) => of("slices"),
-  adamw: ({ of }) => 16 * of("parameter"),
+  // By Adam: moments and direction of what has moments, the rest of every number.
+  update: ({ of }) => 13 * of("b") + 3 * of("parameter"),
 };
 
 /** Kernels that read or write only a part of what is bound. */
 const BYTES: Readonly<Record<string, (step: Step, sizes: Sizes) => number>> = {
-  matmul: ({ kernel }, { params: { M, N, K } }) => 4 * (M! * K! + N! * K! + (kernel.constants.ACCUMULATE ? 2 : 1) * M! * N!),
-  matmul_add: (_, { params: { M, N, K } }) => 4 * (M! * K! + N! * K! + 2 * M! * N!),
-  embedding: (_, { of }) => 4 * (of("ids") + 2 * of("y")),
+  matmul: ({ kernel }, { params: { M, N, K }, width }) => 4 * M! * K! + width("b") * N! * K! + (kernel.constants.ACCUMULATE ? 8 : 4) * M! * N!,
+  matmul_add: (_, { params: { M, N, K }, width }) => 4 * M! * K! + width("b") * N! * K! + 8 * M! * N!,
+  embedding: (_, { of, width }) => 4 * of("ids") + (4 + width("weight")) * of("y"),
   // As many rows of the weight's gradient as there are tokens, read and written: fewer if tokens repeat.
   embedding_backward: (_, { of }) => 4 * (3 * of("order") + 3 * of("dy")),
 };
 
-/** Bindings that are read and written, beside those whose name says `_inout`, as adamw's. */
-const UPDATED: ReadonlySet<string> = new Set(["parameter", "m", "v"]);
+/** Bindings that are read and written, beside those whose name says `_inout`: an update's. */
+const UPDATED: ReadonlySet<string> = new Set(["parameter", "a", "b"]);
 
 export function costOf(step: Step): Cost {
   const { kernel, params, tensors } = step;
   const names = Object.keys(kernel.bindings);
-  const of = (binding: string): number => size(tensors[names.indexOf(binding)]!);
-  const sizes = { of, params, isTransposed: kernel.constants.TRANSPOSE === true };
+  const bound = (binding: string): Tensor | undefined => tensors[names.indexOf(binding)];
+  const of = (binding: string): number => (bound(binding) ? size(bound(binding)!) : 0);
+  const width = (binding: string): number => (bound(binding)?.type === "bf16" ? 2 : 4);
+  const sizes = { of, width, params, isTransposed: kernel.constants.TRANSPOSE === true };
   const name = kernel.name.replace("_tiled", "");
   return {
     operations: name === "square_sum" ? 2 * distinct(step, "read").reduce((sum, t) => sum + size(t), 0) : OPERATIONS[name]?.(sizes),
@@ -79,6 +85,6 @@ function distinct({ kernel, tensors }: Step, only?: "read"): Tensor[] {
 }
 
 function updatedBytes({ kernel, tensors }: Step, names: readonly string[]): number {
-  const isUpdated = (name: string): boolean => name.endsWith("_inout") || UPDATED.has(name) || (kernel.constants.ACCUMULATE === true && kernel.bindings[name] === "read_write");
+  const isUpdated = (name: string): boolean => name.endsWith("_inout") || (kernel.bindings[name] === "read_write" && (UPDATED.has(name) || kernel.constants.ACCUMULATE === true));
   return names.reduce((sum, name, i) => sum + (isUpdated(name) ? bytesOf(tensors[i]!) : 0), 0);
 }

@@ -1,7 +1,8 @@
 // npm run bench                 Scrimp beside jax-js, in alternating blocks
 // npm run bench -- --steady     that nothing grows in 1000 steps
 // npm run bench -- --kernels    every kernel of a step, beside the adapter's measured peaks
-//   --work A|B|C              C is for a real GPU, and only run when asked for
+// npm run bench -- --optimizers what optimizers cost beside AdamW: whole steps, updates alone, a projector's refresh (work 60M)
+//   --work A|B|C              C is for a real GPU, and only run when asked for; --optimizers has 60M too
 //   --runtime deno|chromium   --kernels takes Deno unless told otherwise
 //   --gpu                     Chromium uses the machine's GPU rather than SwiftShader
 //   --steps N  --rounds N  --steps-per-wait K  --variant V  --clock timestamps|waits  --json
@@ -12,6 +13,7 @@ import { parseArgs } from "node:util";
 import { setup } from "../../src/cli/setup.mjs";
 import * as kernels from "./kernels_report.mjs";
 import { RUNTIMES } from "./launch.mjs";
+import * as optimizers from "./optimizers_report.mjs";
 import { installPeer, PEER } from "./peer.mjs";
 import * as steady from "./steady_report.mjs";
 import * as trainers from "./trainers_report.mjs";
@@ -48,6 +50,16 @@ const MEASUREMENTS = {
     }),
     report: kernels,
   },
+  optimizers: {
+    works: ["A", "B", "60M"],
+    runtimes: ["deno", "chromium"],
+    task: (work) => ({
+      ...(work === "60M" ? { measurement: "refresh" } : { steps: count("steps") ?? STEPS_OF_BLOCK[work], stepsPerWait: count("steps-per-wait") ?? 5 }),
+      rounds: count("rounds") ?? 5,
+      clock: choice("clock", ["timestamps", "waits"]),
+    }),
+    report: optimizers,
+  },
 };
 
 const text = { type: "string" }, flag = { type: "boolean", default: false };
@@ -55,7 +67,7 @@ let options;
 try {
   ({ values: options } = parseArgs({
     options: {
-      ...{ steady: flag, kernels: flag, gpu: flag, json: flag, work: text, runtime: text },
+      ...{ steady: flag, kernels: flag, optimizers: flag, gpu: flag, json: flag, work: text, runtime: text },
       ...{ steps: text, rounds: text, "steps-per-wait": text, variant: text, clock: text },
     },
   }));
@@ -67,10 +79,10 @@ try {
 
 /** Returns the exit status. The caller exits explicitly, as a browser or a server that failed half-way can keep Node waiting. */
 async function main() {
-  if (options.steady && options.kernels) throw new RangeError("Cannot take --steady and --kernels together: run them one after another");
-  const measurement = options.steady ? "steady" : options.kernels ? "kernels" : "trainers";
+  const [measurement = "trainers", other] = ["steady", "kernels", "optimizers"].filter((name) => options[name]);
+  if (other) throw new RangeError(`Cannot take --${measurement} and --${other} together: run them one after another`);
   const { task, report, ...all } = MEASUREMENTS[measurement];
-  const works = chosen("work", ["A", "B", "C"], all.works), runtimes = chosen("runtime", Object.keys(RUNTIMES), all.runtimes);
+  const works = chosen("work", [...new Set([...all.works, "A", "B", "C"])].sort(), all.works), runtimes = chosen("runtime", Object.keys(RUNTIMES), all.runtimes);
   const tasks = works.map((work) => ({ measurement, work, ...task(work), availableBytes: freemem() }));
   await setup({ browser: runtimes.includes("chromium") });
   const results = [];

@@ -2,10 +2,12 @@
 
 import { runBlocks, type BlocksTask } from "./blocks.ts";
 import { type KernelsTask, measureKernels } from "./kernels.ts";
+import { measureOptimizers, type OptimizersTask } from "./optimizers.ts";
+import { measureRefresh, type RefreshTask } from "./refresh.ts";
 import { measureSteadyState, type SteadyTask } from "./steady.ts";
 
 /** Sent by run.mjs as JSON. */
-export type Task = BlocksTask | SteadyTask | KernelsTask;
+export type Task = BlocksTask | SteadyTask | KernelsTask | OptimizersTask | RefreshTask;
 
 /** What only the runtime itself can tell. */
 export interface Host {
@@ -23,6 +25,10 @@ export function runTask(task: Task, host: Host): Promise<unknown> {
       return measureSteadyState(task, host);
     case "kernels":
       return measureKernels(task);
+    case "optimizers":
+      return measureOptimizers(task);
+    case "refresh":
+      return measureRefresh(task);
     default:
       throw new TypeError(`Cannot measure "${(task satisfies never as Task).measurement}": there is no such measurement`);
   }
