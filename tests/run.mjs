@@ -102,10 +102,20 @@ async function runFileInDeno(file, filter, eventsPath) {
   // Tests that do not use the harness, errors outside any test, and crashes are in Deno's own account only.
   const deno = denoCounts(output);
   report.pass(deno.passed - report.counts.passed - report.counts.skipped);
-  const unexplained = deno.failed > report.counts.failed || (status !== 0 && report.counts.failed === 0);
+  const crashedAtExit = isCrashAtExit(status, output);
+  if (crashedAtExit) report.note(`the process ended with ${status} after its tests had passed: ${output.trim().split("\n").at(-1)}`);
+  const unexplained = deno.failed > report.counts.failed || (status !== 0 && report.counts.failed === 0 && !crashedAtExit);
   if (unexplained) report.fail(`deno test ${file}`, `ended with ${status}; ${denoErrors(output)}`);
   else if (report.counts.failed > 0) report.note(testOutput(output));
   report.close();
+}
+
+/**
+ * Mesa's llvmpipe (22.3) now and then corrupts the heap while a process that has used it exits, whatever it ran. Deno has given its verdict by then,
+ * and it stands: told as a note, not as a failure.
+ */
+function isCrashAtExit(status, output) {
+  return (status === "SIGABRT" || status === "SIGSEGV") && /\nok \| \d+ passed( \(\d+ steps?\))? \| 0 failed/.test(output);
 }
 
 /** From the last line of `deno test`: "FAILED | 4 passed (1 step) | 3 failed | 1 ignored (144ms)". */

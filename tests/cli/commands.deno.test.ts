@@ -9,7 +9,7 @@ const NO_ADAPTER = { DENO_WEBGPU_BACKEND: Deno.build.os === "windows" ? "metal" 
 test("plan --json has the bytes of the run and of each optimizer, and writes nothing", () =>
   inFolder(async (folder) => {
     const [plan, ...rest] = linesOf(succeeded(await scrimp(folder, ["plan", "--json", ...TINY, "--max_steps=1"])));
-    assertEquals([rest, Object.keys(plan!)], [[], ["parameters", "optim", "planned_bytes", "total_bytes", "optimizers"]]);
+    assertEquals([rest, Object.keys(plan!)], [[], ["parameters", "optim", "optim_args", "planned_bytes", "total_bytes", "optimizers"]]);
     const bytes = plan!["planned_bytes"] as Record<string, number>;
     assertEquals([plan!["parameters"], plan!["optim"], Object.keys(bytes)], [6448, "adamw", [...ROLES]]);
     assertEquals(plan!["total_bytes"], Object.values(bytes).reduce((a, b) => a + b, 0));
