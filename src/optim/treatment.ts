@@ -1,6 +1,6 @@
 import { purposeKey } from "../gpu/philox.ts";
 import type { Recorder } from "../plan/recorder.ts";
-import { size, type Tensor, tensor } from "../plan/tensor.ts";
+import { type Tensor, tensor } from "../plan/tensor.ts";
 import { recordApply } from "./rule/apply.ts";
 import type { Grid } from "./grid.ts";
 import { type RuleName, type RuleSettings, RULES } from "./rule/rules.ts";
@@ -105,7 +105,3 @@ function recordStateFree(r: Recorder, { clock, grid }: Treatment, residual: Tens
   else if (rule === "column_normalized") normalizeResidual(r, common, "columns", factor, partly);
   else signResidual(r, common, rule, factor, partly);
 }
-
-/** Sizes of the state, for those who plan it. */
-export const elementsOf = ({ subspace, parameter }: Pick<Treatment, "subspace" | "parameter">): number =>
-  subspace ? subspace.shape.reduce((a, b) => a * b, 1) : size(parameter);
