@@ -4,7 +4,7 @@ import { dctTable, dctTableValues } from "./split/basis/dct.ts";
 import { clockTensor, packClock } from "./step/clock.ts";
 import type { Grid } from "./grid.ts";
 import { type Member, rolesOf } from "./members.ts";
-import { blockPool, layerPool } from "./pool.ts";
+import { blockPool, layerPool, type Pool } from "./pool.ts";
 import { RULES } from "./rule/rules.ts";
 import { bitsFor, codesTensor, codeValues, stateTensors } from "./rule/state_full.ts";
 import { packSelection, randomSubset } from "./split/subset.ts";
@@ -38,6 +38,8 @@ export class Optimizer {
   readonly #settings: OptimizerSettings;
   readonly #switching: Switching;
   readonly #codes: Tensor;
+  /** Of whole parameters that are state-full in turn. */
+  readonly #pool: Pool | undefined;
   /** Selections must be written again although nothing switches: at the first step of a resumed run. */
   #stale = false;
 
@@ -54,6 +56,7 @@ export class Optimizer {
     };
     this.#managed = manage(members, grid, settings, this.#switching.phases.length, cosines);
     const all = [...this.#managed.values()];
+    this.#pool = all.find(({ pool }) => pool !== null)?.pool ?? undefined;
     this.constants = new Map([
       ...[...tables].map(([length, table]) => [table, dctTableValues(length)] as const),
       ...(all.some(({ treatment }) => treatment.bits === 8 && treatment.rule !== "none") ? [[this.#codes, codeValues()] as const] : []),
@@ -62,7 +65,7 @@ export class Optimizer {
   }
 
   #variantNames(all: readonly Managed[]): string[] {
-    const sets = this.#layerSets(all);
+    const sets = this.#layerSets();
     if (sets !== null) return Array.from({ length: sets }, (_, set) => `layers ${set}`);
     if (!all.some(({ treatment }) => treatment.subspace?.refreshes)) return ["train"];
     const { update_gap } = this.#grid, { max_steps } = this.#settings;
@@ -71,8 +74,8 @@ export class Optimizer {
   }
 
   /** Sets of layers that have programs of their own: where nothing outside the set is updated, it needs no gradient. */
-  #layerSets(all: readonly Managed[]): number | null {
-    return this.#grid.inactive_update_rule === "no" ? all.find(({ pool }) => pool?.sets)?.pool?.sets ?? null : null;
+  #layerSets(): number | null {
+    return this.#grid.inactive_update_rule === "no" ? this.#pool?.sets ?? null : null;
   }
 
   /** Whether a parameter is updated by a program, and so needs a gradient in it. */
@@ -100,8 +103,10 @@ export class Optimizer {
   at(step: number): OptimizerStep {
     const switched = new Set(this.#switching.advance(step));
     const inputs = new Map<Tensor, Words>();
+    // A pool is one for all, and takes a draw and a sum over all its parameters: once a step, not once for each of them.
+    const [first] = this.#switching.phases, placed = this.#pool?.offsets(first!.index, this.#switching.densityAt(first!.drawn));
     for (const one of this.#managed.values()) {
-      if (!inputs.has(one.treatment.clock)) inputs.set(one.treatment.clock, this.#clockOf(one, step));
+      if (!inputs.has(one.treatment.clock)) inputs.set(one.treatment.clock, this.#clockOf(one, step, placed));
       if (one.selected && one.phase !== null && (switched.has(one.phase) || this.#stale)) inputs.set(one.selected.subspace.selection!, this.#select(one, one.selected));
     }
     this.#stale = false;
@@ -109,23 +114,20 @@ export class Optimizer {
   }
 
   #variantAt(step: number, switched: ReadonlySet<number>): string {
-    if (this.variants[0] !== "train") {
-      const { pool } = [...this.#managed.values()].find(({ pool }) => pool !== null)!;
-      return `layers ${pool!.setAt(this.#switching.phases[0]!.index)}`;
-    }
+    if (this.variants[0] !== "train") return `layers ${this.#pool!.setAt(this.#switching.phases[0]!.index)}`;
     if (this.variants.length === 1 || switched.size === 0) return "train";
     // Groups have different offsets and the same gap: no two are due at once.
     return step === 0 ? "first" : `refresh ${[...switched][0]!}`;
   }
 
-  #clockOf({ member, treatment, phase, pool, countAt }: Managed, step: number): Words {
+  #clockOf({ member, treatment, phase, pool, countAt }: Managed, step: number, placed: ReadonlyMap<Member, number> | undefined): Words {
     const { adam_beta1, adam_beta2 } = this.#settings, grid = this.#grid;
     const own = this.#switching.phases[phase ?? 0]!;
     const resets = phase !== null ? grid.switch_moments === "reset" || pool !== null : grid.badam_switch;
     const begun = Math.max(resets ? own.drawn : 0, this.#switching.restarted), t = step - begun + 1;
     const bias_correction1 = 1 - adam_beta1 ** t, bias_correction2 = 1 - adam_beta2 ** t;
     const density = this.#switching.densityAt(own.drawn);
-    const first = pool?.offsets(own.index, density).get(member);
+    const first = pool ? placed?.get(member) : undefined;
     return packClock({
       bias_correction1,
       bias_correction2,

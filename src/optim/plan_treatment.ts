@@ -60,7 +60,6 @@ export function planTreatment(member: Member, role: Role, phase: number | null, 
   const rule = hasState && grid.active_update_rule !== "none" ? grid.active_update_rule : "none";
   const shape = subspace?.shape ?? parameter.shape;
   const bits = pooled?.bits ?? bitsFor(grid.optim_bits, shape.reduce((a, b) => a * b, 1));
-  const total = selectionKind === "rows" || selectionKind === "columns" ? selectable(selectionKind, parameter.shape as [number, number]) : null;
   const count = pooled ? () => size(parameter) : countAt, switches = pooled || subspace ? phase : null;
   const treatment: Treatment = {
     parameter,
@@ -78,7 +77,7 @@ export function planTreatment(member: Member, role: Role, phase: number | null, 
     settings: { ...settings, momentum: grid.momentum },
     seed: settings.seed,
   };
-  return { member, treatment, phase: switches, pool: pooled?.pool ?? null, countAt: count, selected: total !== null && subspace && "selection" in subspace ? { subspace: subspace as never, total } : null };
+  return { member, treatment, phase: switches, pool: pooled?.pool ?? null, countAt: count, selected: plan.selected };
 }
 
 /** Parameters whose clocks always say the same share one. `count`: of density 1, as two that agree on some density may differ on another. */
@@ -88,8 +87,8 @@ function clockKey(role: Role, phase: number | null, isPooled: boolean, rule: str
 
 /** What happens to parameters that the split is not for. */
 function elsewhere(grid: Grid, role: Role): Grid {
-  const { optim_bits, decay, momentum, nesterov, update_gap, badam_switch } = grid;
-  const own = { ...GRID, optim_bits, decay, momentum, nesterov, update_gap, badam_switch };
+  const { optim_bits, decay, momentum, nesterov } = grid;
+  const own = { ...GRID, optim_bits, decay, momentum, nesterov };
   const isFree = role === "state_free" || grid.active_update_rule === "none";
   const inactive_update_rule = standsAlone(grid) && grid.inactive_update_rule !== "no" ? grid.inactive_update_rule : "sign_sgd";
   if (isFree) return { ...own, split: "none", active_update_rule: "none", inactive_update_rule, inactive_lr_scale: grid.inactive_lr_scale };
@@ -101,15 +100,16 @@ interface Part {
   readonly selectionKind: SelectionKind | null;
   readonly hasState: boolean;
   readonly countAt: (density: number) => number;
+  readonly selected: Managed["selected"];
 }
 
-const wholeOf = (grid: Grid): Part => ({ subspace: null, selectionKind: null, hasState: grid.active_update_rule !== "none", countAt: () => 0 });
+const wholeOf = (grid: Grid): Part => ({ subspace: null, selectionKind: null, selected: null, hasState: grid.active_update_rule !== "none", countAt: () => 0 });
 
 /** The state-full part of one parameter. */
 function partOf(parameter: Tensor, grid: Grid, settings: OptimizerSettings, { cosines }: Shared): Part {
   const n = size(parameter), { split } = grid;
   if (split === "all" && grid.active_update_rule !== "none") return { ...wholeOf(grid), countAt: () => n };
-  const nothing: Part = { subspace: null, selectionKind: null, hasState: false, countAt: () => 0 };
+  const nothing: Part = { subspace: null, selectionKind: null, selected: null, hasState: false, countAt: () => 0 };
   if (split === "columns" || split === "rows" || split === "randk") {
     const densest = Math.max(grid.density, grid.density_end ?? 0);
     if (densest === 0) return freeOnly(parameter, grid, nothing);
@@ -117,13 +117,14 @@ function partOf(parameter: Tensor, grid: Grid, settings: OptimizerSettings, { co
     // FRUGAL rounds down.
     const countAt = (density: number): number => Math.floor(total * density);
     if (countAt(densest) === 0) return freeOnly(parameter, grid, nothing);
-    return { subspace: selectedSubspace(split, parameter.label, shape, countAt(densest), settings.seed), selectionKind: split, hasState: true, countAt };
+    const subspace = selectedSubspace(split, parameter.label, shape, countAt(densest), settings.seed);
+    return { subspace, selectionKind: split, selected: subspace.selection ? { subspace, total } : null, hasState: true, countAt };
   }
   if (split !== "low_rank") return freeOnly(parameter, grid, nothing);
   if (grid.rank === 0 || (grid.rank === null && grid.density === 0)) return freeOnly(parameter, grid, nothing);
   const subspace = lowRankOf(parameter, grid, settings, cosines);
   const elements = subspace.shape.reduce((a, b) => a * b, 1);
-  return { subspace, selectionKind: null, hasState: true, countAt: () => elements };
+  return { subspace, selectionKind: null, selected: null, hasState: true, countAt: () => elements };
 }
 
 /** @throws RangeError if the state-free rule scales by what the state-full part does, and there is none. */
