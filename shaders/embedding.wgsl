@@ -1,13 +1,13 @@
 // y[row] = weight[ids[row]]
 //   ids: (N); weight: (V, C); y: (N, C).
-// C counts VECTORs. With BF16 the weight is stored so, and a VECTOR is four numbers.
+// C counts VECTORs. With PACKED the weight is stored in another format than f32, and a VECTOR is four numbers.
 // One thread for each of y. Launch: ceil(N * C / WORKGROUP) workgroups. Any N, C; an id past V reads the last row.
 
 struct Params { n: u32, C: u32, V: u32 }
 
 @group(0) @binding(0) var<storage, read> ids: array<u32>;
-#if ${BF16}
-@group(0) @binding(1) var<storage, read> weight: array<vec2u>;
+#if ${PACKED}
+@group(0) @binding(1) var<storage, read> weight: array<${FOUR}>;
 #else
 @group(0) @binding(1) var<storage, read> weight: array<${VECTOR}>;
 #endif
@@ -20,8 +20,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (i >= params.n) { return; }
   let row = i / params.C;
   let id = min(ids[row], params.V - 1u);
-#if ${BF16}
-  y[i] = unpack_bf16(weight[id * params.C + (i - row * params.C)]);
+#if ${PACKED}
+  y[i] = stored_four(id * params.C + (i - row * params.C));
 #else
   y[i] = weight[id * params.C + (i - row * params.C)];
 #endif

@@ -1,6 +1,6 @@
 // Backward of flash_attention for keys and values, the probabilities recomputed from lse:
-//   dv[j] = sum over t >= j of p[t,j] dout[t];  dk[j] = scale * sum over t >= j of p[t,j] (dout[t].v[j] - delta[t]) q[t],
-// summed over the query heads that share the key head, in a fixed order: no atomics.
+//   dv[j] = sum over t of p[t,j] dout[t];  dk[j] = scale * sum over t of p[t,j] (dout[t].v[j] - delta[t]) q[t],
+// over the positions t that see j and over the query heads that share the key head, in a fixed order: no atomics.
 //   q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); lse, delta: (B, T, H).
 // One thread per ROWS consecutive positions of one key head. Launch: ceil(B * KV * ceil(T / ROWS) / WORKGROUP) workgroups.
 
@@ -27,8 +27,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let shared_by = params.H / params.KV;
   let last = params.T - 1u;
 ${LOAD_ROWS}
+#if ${WINDOWED}
+  let last_seeing = queries_seeing(b, min(first + ${ROWS}u - 1u, last));
+  let begin = queries_seeing(b, first).x;
+  let end = last_seeing.x + last_seeing.y;
+#endif
   for (var head = h * shared_by; head < (h + 1u) * shared_by; head++) {
-    for (var t = first; t < params.T; t++) {
+    for (var t = ${BEGIN}; t < ${END}; t++) {
       let row = (b * params.T + t) * params.H + head;
       let at = row * ${CHUNKS}u;
       let row_lse = lse[row];

@@ -1,9 +1,9 @@
 // Backward of flash_attention for keys and values, the probabilities recomputed from lse, for GPUs with workgroup memory:
-//   dv[j] = sum over t >= j of p[t,j] dout[t];  dk[j] = scale * sum over t >= j of p[t,j] (dout[t].v[j] - delta[t]) q[t],
-// summed over the query heads that share the key head, in a fixed order: no atomics.
+//   dv[j] = sum over t of p[t,j] dout[t];  dk[j] = scale * sum over t of p[t,j] (dout[t].v[j] - delta[t]) q[t],
+// over the positions t that see j and over the query heads that share the key head, in a fixed order: no atomics.
 //   q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); lse, delta: (B, T, H). A head is WIDTH times VECTOR.
-// One workgroup per ROWS positions of one key head; TILE_KEYS queries at a time pass through workgroup memory, from the first key's
-// position on. SLICES threads a row, each CHUNKS vectors of it in registers. Sums in f32.
+// One workgroup per ROWS positions of one key head; TILE_KEYS queries at a time pass through workgroup memory, those
+// that see one of the block's keys. SLICES threads a row, each CHUNKS vectors of it in registers. Sums in f32.
 // Launch: B * KV * ceil(T / ROWS) workgroups. Any B, T, H, KV dividing H; rows past T read the last one and do not count.
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
@@ -39,8 +39,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let row = (b * params.T + min(j, last)) * params.KV + h;
   let at = row * ${WIDTH}u + slice;
 ${LOAD_ROW}
+#if ${WINDOWED}
+  let seeing = queries_seeing(b, min(j, last));
+  let last_seeing = queries_seeing(b, min(first + ${ROWS}u - 1u, last));
+  let begin = queries_seeing(b, first).x;
+  let end = last_seeing.x + last_seeing.y;
+#endif
   for (var head = h * shared_by; head < (h + 1u) * shared_by; head++) {
-    for (var tile = first; tile < params.T; tile += ${TILE_KEYS}u) {
+    for (var tile = ${BEGIN}; tile < ${END}; tile += ${TILE_KEYS}u) {
       for (var i = 0u; i < ${LOADS}u; i++) {
         let e = i * ${WORKGROUP}u + lane;
         if (e < ${TILE}u) {
@@ -62,7 +68,11 @@ ${LOAD_ROW}
         let row_lse = vec4f(lse_tile[i], lse_tile[i + 1u], lse_tile[i + 2u], lse_tile[i + 3u]);
         let row_delta = vec4f(delta_tile[i], delta_tile[i + 1u], delta_tile[i + 2u], delta_tile[i + 3u]);
         let products = sum_slices(lane, block, mat2x4f(${QUERY_KEY}, ${DOUT_VALUE}));
+#if ${WINDOWED}
+        let s = select(vec4f(-1e30), params.scale * products[0], t - seeing.x < vec4u(seeing.y));
+#else
         let s = select(vec4f(-1e30), params.scale * products[0], (t >= vec4u(j)) & (t < vec4u(params.T)));
+#endif
         let p = exp(s - row_lse);
         let ds = params.scale * p * (products[1] - row_delta);
 ${ADD_QUERIES}

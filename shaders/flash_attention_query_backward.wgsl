@@ -1,7 +1,7 @@
 // Backward of flash_attention for the queries, the probabilities recomputed from lse:
-//   delta[t] = dout[t].out[t];  dq[t] = scale * sum over j <= t of p[t,j] (dout[t].v[j] - delta[t]) k[j].
+//   delta[t] = dout[t].out[t];  dq[t] = scale * sum over its keys j of p[t,j] (dout[t].v[j] - delta[t]) k[j].
 //   q, out, dout, dq: (B, T, H, D); k, v: (B, T, KV, D); lse, delta: (B, T, H).
-// Threads and launch as in flash_attention, one key at a time.
+// Keys of a position, threads and launch as in flash_attention, one key at a time.
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 
@@ -27,8 +27,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let key_start = b * params.T * key_stride + h / (params.H / params.KV) * ${CHUNKS}u;
   let last = params.T - 1u;
 ${LOAD_ROWS}
+#if ${WINDOWED}
+  let last_seen = keys_seen(b, min(first + ${ROWS}u - 1u, last));
+  let begin = keys_seen(b, first).x;
+  let end = last_seen.x + last_seen.y;
+#else
   let end = min(first + ${ROWS}u, params.T);
-  for (var j = 0u; j < end; j++) {
+#endif
+  for (var j = ${BEGIN}; j < end; j++) {
     let at = key_start + j * key_stride;
 ${ADD_KEY}
   }

@@ -1,7 +1,7 @@
 // Backward of flash_attention for the queries, the probabilities recomputed from lse, for GPUs with workgroup memory:
-//   delta[t] = dout[t].out[t];  dq[t] = scale * sum over j <= t of p[t,j] (dout[t].v[j] - delta[t]) k[j].
+//   delta[t] = dout[t].out[t];  dq[t] = scale * sum over its keys j of p[t,j] (dout[t].v[j] - delta[t]) k[j].
 //   q, out, dout, dq: (B, T, H, D); k, v: (B, T, KV, D); lse, delta: (B, T, H).
-// Workgroups, threads, launch and edges as in flash_attention_tiled.
+// Keys of a position, workgroups, threads, launch and edges as in flash_attention_tiled.
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 
@@ -35,10 +35,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let row = (b * params.T + min(t, last)) * params.H + h;
   let at = row * ${WIDTH}u + slice;
 ${LOAD_ROW}
+#if ${WINDOWED}
+  let seen = keys_seen(b, min(t, last));
+#endif
   let row_lse = lse[row];
   let row_delta = sum_slices(lane, 0u, mat2x4f(vec4f(${OUT_DOUT}), vec4f()))[0].x;
+#if ${WINDOWED}
+  let last_seen = keys_seen(b, min(first + ${ROWS}u - 1u, last));
+  let begin = keys_seen(b, first).x;
+  let end = last_seen.x + last_seen.y;
+#else
   let end = min(first + ${ROWS}u, params.T);
-  for (var tile = 0u; tile < end; tile += ${TILE_KEYS}u) {
+#endif
+  for (var tile = ${BEGIN}; tile < end; tile += ${TILE_KEYS}u) {
     for (var i = 0u; i < ${LOADS}u; i++) {
       let e = i * ${WORKGROUP}u + lane;
       if (e < ${TILE}u) {
@@ -52,7 +61,11 @@ ${LOAD_ROW}
       let near = block * 4u * ${WIDTH}u + slice;
       let j = tile + block * 4u;
       let products = sum_slices(lane, block, mat2x4f(${QUERY_KEY}, ${DOUT_VALUE}));
+#if ${WINDOWED}
+      let s = select(vec4f(-1e30), params.scale * products[0], vec4u(j, j + 1u, j + 2u, j + 3u) - seen.x < vec4u(seen.y));
+#else
       let s = select(vec4f(-1e30), params.scale * products[0], vec4u(j, j + 1u, j + 2u, j + 3u) <= vec4u(t));
+#endif
       let ds = params.scale * exp(s - row_lse) * (products[1] - row_delta);
 ${ADD_KEYS}
     }

@@ -1,8 +1,9 @@
-// Causal grouped-query attention, one pass over the keys with a running maximum (Dao et al., FlashAttention, 2022), for GPUs with
-// workgroup memory: out[t] = sum over j <= t of softmax_j(scale q[t].k[j]) v[j];  lse[t] = log of the softmax's denominator.
-//   q, out: (B, T, H, D); k, v: (B, T, KV, D); lse: (B, T, H). A head is WIDTH times VECTOR.
-// One workgroup per ROWS positions of one head; TILE_KEYS keys and values at a time pass through workgroup memory, tiles after the
-// last position are skipped. SLICES threads a row, each CHUNKS vectors of it in registers. Sums in f32, in a fixed order: no atomics.
+// Grouped-query attention, one pass over the keys with a running maximum (Dao et al., FlashAttention, 2022), for GPUs with
+// workgroup memory: out[t] = sum over its keys j of softmax_j(scale q[t].k[j]) v[j];  lse[t] = log of the softmax's denominator.
+//   Its keys: CAUSAL: all up to t, else all. DOCUMENTS: only those in [start, end) of the document around t (lib/attention_window).
+//   q, out: (B, T, H, D); k, v: (B, T, KV, D); lse: (B, T, H); documents: (B, T, 2). A head is WIDTH times VECTOR.
+// One workgroup per ROWS positions of one head; TILE_KEYS keys and values at a time pass through workgroup memory, tiles that
+// no position sees are skipped. SLICES threads a row, each CHUNKS vectors of it in registers. Sums in f32, in a fixed order: no atomics.
 // Launch: B * H * ceil(T / ROWS) workgroups. Any B, T, H, KV dividing H; rows and keys past T read the last one and do not count.
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
@@ -12,6 +13,9 @@ struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 @group(0) @binding(2) var<storage, read> v: array<${VECTOR}>;
 @group(0) @binding(3) var<storage, read_write> out: array<${VECTOR}>;
 @group(0) @binding(4) var<storage, read_write> lse: array<f32>;
+#if ${DOCUMENTS}
+@group(0) @binding(5) var<storage, read> documents: array<vec2u>;
+#endif
 @group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> k_tile: array<${VECTOR}, ${TILE}>;
@@ -35,10 +39,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let row = (b * params.T + min(t, last)) * params.H + h;
   let at = row * ${WIDTH}u + slice;
 ${LOAD_ROW}
+#if ${WINDOWED}
+  let seen = keys_seen(b, min(t, last));
+#endif
   var highest = -1e30;
   var sum = 0.0;
+#if ${WINDOWED}
+  let last_seen = keys_seen(b, min(first + ${ROWS}u - 1u, last));
+  let begin = keys_seen(b, first).x;
+  let end = last_seen.x + last_seen.y;
+#else
   let end = min(first + ${ROWS}u, params.T);
-  for (var tile = 0u; tile < end; tile += ${TILE_KEYS}u) {
+#endif
+  for (var tile = ${BEGIN}; tile < end; tile += ${TILE_KEYS}u) {
     for (var i = 0u; i < ${LOADS}u; i++) {
       let e = i * ${WORKGROUP}u + lane;
       if (e < ${TILE}u) {
@@ -52,7 +65,12 @@ ${LOAD_ROW}
       let near = block * 4u * ${WIDTH}u + slice;
       let j = tile + block * 4u;
       let products = sum_slices(lane, block, ${QUERY_KEY});
+#if ${WINDOWED}
+      // Far below the first `highest`: a row that has seen none of its keys yet counts none of the others.
+      let s = select(vec4f(-2e30), params.scale * products, vec4u(j, j + 1u, j + 2u, j + 3u) - seen.x < vec4u(seen.y));
+#else
       let s = select(vec4f(-1e30), params.scale * products, vec4u(j, j + 1u, j + 2u, j + 3u) <= vec4u(t));
+#endif
       let next = max(highest, max(max(s.x, s.y), max(s.z, s.w)));
       let shrink = exp(highest - next);
       let p = exp(s - next);
@@ -65,5 +83,8 @@ ${ADD_VALUES}
   if (t < params.T) {
 ${STORE_ROW}
     if (slice == 0u) { lse[row] = highest + log(sum); }
+#if ${DOCUMENTS}
+    if (slice == 0u && h == 0u) { keep_document(b, t); }
+#endif
   }
 }

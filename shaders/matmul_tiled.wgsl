@@ -1,6 +1,6 @@
 // out = A B, or out += A B when ACCUMULATE, or addend + A B when ADD: for GPUs with workgroup memory.
 //   A: (M, K), or (K, M) when TRANSPOSE_A; B: (K, N), or (N, K) when TRANSPOSE_B; out, addend: (M, N). Row-major.
-//   The offsets count elements from the start of each tensor. With BF16, B is stored so, and b_offset is 0.
+//   The offsets count elements from the start of each tensor. With PACKED, B is stored in another format than f32, and b_offset is 0.
 // One workgroup per BM x BN tile of out: tiles of A and B, BK deep, pass through workgroup memory, k-major so that all modes share
 // the inner loop; a thread holds TM x TN sums in registers. Sums in f32, in a fixed order: no atomics.
 // Launch: ceil(M / BM) * ceil(N / BN) workgroups in x and y. Each of the z layers takes its share of K and writes its own
@@ -9,7 +9,7 @@
 struct Params { M: u32, N: u32, K: u32, a_offset: u32, b_offset: u32, out_offset: u32 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
-#if ${BF16}
+#if ${PACKED}
 @group(0) @binding(1) var<storage, read> b: array<u32>;
 #else
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -40,13 +40,21 @@ fn b_at(column: u32, k: u32) -> f32 {
 #if ${EDGES}
   if (column >= params.N || k >= params.K) { return 0.0; }
 #endif
-#if ${BF16}
+#if ${PACKED}
 #if ${TRANSPOSE_B}
   let i = column * params.K + k;
 #else
   let i = k * params.N + column;
 #endif
+#if ${BF16}
   return unpack_one_bf16(b[i / 2u], i);
+#elif ${F16}
+  return unpack_one_f16(b[i / 2u], i);
+#elif ${INT8}
+  return unpack_one_int8(b[i / 4u], i, b[params.N * params.K / 4u + i / 64u]);
+#elif ${NF4}
+  return unpack_one_nf4(b[i / 8u], i, b[(params.N * params.K + 7u) / 8u + i / 64u]);
+#endif
 #elif ${TRANSPOSE_B}
   return b[params.b_offset + column * params.K + k];
 #else

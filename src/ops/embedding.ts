@@ -2,19 +2,20 @@ import { defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
 import { fill } from "./elementwise.ts";
+import { formatConstants, UNPACKING } from "./stored.ts";
 import { SCALAR, vectorsOf } from "./vector.ts";
 import backwardCode from "../../shaders/embedding_backward.wgsl" with { type: "text" };
 import forwardCode from "../../shaders/embedding.wgsl" with { type: "text" };
-import bf16Code from "../../shaders/lib/bf16.wgsl" with { type: "text" };
+import storedCode from "../../shaders/lib/stored.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
 const forwardKernel = defineKernel({
   name: "embedding",
   code: forwardCode,
-  libraries: [threadCode, bf16Code],
+  libraries: [threadCode, ...UNPACKING, storedCode],
   bindings: { ids: "read", weight: "read", y: "read_write" },
   params: { n: "u32", C: "u32", V: "u32" },
-  constants: { WORKGROUP: 64, BF16: false, ...SCALAR },
+  constants: { WORKGROUP: 64, STORED: "weight", NUMBERS: "(4u * params.V * params.C)", ...formatConstants("f32"), ...SCALAR },
   groups: perThread,
 });
 
@@ -39,8 +40,8 @@ export interface Segments {
 }
 
 /**
- * y[row] = weight[ids[row]]. weight: (V, C), f32 or bf16; ids: (N) u32; y: (N, C). `segments` are needed for training only.
- * @throws RangeError if the weight is bf16 and C not a multiple of 4.
+ * y[row] = weight[ids[row]]. weight: (V, C), in any format; ids: (N) u32; y: (N, C). `segments` are needed for training only.
+ * @throws RangeError if the weight is not f32 and C not a multiple of 4.
  */
 export function embedding(r: Recorder, weight: Variable, ids: Tensor, segments?: Segments): Variable {
   const [V, C] = weight.value.shape as [number, number];
@@ -48,9 +49,9 @@ export function embedding(r: Recorder, weight: Variable, ids: Tensor, segments?:
   const y = { value: r.tensor("embedding", [N, C]), needsGradient: weight.needsGradient };
   const { constants, width } = vectorsOf(C);
   const params = { n: (N * C) / width, C: C / width, V };
-  const BF16 = weight.value.type === "bf16";
-  if (BF16 && width !== 4) throw new RangeError(`Cannot record embedding() of ${weight.value.label} in bf16: its rows have ${C} numbers, expected a multiple of 4. Store it as f32`);
-  r.run(forwardKernel.with({ ...constants, BF16 }), { ids, weight: weight.value, y: y.value }, params);
+  const { type, label } = weight.value;
+  if (type !== "f32" && width !== 4) throw new RangeError(`Cannot record embedding() of ${label} in ${type}: its rows have ${C} numbers, expected a multiple of 4. Store it as f32`);
+  r.run(forwardKernel.with({ ...constants, ...formatConstants(type) }), { ids, weight: weight.value, y: y.value }, params);
   r.onBackward(y, [weight], (dy) => {
     if (!segments) throw new Error("Cannot record the backward pass of embedding(): it has no segments");
     const dWeight = r.gradientFor(weight)!;

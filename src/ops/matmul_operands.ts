@@ -18,7 +18,7 @@ export type MatmulMode = "NT" | "NN" | "TN";
 
 export interface MatmulOperands {
   readonly a: Tensor;
-  /** f32, or of NT and NN bf16: a weight. */
+  /** f32, or of NT and NN any format: a weight. */
   readonly b: Tensor;
   readonly target: GradientTarget;
   readonly addend?: Tensor | undefined;

@@ -5,15 +5,16 @@ import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder } from "../plan/recorder.ts";
 import type { MatmulMode, MatmulOperands, MatmulSize } from "./matmul_operands.ts";
 import { type Block, blockText } from "./matmul_text.ts";
+import { UNPACKING } from "./stored.ts";
 import matmulCode from "../../shaders/matmul.wgsl" with { type: "text" };
-import bf16Code from "../../shaders/lib/bf16.wgsl" with { type: "text" };
+import storedCode from "../../shaders/lib/stored.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
 const definition = {
   code: matmulCode,
-  libraries: [threadCode, bf16Code],
+  libraries: [threadCode, ...UNPACKING, storedCode],
   params: { M: "u32", N: "u32", K: "u32", a_offset: "u32", b_offset: "u32", out_offset: "u32" },
-  constants: { WORKGROUP: 8, ACCUMULATE: false, ADD: false, ...blockText({ mode: "NT", tile: 8, a: 4, b: 4, bf16: false, out: 4, edge: true, unroll: 4, tail: false }) },
+  constants: { WORKGROUP: 8, ACCUMULATE: false, ADD: false, STORED: "b", NUMBERS: "(params.N * params.K)", ...blockText({ mode: "NT", tile: 8, a: 4, b: 4, format: "f32", out: 4, edge: true, unroll: 4, tail: false }) },
   groups: ({ M, N }: { M: number; N: number }, { TILE, WORKGROUP }: Constants) => ceilDiv(ceilDiv(M, Number(TILE)) * ceilDiv(N, Number(TILE)), Number(WORKGROUP)),
 } as const;
 const matmulKernel = defineKernel({ ...definition, name: "matmul", bindings: { a: "read", b: "read", out: "read_write" } });
@@ -32,7 +33,7 @@ const addingBlock = memoize((block: Block) => matmulAddKernel.with(blockText(blo
 export function matmulPortable(r: Recorder, mode: MatmulMode, operands: MatmulOperands, size: MatmulSize): void {
   const { a, b, target, addend } = operands;
   const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size };
-  const block = { ...blockFor(r.variant, mode, params), bf16: b.type === "bf16" };
+  const block = { ...blockFor(r.variant, mode, params), format: b.type };
   if (addend) r.run(addingBlock(block), { a, b, addend, out: target.tensor }, params);
   else r.run(target.accumulate ? accumulatingBlock(block) : assigningBlock(block), { a, b, out: target.tensor }, params);
 }
@@ -44,7 +45,7 @@ const LARGE_BLOCKS = 16;
 const LONG_K = 4 * 65_000;
 
 /** Large blocks where they fit evenly and there are enough of them; with edges their code takes seconds to compile. */
-function blockFor(variant: Variant, mode: MatmulMode, { M, N, K, a_offset, b_offset, out_offset }: Required<MatmulSize>): Omit<Block, "bf16"> {
+function blockFor(variant: Variant, mode: MatmulMode, { M, N, K, a_offset, b_offset, out_offset }: Required<MatmulSize>): Omit<Block, "format"> {
   const isLarge = variant !== "portable_small" && M % 16 === 0 && N % 16 === 0 && (M / 16) * (N / 16) >= LARGE_BLOCKS;
   const tile = isLarge ? 16 : 8;
   const unroll = K > LONG_K ? 16 : 4;

@@ -1,5 +1,7 @@
 import type { Constants } from "../gpu/preprocess.ts";
 import type { MatmulMode } from "./matmul_operands.ts";
+import type { ElementType } from "../plan/tensor.ts";
+import { formatConstants } from "./stored.ts";
 import { lines, range } from "./text.ts";
 
 /** How the portable matmul is specialised. */
@@ -10,8 +12,8 @@ export interface Block {
   /** Width of the vectors that each tensor is bound as: 4 where its rows divide, else 1. */
   readonly a: 1 | 4;
   readonly b: 1 | 4;
-  /** B is stored as bf16; its vectors have four numbers then. */
-  readonly bf16: boolean;
+  /** How B is stored. But for f32 its vectors have four numbers. */
+  readonly format: ElementType;
   readonly out: 1 | 4;
   /** M or N is not a multiple of the tile. */
   readonly edge: boolean;
@@ -33,8 +35,8 @@ export function blockText(block: Block): Constants {
     TILE: tile,
     UNROLL: unroll,
     A_VECTOR: vector(block.a),
-    B_VECTOR: block.bf16 ? "vec2u" : vector(block.b),
-    BF16: block.bf16,
+    ...formatConstants(block.format),
+    B_VECTOR: block.format === "f32" ? vector(block.b) : formatConstants(block.format).FOUR!,
     OUT_VECTOR: vector(block.out),
     TAIL: block.tail,
     STARTS: [starts(block, "a"), starts(block, "b"), lines(tile, (i) => range(tile).map((j) => `  var c${i}_${j} = 0.0;`).join(""))].join("\n"),
@@ -61,7 +63,7 @@ function starts(block: Block, operand: "a" | "b"): string {
 /** Loads of one operand for `unroll` values of k. Across k, `name{k}_{i}` is vector i of the block; along k, `name{i}_{q}` is vector q of row i. */
 function loads(block: Block, operand: "a" | "b", unroll: number, i: number): string {
   const width = block[operand];
-  const load = (at: string): string => (operand === "b" && block.bf16 ? `unpack_bf16(b[${at}])` : `${operand}[${at}]`);
+  const load = (at: string): string => (operand === "b" && block.format !== "f32" ? `stored_four(${at})` : `${operand}[${at}]`);
   if (!alongK(block, operand)) {
     const row = operand === "a" ? "params.M" : "params.N";
     return lines(unroll, (k) => `    let ${operand}${k}_${i} = ${load(`${operand}_at${i} + (k + ${k}u) * ${row} / ${width}u`)};`);

@@ -3,8 +3,8 @@ import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder } from "../plan/recorder.ts";
 import type { MatmulMode, MatmulOperands, MatmulSize } from "./matmul_operands.ts";
 import { sumSlices } from "./sum_slices.ts";
+import { formatConstants, UNPACKING } from "./stored.ts";
 import { lines, range } from "./text.ts";
-import bf16Code from "../../shaders/lib/bf16.wgsl" with { type: "text" };
 import matmulTiledCode from "../../shaders/matmul_tiled.wgsl" with { type: "text" };
 
 interface Tile {
@@ -105,9 +105,9 @@ function groupsOf(size: { M: number; N: number; K: number }, { BM, BN, SPLIT }: 
 
 const definition = {
   code: matmulTiledCode,
-  libraries: [bf16Code],
+  libraries: UNPACKING,
   params: { M: "u32", N: "u32", K: "u32", a_offset: "u32", b_offset: "u32", out_offset: "u32" },
-  constants: { ...textOf(SMALL, false, false), EDGES: true, SPLIT: false, ACCUMULATE: false, ADD: false, BF16: false },
+  constants: { ...textOf(SMALL, false, false), EDGES: true, SPLIT: false, ACCUMULATE: false, ADD: false, ...formatConstants("f32") },
   groups: groupsOf,
 } as const;
 const matmulKernel = defineKernel({ ...definition, name: "matmul_tiled", bindings: { a: "read", b: "read", out: "read_write" } });
@@ -124,7 +124,7 @@ export function matmulTiled(r: Recorder, mode: MatmulMode, { a, b, target, adden
   const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size };
   const { M, N, K } = size;
   const EDGES = M % tile.BM !== 0 || N % tile.BN !== 0 || K % tile.BK !== 0;
-  const constants = { ...textOf(tile, mode[0] === "T", mode[1] === "T"), EDGES, BF16: b.type === "bf16" };
+  const constants = { ...textOf(tile, mode[0] === "T", mode[1] === "T"), EDGES, ...formatConstants(b.type) };
   const splits = splitsOf(size, tile);
   if (splits > 1) {
     const slices = r.tensor("slices", [splits, M, N], "scratch");

@@ -1,8 +1,9 @@
-import { fromBf16, toBf16 } from "../gpu/bf16.ts";
 import { checked, type Gpu } from "../gpu/device.ts";
+import { unpack } from "../gpu/formats/index.ts";
 import type { Grid, Kernel } from "../gpu/kernel.ts";
 import { type BytesByRole, bytesByRole, checkFits } from "./ledger.ts";
 import { INPUTS, type Location, type MemoryPlan } from "./memory.ts";
+import { type Data, type Piece, piecesOf } from "./pieces.ts";
 import type { Program, Step } from "./recorder.ts";
 import { bytesOf, size, type Tensor, TRANSIENT } from "./tensor.ts";
 
@@ -23,8 +24,6 @@ export interface Counters {
   pipelinesCreated: number;
 }
 
-type Data = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
-
 /**
  * Owns the buffers, pipelines and bind groups of a plan, all made by `create`. Running a program is one encoder, one compute
  * pass, one submit, and allocates nothing.
@@ -38,6 +37,7 @@ export class Executor {
   readonly #groups = new Map<string, GPUBindGroup>();
   #buffers: GPUBuffer[] = [];
   #inputs = new Uint32Array(0);
+  #hasRun = false;
   #paramsLayout!: GPUBindGroupLayout;
   #paramsGroup!: GPUBindGroup;
 
@@ -60,33 +60,41 @@ export class Executor {
 
   /** Encodes and submits a program once. */
   run(program: Program): void {
+    this.#hasRun = true;
     this.#submit(this.#encoded.get(program)!);
   }
 
-  /** Copies host data into a tensor. Floats are rounded to nearest even for a bf16 tensor; u32 are its words as they are. */
-  write(tensor: Tensor, data: Data): void {
-    if (tensor.role === "input") return this.writeInputs(new Map([[tensor, data]]));
-    const { buffer, offset, words } = this.#place(tensor, data);
-    this.gpu.device.queue.writeBuffer(this.#buffers[buffer]!, offset, words);
+  /**
+   * Copies host data into a tensor. Floats are packed to its type; u32 are its words as they are. With `first`, the number of the
+   * first float or of the first word, the data are a piece of it, so that nobody needs to hold a large tensor whole: numbers that
+   * are packed together (of a word, of a group) stay together.
+   * @throws RangeError if the data do not fit the tensor, or if it is frozen and a program has run.
+   */
+  write(tensor: Tensor, data: Data, first?: number): void {
+    const { buffer, offset, pieces } = this.#place(tensor, data, first);
+    for (const { at, words } of pieces) {
+      if (tensor.role === "input") this.#inputs.set(words, offset / 4 + at);
+      this.gpu.device.queue.writeBuffer(this.#buffers[buffer]!, offset + 4 * at, words);
+    }
   }
 
   /** Copies host data into input tensors, all in one write: they sit in one buffer, which the host mirrors, gaps included. */
   writeInputs(inputs: ReadonlyMap<Tensor, Data>): void {
     let start = Infinity, end = 0, target = 0;
     for (const [tensor, data] of inputs) {
-      const { buffer, offset, words } = this.#place(tensor, data);
-      this.#inputs.set(words, offset / 4);
+      const { buffer, offset, pieces } = this.#place(tensor, data);
+      for (const { at, words } of pieces) this.#inputs.set(words, offset / 4 + at);
       start = Math.min(start, offset);
-      end = Math.max(end, offset + words.byteLength);
+      end = Math.max(end, offset + bytesOf(tensor));
       target = buffer;
     }
     if (end > 0) this.gpu.device.queue.writeBuffer(this.#buffers[target]!, start, this.#inputs, start / 4, (end - start) / 4);
   }
 
-  /** Copies a tensor's numbers to the host, those of a bf16 tensor as f32. Waits for everything submitted so far: a CPU-GPU sync point. */
+  /** Copies a tensor's numbers to the host, unpacked to f32. Waits for everything submitted so far: a CPU-GPU sync point. */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-    const bytes = await this.#readBytes(tensor);
-    return tensor.type === "bf16" ? fromBf16(new Uint32Array(bytes), size(tensor)) : new Float32Array(bytes);
+    const words = await this.readWords(tensor);
+    return unpack(tensor.type === "u32" ? "f32" : tensor.type, words, size(tensor));
   }
 
   /** As `read`, for u32 tensors and for comparing bits. */
@@ -162,20 +170,16 @@ export class Executor {
     }
   }
 
-  /** NaN and infinities have all exponent bits set. Tested on the bits: compilers may fold `x != x`. */
   async #isBad(tensor: Tensor): Promise<boolean> {
-    const isBf16 = tensor.type === "bf16";
-    return (await this.readWords(tensor)).some((word) => (word & 0x7f800000) === 0x7f800000 || (isBf16 && (word & 0x7f80) === 0x7f80));
+    return (await this.read(tensor)).some((value) => !Number.isFinite(value));
   }
 
-  /** Where a tensor lies, and the data as its words. */
-  #place(tensor: Tensor, data: Data): Location & { readonly words: Uint32Array<ArrayBuffer> } {
+  /** Where a tensor lies, and what of it the data are. */
+  #place(tensor: Tensor, data: Data, first?: number): Location & { readonly pieces: readonly Piece[] } {
     const location = this.plan.location.get(tensor);
     if (!location) throw new RangeError(`Cannot write ${tensor.label}: no step of the plan uses it`);
-    const isRounded = tensor.type === "bf16" && data instanceof Float32Array;
-    const bytes = isRounded ? 4 * size(tensor) : bytesOf(tensor);
-    if (data.byteLength !== bytes) throw new RangeError(`Cannot write ${data.byteLength} bytes to ${tensor.label}: it has ${bytes}`);
-    return { ...location, words: isRounded ? toBf16(data) : new Uint32Array(data.buffer, data.byteOffset, data.length) };
+    if (tensor.role === "frozen" && this.#hasRun) throw new RangeError(`Cannot write ${tensor.label}: it is frozen and a program has run. Write it before the first run`);
+    return { ...location, pieces: piecesOf(tensor, data, first) };
   }
 
   #allocate(): void {

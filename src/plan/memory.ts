@@ -1,5 +1,5 @@
 import type { Program, Step } from "./recorder.ts";
-import { bytesOf, type Role, type Tensor, TRANSIENT } from "./tensor.ts";
+import { bytesOf, type ElementType, type Role, type Tensor, TRANSIENT } from "./tensor.ts";
 
 /** One GPU buffer to be made. */
 export interface BufferPlan {
@@ -32,13 +32,17 @@ export const INPUTS = "inputs";
 
 /** Offsets of uniform and storage bindings must be multiples of this on every adapter. */
 const OFFSET_ALIGNMENT = 256;
+/** What kernels write. Other formats are packed by the host. */
+const WRITTEN_TYPES: ReadonlySet<ElementType> = new Set<ElementType>(["f32", "u32", "bf16"]);
 const align = (bytes: number): number => Math.ceil(bytes / OFFSET_ALIGNMENT) * OFFSET_ALIGNMENT;
 
 /**
  * Decides which tensors live in which buffers. A pure function of the recorded programs, which run one after another,
  * never at once: tensors of different programs share memory as tensors of different moments of one program do.
+ * @throws Error if a kernel may write a frozen tensor, or one in a format that no kernel writes.
  */
 export function planMemory(programs: readonly Program[]): MemoryPlan {
+  for (const step of programs.flatMap(({ steps }) => steps)) checkWrites(step);
   const buffers: BufferPlan[] = [];
   const location = new Map<Tensor, Location>();
   const inputs: Tensor[] = [];
@@ -63,6 +67,16 @@ export function planMemory(programs: readonly Program[]): MemoryPlan {
 
 export function allTensors(programs: readonly Program[]): Set<Tensor> {
   return new Set(programs.flatMap(({ steps }) => steps.flatMap(({ tensors }) => tensors)));
+}
+
+/** Frozen weights do not change by a bit, whatever is recorded; and a kernel that knows nothing of a format would fill its words with f32. */
+function checkWrites({ kernel, tensors }: Step): void {
+  const access = Object.values(kernel.bindings);
+  for (const [i, { label, role, type }] of tensors.entries()) {
+    if (access[i] !== "read_write" || (role !== "frozen" && WRITTEN_TYPES.has(type))) continue;
+    const problem = role === "frozen" ? "is frozen" : `is stored as ${type}, expected one of [${[...WRITTEN_TYPES].join(", ")}]`;
+    throw new Error(`Cannot plan kernel "${kernel.name}": it writes ${label}, which ${problem}. Bind it as "read"`);
+  }
 }
 
 /** Inputs are only ever read by kernels, so they may sit in one buffer, which the host fills with one write. */
@@ -93,16 +107,30 @@ function placeTransients(programs: readonly Program[], buffers: BufferPlan[], lo
     const { role, label } = life.tensor;
     if (!slots.has(role)) slots.set(role, []);
     const ofRole = slots.get(role)!;
-    let slot = ofRole.find(({ lives }) => lives.every((other) => other.last < life.first || life.last < other.first));
+    let slot = ofRole.find(({ lives }) => isFree(lives, life));
     if (!slot) {
       slot = { buffer: buffers.length, lives: [] };
       buffers.push({ label: `${role} slot (${label})`, role, bytes: bytesOf(life.tensor) });
       ofRole.push(slot);
     }
-    slot.lives.push(life);
+    slot.lives.splice(placeAfter(slot.lives, life.last), 0, life);
     location.set(life.tensor, { buffer: slot.buffer, offset: 0 });
   }
 }
+
+/** How many lives of a slot begin at `last` or before: they do not overlap, and are kept in order. */
+function placeAfter(lives: readonly Life[], last: number): number {
+  let low = 0, high = lives.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (lives[middle]!.first <= last) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Whether no life of a slot overlaps. Of those that begin before this one ends only the last can. */
+const isFree = (lives: readonly Life[], { first, last }: Life): boolean => (lives[placeAfter(lives, last) - 1]?.last ?? -1) < first;
 
 function livesOf(programs: readonly Program[]): Life[] {
   const lives = new Map<Tensor, Life>();
@@ -121,15 +149,23 @@ function livesOf(programs: readonly Program[]): Life[] {
 function placeParams(programs: readonly Program[]): { paramOffsets: Map<Step, number>; bytes: number } {
   const paramOffsets = new Map<Step, number>(), offsets = new Map<string, number>();
   let bytes = OFFSET_ALIGNMENT;
-  for (const step of programs.flatMap(({ steps }) => steps)) {
-    const key = Object.entries(step.kernel.params).map(([name, type]) => `${type}:${step.params[name]}`).join();
-    let offset = offsets.get(key);
-    if (offset === undefined) {
-      offset = bytes - OFFSET_ALIGNMENT;
-      offsets.set(key, offset);
-      bytes += align(4 * Object.keys(step.kernel.params).length);
+  // Of BAdam's programs there are as many as layers, so what a kernel tells of all its steps is looked up once.
+  const fields = new Map<Step["kernel"], { readonly names: readonly string[]; readonly types: string }>();
+  for (const { steps } of programs) {
+    for (const step of steps) {
+      const { kernel, params } = step;
+      if (!fields.has(kernel)) fields.set(kernel, { names: Object.keys(kernel.params), types: Object.values(kernel.params).join() });
+      const { names, types } = fields.get(kernel)!;
+      let key = types;
+      for (const name of names) key += `:${params[name]}`;
+      let offset = offsets.get(key);
+      if (offset === undefined) {
+        offset = bytes - OFFSET_ALIGNMENT;
+        offsets.set(key, offset);
+        bytes += align(4 * names.length);
+      }
+      paramOffsets.set(step, offset);
     }
-    paramOffsets.set(step, offset);
   }
   return { paramOffsets, bytes };
 }

@@ -1,3 +1,7 @@
+import { type Format, GROUP, wordsOf } from "../gpu/formats/index.ts";
+
+export { GROUP };
+
 /**
  * What a tensor is for. The role decides how long its bytes live and how a buffer is bound.
  *
@@ -14,8 +18,8 @@
  */
 export const ROLES = ["frozen", "trainable", "gradient", "state", "activation", "input", "output", "scratch"] as const;
 export type Role = (typeof ROLES)[number];
-/** bf16 is for storage: two numbers in a word of 32 bits, the even one in the low half. Kernels compute in f32. */
-export type ElementType = "f32" | "u32" | "bf16";
+/** Formats other than f32 are for storage (src/gpu/formats): kernels compute in f32, and write f32, u32 and bf16 only. */
+export type ElementType = Format | "u32";
 
 /** The name of a range of GPU memory that a plan will allocate. It holds no data. Row-major. */
 export interface Tensor {
@@ -33,5 +37,5 @@ export function tensor(label: string, shape: readonly number[], role: Role, type
 
 /** Number of elements. */
 export const size = ({ shape }: Tensor): number => shape.reduce((product, dimension) => product * dimension, 1);
-/** Bytes on the device, in whole words. */
-export const bytesOf = (t: Tensor): number => 4 * (t.type === "bf16" ? Math.ceil(size(t) / 2) : size(t));
+/** Bytes on the device, in whole words, scales included. */
+export const bytesOf = (t: Tensor): number => 4 * (t.type === "u32" ? size(t) : wordsOf(t.type, size(t)));

@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertRejects, assertThrows, test } from "../harness.ts";
-import { fromBf16, toBf16 } from "../../src/gpu/bf16.ts";
+import { assert, assertEquals, assertRejects, assertThrows, random, test } from "../harness.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { fromBf16, toBf16 } from "../../src/gpu/formats/bf16.ts";
+import { type Format, pack, unpack, wordsOf } from "../../src/gpu/formats/index.ts";
 import { defineKernel } from "../../src/gpu/kernel.ts";
 import { add, fill } from "../../src/ops/elementwise.ts";
 import { linear } from "../../src/ops/linear.ts";
@@ -108,6 +109,8 @@ test("writeInputs() writes what it is given and leaves the rest", async () => {
   await check("the outer two: the inner ones keep their numbers");
   expected[1] = new Float32Array(70).fill(-1);
   executor.write(inputs[1]!, expected[1]);
+  expected[1].set([7, 8], 3);
+  executor.write(inputs[1]!, Float32Array.of(7, 8), 3);
   put(0, 2);
   await check("around one that write() has changed");
   executor.writeInputs(new Map());
@@ -179,6 +182,82 @@ test("bf16 tensors: half the bytes, written from floats or words, read as floats
   executor.write(input, Float32Array.of(0, 0, 0, Infinity, 0));
   assertEquals((await executor.firstNonFinite(program))?.tensor.label, "input");
   assertEquals(gpu.uncaptured(), undefined);
+  executor.destroy();
+});
+
+/** A plan of one frozen tensor of each format, and of an input. */
+async function makeStored(formats: readonly Format[], length: number): Promise<{ gpu: Gpu; executor: Executor; program: Program; tensors: readonly Tensor[]; input: Tensor }> {
+  const gpu = await testGpu(), r = new Recorder({ variant: "portable", training: false });
+  const tensors = formats.map((format) => tensor(`frozen ${format}`, [length], "frozen", format)), input = tensor("input", [length], "input", "f16");
+  for (const x of [...tensors, input]) r.run(copyKernel, { x, out: tensor("out", [3], "state", "u32") }, {});
+  const program = { name: "copy", steps: r.steps };
+  return { gpu, executor: await Executor.create(gpu, planMemory([program])), program, tensors, input };
+}
+
+const FORMATS: readonly Format[] = ["f32", "bf16", "f16", "int8", "nf4"];
+
+test("tensors of every format: allocated as counted, packed by write(), unpacked by read(), by pieces as whole", async () => {
+  // Groups and words that the end cuts off.
+  for (const length of [37, 64, 331]) {
+    const { gpu, executor, tensors, input } = await makeStored(FORMATS, length), next = random(length);
+    const values = Float32Array.from({ length }, () => 2 * next() - 1);
+    assertEquals(executor.allocatedBytes.frozen, FORMATS.reduce((sum, format) => sum + 4 * wordsOf(format, length), 0), "bytes");
+    for (const [i, format] of ([...FORMATS, "f16"] as const).entries()) {
+      const target = tensors[i] ?? input, words = pack(format, values), name = `${target.label} of ${length}`;
+      const check = async (how: string): Promise<void> => {
+        assertEquals(await executor.readWords(target), words, `${name}: ${how}`);
+        assertEquals(await executor.read(target), unpack(format, words, length), `${name}: ${how}`);
+        executor.write(target, new Uint32Array(words.length));
+      };
+      executor.write(target, values);
+      await check("numbers");
+      executor.write(target, words);
+      await check("words");
+      // The last piece first: pieces may come in any order.
+      for (const start of [128, 0, 64].filter((start) => start < length)) executor.write(target, values.subarray(start, start === 128 ? length : start + 64), start);
+      await check("pieces of numbers");
+      for (let start = 0; start < words.length; start += 3) executor.write(target, words.subarray(start, start + 3), start);
+      await check("pieces of words");
+    }
+    assertEquals(gpu.uncaptured(), undefined);
+    executor.destroy();
+  }
+});
+
+test("write() refuses pieces that do not fit, that tear a group or a word apart, and numbers that spoil a group", async () => {
+  const { executor, tensors } = await makeStored(FORMATS, 200), [f32, bf16, , int8, nf4] = tensors as [Tensor, Tensor, Tensor, Tensor, Tensor];
+  const floats = (length: number): Float32Array<ArrayBuffer> => new Float32Array(length);
+  for (const first of [-1, 0.5, 150]) assertThrows(() => executor.write(f32, floats(64), first), `Cannot write 64 numbers from ${first} on to frozen f32: it has 200`);
+  assertThrows(() => executor.write(int8, new Uint32Array(4), 51), "Cannot write 4 words from 51 on to frozen int8: it has 54");
+  assertThrows(() => executor.write(int8, floats(64), 32), "Cannot write numbers 32 to 96 of frozen int8 in int8: expected multiples of 64, or its end at 200");
+  assertThrows(() => executor.write(nf4, floats(65), 64), "numbers 64 to 129");
+  assertThrows(() => executor.write(bf16, floats(2), 1), "Cannot write numbers 1 to 3 of frozen bf16 in bf16: expected multiples of 2");
+  assertThrows(() => executor.write(nf4, floats(64)), "Cannot write 256 bytes to frozen nf4: it has 800");
+  assertThrows(() => executor.write(nf4, floats(72).fill(NaN, 3), 128), "Cannot store frozen nf4 as nf4: number 131 is NaN");
+  for (const one of [f32, bf16, int8, nf4]) executor.write(one, floats(8), 192);
+  executor.destroy();
+});
+
+test("firstNonFinite() finds the halves and the scales that are not finite", async () => {
+  for (const [format, word, bits] of [["f16", 1, 0x7c000000], ["f16", 0, 0xfc01], ["int8", 3, 0x7f800000], ["nf4", 2, 0xffc00000]] as const) {
+    const { executor, program, tensors } = await makeStored([format], 12), words = new Uint32Array(wordsOf(format, 12));
+    executor.write(tensors[0]!, words);
+    assertEquals(await executor.firstNonFinite(program), undefined, format);
+    words[word] = bits;
+    executor.write(tensors[0]!, words);
+    assertEquals((await executor.firstNonFinite(program))?.tensor, tensors[0], `${format} ${bits.toString(16)}`);
+    executor.destroy();
+  }
+});
+
+test("a frozen tensor is written before the first run, and never again", async () => {
+  const { executor, program, v, w } = await makeNet(), before = await executor.readWords(v);
+  executor.write(v, IDENTITY);
+  executor.run(program);
+  const message = "Cannot write v: it is frozen and a program has run";
+  for (const write of [() => executor.write(v, X), () => executor.write(v, before), () => executor.write(v, X.subarray(0, 2), 0)]) assertEquals(assertThrows(write, message).constructor, RangeError);
+  executor.write(w, IDENTITY);
+  assertEquals(await executor.readWords(v), before);
   executor.destroy();
 });
 

@@ -1,10 +1,10 @@
 // The planner is a pure function of the recorded steps: no GPU here.
 
-import { assert, assertEquals, random, test } from "../harness.ts";
+import { assert, assertEquals, assertThrows, random, test } from "../harness.ts";
 import { type MemoryPlan, planMemory } from "../../src/plan/memory.ts";
 import type { Program } from "../../src/plan/recorder.ts";
 import { bytesByRole } from "../../src/plan/ledger.ts";
-import { bytesOf, type Role, type Tensor, TRANSIENT } from "../../src/plan/tensor.ts";
+import { bytesOf, type Role, type Tensor, tensor, TRANSIENT } from "../../src/plan/tensor.ts";
 import { floats, program, step } from "./steps.ts";
 
 const bytes = (plan: MemoryPlan, role: Role): number => bytesByRole(plan.buffers)[role];
@@ -57,7 +57,7 @@ test("roles do not share slots: the ledger tells them apart", () => {
 test("what persists has a buffer of its own, of its own size", () => {
   const kept = (["frozen", "trainable", "state", "output"] as const).map((role, i) => floats(role, 3 + i, role));
   const x = floats("x", 100);
-  const plan = planMemory([program(kept.map((t) => step(`use ${t.label}`, [], [t, x])))]);
+  const plan = planMemory([program(kept.map((t) => step(`use ${t.label}`, [t], [x])))]);
   assertEquals(new Set(kept.map((t) => bufferOf(plan, t))).size, kept.length);
   for (const t of kept) assertEquals([plan.buffers[bufferOf(plan, t)]!.bytes, plan.location.get(t)!.offset], [bytesOf(t), 0], t.label);
 });
@@ -137,4 +137,14 @@ test("random programs: tensors alive at one time never share a buffer, slots are
     }
   }
   assert(shared > 100, `expected tensors to share slots, found ${shared} pairs that do`);
+});
+
+test("a kernel may not write a frozen tensor, nor one in a format that the host packs", () => {
+  const x = floats("x", 64), frozen = floats("w", 64, "frozen");
+  planMemory([program([step("read", [frozen], [x])])]);
+  assertThrows(() => planMemory([program([step("read", [frozen], [x])]), program([step("update", [x], [frozen])])]), 'Cannot plan kernel "update": it writes w, which is frozen. Bind it as "read"');
+  for (const type of ["f32", "u32", "bf16"] as const) planMemory([program([step("update", [], [tensor("v", [8], "trainable", type)])])]);
+  for (const type of ["f16", "int8", "nf4"] as const) {
+    assertThrows(() => planMemory([program([step("update", [], [tensor("v", [8], "trainable", type)])])]), `it writes v, which is stored as ${type}, expected one of [f32, u32, bf16]`);
+  }
 });

@@ -1,14 +1,14 @@
-import { assert, assertEquals, random, test } from "../harness.ts";
-import { fromBf16, toBf16 } from "../../src/gpu/bf16.ts";
-import { openGpu } from "../../src/gpu/device.ts";
-import { defineKernel, perThread } from "../../src/gpu/kernel.ts";
-import { Executor } from "../../src/plan/executor.ts";
-import { planMemory } from "../../src/plan/memory.ts";
-import { Recorder } from "../../src/plan/recorder.ts";
-import { tensor } from "../../src/plan/tensor.ts";
-import bf16Code from "../../shaders/lib/bf16.wgsl" with { type: "text" };
-import roundCode from "../../shaders/lib/bf16_round.wgsl" with { type: "text" };
-import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
+import { assert, assertEquals, random, test } from "../../harness.ts";
+import { fromBf16, toBf16 } from "../../../src/gpu/formats/bf16.ts";
+import { openGpu } from "../../../src/gpu/device.ts";
+import { defineKernel, perThread } from "../../../src/gpu/kernel.ts";
+import { Executor } from "../../../src/plan/executor.ts";
+import { planMemory } from "../../../src/plan/memory.ts";
+import { Recorder } from "../../../src/plan/recorder.ts";
+import { tensor } from "../../../src/plan/tensor.ts";
+import bf16Code from "../../../shaders/lib/bf16.wgsl" with { type: "text" };
+import roundCode from "../../../shaders/lib/bf16_round.wgsl" with { type: "text" };
+import threadCode from "../../../shaders/lib/thread.wgsl" with { type: "text" };
 
 type Words = Uint32Array<ArrayBuffer>;
 type Floats = Float32Array<ArrayBuffer>;

@@ -1,0 +1,16 @@
+// y = y + bias, row by row, in place.
+//   y: (N, C); bias: (C). C counts VECTORs.
+// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
+
+struct Params { n: u32, C: u32 }
+
+@group(0) @binding(0) var<storage, read> bias: array<${VECTOR}>;
+@group(0) @binding(1) var<storage, read_write> y_inout: array<${VECTOR}>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = thread_index(group, groups, lane);
+  if (i >= params.n) { return; }
+  y_inout[i] += bias[i % params.C];
+}

@@ -1,0 +1,41 @@
+// dx (+)= r * (g - mean(g) - n * mean(g * n)), row by row, with g = weight * dy and n = (x - mean) * r, the normalised x; r is the
+// inverse deviation. Added to dx when ACCUMULATE.
+//   x, dy, dx: (N, C); weight: (C); statistics: (N) mean and r.
+// One thread per row, no barriers. Launch: ceil(N / WORKGROUP) workgroups. Any N, C.
+
+struct Params { n: u32, C: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<${VECTOR}>;
+@group(0) @binding(1) var<storage, read> weight: array<${VECTOR}>;
+@group(0) @binding(2) var<storage, read> statistics: array<vec2f>;
+@group(0) @binding(3) var<storage, read> dy: array<${VECTOR}>;
+@group(0) @binding(4) var<storage, read_write> dx: array<${VECTOR}>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = thread_index(group, groups, lane);
+  if (row >= params.n) { return; }
+  let width = params.C / ${WIDTH}u;
+  let start = row * width;
+  let mean = statistics[row].x;
+  let r = statistics[row].y;
+  var sum = ${VECTOR}(0.0);
+  var product = ${VECTOR}(0.0);
+  for (var c = 0u; c < width; c++) {
+    let g = weight[c] * dy[start + c];
+    sum += g;
+    product += g * ((x[start + c] - mean) * r);
+  }
+  let shift = sum_of(sum) / f32(params.C);
+  let shrink = sum_of(product) / f32(params.C);
+  for (var c = 0u; c < width; c++) {
+    let i = start + c;
+    let value = r * (weight[c] * dy[i] - shift - (x[i] - mean) * r * shrink);
+#if ${ACCUMULATE}
+    dx[i] += value;
+#else
+    dx[i] = value;
+#endif
+  }
+}

@@ -1,0 +1,41 @@
+// dx (+)= r * (g - mean(g) - n * mean(g * n)), row by row, with g = weight * dy and n = (x - mean) * r, the normalised x; r is the
+// inverse deviation: for GPUs with workgroup memory.
+//   x, dy, dx: (N, C); weight: (C); statistics: (N) mean and r. Added to dx when ACCUMULATE.
+// One workgroup per row, neighbouring threads read neighbouring numbers; a tree adds up the threads' sums in f32.
+// Launch: N workgroups. Any N, C: threads stride.
+
+struct Params { n: u32, C: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(2) var<storage, read> statistics: array<vec2f>;
+@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = group.y * groups.x + group.x;
+  if (row >= params.n) { return; }
+  let start = row * params.C;
+  let mean = statistics[row].x;
+  let r = statistics[row].y;
+  var sum = 0.0;
+  var product = 0.0;
+  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+    let g = weight[c] * dy[start + c];
+    sum += g;
+    product += g * ((x[start + c] - mean) * r);
+  }
+  let shift = workgroup_sum(lane, sum) / f32(params.C);
+  let shrink = workgroup_sum(lane, product) / f32(params.C);
+  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+    let i = start + c;
+    let value = r * (weight[c] * dy[i] - shift - (x[i] - mean) * r * shrink);
+#if ${ACCUMULATE}
+    dx[i] += value;
+#else
+    dx[i] = value;
+#endif
+  }
+}

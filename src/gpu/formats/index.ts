@@ -1,0 +1,76 @@
+// How a tensor's numbers lie in its words (u32): the formats that the GPU keeps and kernels unpack as they load, all in f32.
+//
+// | format | bits a number | |
+// | --- | --- | --- |
+// | f32 | 32 | |
+// | bf16 | 16 | the range of f32, 8 bits of precision; ties to even |
+// | f16 | 16 | 11 bits of precision up to 65 504; ties to even |
+// | int8 | 8.5 | 255 steps between -absmax and absmax of each group of 64 numbers |
+// | nf4 | 4.5 | the 16 quantiles of QLoRA (Dettmers et al., 2023) between -absmax and absmax of each group |
+//
+// The words of int8 and nf4 are those of the numbers, then an f32 for each group of GROUP consecutive numbers.
+
+import { fromBf16, toBf16 } from "./bf16.ts";
+import { fromF16, toF16 } from "./f16.ts";
+import { GROUP } from "./groups.ts";
+import { fromInt8, toInt8 } from "./int8.ts";
+import { fromNf4, toNf4 } from "./nf4.ts";
+
+export { GROUP };
+
+type Floats = Float32Array<ArrayBuffer>;
+type Words = Uint32Array<ArrayBuffer>;
+
+interface Definition {
+  /** Numbers in a word. */
+  readonly perWord: number;
+  /** Each group of numbers has a scale, so that all must be finite. */
+  readonly grouped: boolean;
+  readonly pack: (values: Floats) => Words;
+  readonly unpack: (words: Words, length: number) => Floats;
+}
+
+const FORMATS = {
+  f32: {
+    perWord: 1,
+    grouped: false,
+    pack: (values) => new Uint32Array(values.buffer, values.byteOffset, values.length),
+    unpack: (words, length) => new Float32Array(words.buffer, words.byteOffset, length),
+  },
+  bf16: { perWord: 2, grouped: false, pack: toBf16, unpack: fromBf16 },
+  f16: { perWord: 2, grouped: false, pack: toF16, unpack: fromF16 },
+  int8: { perWord: 4, grouped: true, pack: toInt8, unpack: fromInt8 },
+  nf4: { perWord: 8, grouped: true, pack: toNf4, unpack: fromNf4 },
+} as const satisfies Record<string, Definition>;
+
+export type Format = keyof typeof FORMATS;
+
+/** Whether groups of numbers share a scale. */
+export const isQuantised = (format: Format): boolean => FORMATS[format].grouped;
+/** Numbers that can be packed without their neighbours: a word or a group of them. */
+export const numbersTogether = (format: Format): number => (isQuantised(format) ? GROUP : FORMATS[format].perWord);
+/** Words of the numbers alone, which is where the scales start. */
+export const dataWords = (format: Format, length: number): number => Math.ceil(length / FORMATS[format].perWord);
+/** Words of a tensor of `length` numbers. */
+export const wordsOf = (format: Format, length: number): number => dataWords(format, length) + (isQuantised(format) ? Math.ceil(length / GROUP) : 0);
+
+/**
+ * The words of a tensor with these values, each rounded to the nearest number of the format. Of f32 a view, no copy.
+ * @throws RangeError if int8 or nf4 values are not finite: they would spoil their group. `name` and `first`, the number of the
+ * first value in its tensor, are for the message.
+ */
+export function pack(format: Format, values: Floats, name = "the values", first = 0): Words {
+  const bad = isQuantised(format) ? firstNonFinite(values) : -1;
+  if (bad >= 0) throw new RangeError(`Cannot store ${name} as ${format}: number ${first + bad} is ${values[bad]}, expected finite ones. Store it as f32, f16 or bf16`);
+  return FORMATS[format].pack(values);
+}
+
+function firstNonFinite(values: Floats): number {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i]!)) return i;
+  return -1;
+}
+
+/** The numbers of a tensor of `length` from all its words. Of f32 a view, no copy; of int8 and nf4 rounded to f32 as kernels round them. */
+export function unpack(format: Format, words: Words, length: number): Floats {
+  return FORMATS[format].unpack(words, length);
+}
