@@ -29,6 +29,14 @@ export const TOLERANCES = {
   matmul: { perTerm: 0.5, fixed: 1 },
   /** A sum of squares, its root and a division, and a product or three with that. Used: 65 %. */
   rmsNorm: { perTerm: 0.5, fixed: 4 },
+  /** As rmsNorm, of numbers less their mean: the scale has both. Used: 36 %. */
+  layerNorm: { perTerm: 0.5, fixed: 4 },
+  /** One product with a rounded factor, perhaps added to something. Used: 50 %. */
+  dropout: { perTerm: 0, fixed: 2 },
+  /** A polynomial, an exponential and a product or two; the scale has the argument of the exponential. Used: 53 %. */
+  gelu: { perTerm: 0, fixed: 4 },
+  /** An exponential near 1 less 1, and a division. Used: 49 %. */
+  tanh: { perTerm: 0, fixed: 6 },
   /** Two products and their sum. Used: 49 %. */
   rope: { perTerm: 0, fixed: 2 },
   /** exp is off by 3 + 2 |x| units in the last place at most (WGSL); the scale has the |x|. Used: 38 %. */

@@ -8,10 +8,17 @@ import { materialisedAttention } from "./materialised_attention.ts";
  * heads of 64 numbers took 0.3 to 0.6 of flashAttention's time for all T from 16 to 512; heads of 16 took 1.2 to 1.7 of it. Up to
  * T = 2 D the memory is worth it. A GPU, for which a head's keys stay in workgroup memory and eight launches cost more than three,
  * gains neither time nor memory.
+ * Documents and attention in both directions have the flash kernels alone.
  */
-const isMaterialised = ({ variant }: Recorder, { T, D }: AttentionSize): boolean => variant !== "tiled" && D >= 64 && T <= 2 * D;
+const isMaterialised = ({ variant }: Recorder, { T, D, causal = true, documents }: AttentionSize): boolean =>
+  variant !== "tiled" && D >= 64 && T <= 2 * D && causal && !documents;
 
-/** Causal softmax(q kᵀ / √D) v. q: (B*T, H*D), k and v: (B*T, KV*D); returns (B*T, H*D). */
+/**
+ * softmax(q kᵀ / √D) v over the keys that a position sees: those of its document (size.documents), up to itself (size.causal).
+ * q: (B*T, H*D), k and v: (B*T, KV*D); returns (B*T, H*D). What is in another document, or later, changes no bit of a finite
+ * result; but a NaN or infinity there, or a product that overflows, may spread to positions beside it: 0 times it is NaN.
+ * @throws Error if the documents' shape or type is wrong.
+ */
 export function attention(r: Recorder, q: Variable, k: Variable, v: Variable, size: AttentionSize): Variable {
   return isMaterialised(r, size) ? materialisedAttention(r, q, k, v, size) : flashAttention(r, q, k, v, size);
 }

@@ -9,6 +9,22 @@ export interface AttentionSize {
   /** Key/value heads; divides H (grouped-query attention, Ainslie et al., 2023). */
   readonly KV: number;
   readonly D: number;
+  /** A position sees none after it. Default true. */
+  readonly causal?: boolean;
+  /**
+   * (B*T, 2) u32: start and end of the document around each position within its sequence, 0 <= start <= t < end <= T. A document's
+   * positions all have the same, and none sees another document's. For texts packed into one sequence; padding, on either side, is
+   * a document that nobody reads. Default: each sequence is one.
+   */
+  readonly documents?: Tensor;
+}
+
+/** @throws Error if `documents` has another shape or type than attention reads. */
+export function checkDocuments({ B, T, documents }: AttentionSize): void {
+  if (!documents) return;
+  const { label, shape, type } = documents, expected = [B * T, 2];
+  if (type === "u32" && shape.join() === expected.join()) return;
+  throw new Error(`Cannot record attention(): documents ("${label}") must be u32 (${expected.join(", ")}) for B ${B}, T ${T}, got ${type} (${shape.join(", ")}). Give each position its document's start and end`);
 }
 
 /** Where attention writes the gradient of q, k or v. Its kernels do not add: rope has left these with no other user. */

@@ -75,3 +75,15 @@ export function crossEntropy(r: Recorder, hidden: Variable, weight: Variable, la
   // The gradients are recorded already; this only counts the uses of hidden and weight.
   r.onBackward({ value: loss.tensor, needsGradient }, [hidden, weight], () => {});
 }
+
+/**
+ * Loss of logits that are there already, those of a classifier: -log softmax(logits)[label]. logits: (N, V), labels: (N) u32 with
+ * IGNORED. In training the logits become their own gradient, scaled by schedule.loss_scale, so nobody may read them afterwards.
+ */
+export function crossEntropyOfLogits(r: Recorder, logits: Variable, labels: Tensor, schedule: Tensor, loss: LossTarget): void {
+  const [n, V] = logits.value.shape as [number, number];
+  const constants = { GRADIENT: r.training && logits.needsGradient };
+  const kernel = { portable: crossEntropyKernel.portable.with({ ...constants, ...rowText(V) }), tiled: crossEntropyKernel.tiled.with(constants) };
+  r.run(kernel, { labels, schedule, logits_inout: logits.value, loss: loss.tensor }, { n, V, first: 0, loss_first: loss.first });
+  if (constants.GRADIENT) r.setGradient(logits, logits.value);
+}

@@ -43,7 +43,7 @@ export function fill(r: Recorder, x: Tensor, value: number): void {
   r.run(fillKernel.with(constants), { x }, { n: size(x) / width, value });
 }
 
-/** x + y, of equal shape: the residual connection. */
+/** x + y, of equal shape: the residual connection. Nothing is saved, and the gradient of x is that of the sum itself. */
 export function add(r: Recorder, x: Variable, y: Variable): Variable {
   if (x.value.shape.join() !== y.value.shape.join()) throw new RangeError(`Cannot add tensors of different shape: (${x.value.shape}) and (${y.value.shape})`);
   const out = { value: r.tensor("sum", x.value.shape), needsGradient: x.needsGradient || y.needsGradient };
@@ -51,7 +51,7 @@ export function add(r: Recorder, x: Variable, y: Variable): Variable {
   r.run(addKernel.with(constants), { x: x.value, y: y.value, out: out.value }, { n: size(x.value) / width });
   r.onBackward(out, [x, y], (dOut) => {
     passGradient(r, dOut, y);
-    passGradient(r, dOut, x);
+    handGradient(r, dOut, x);
   });
   return out;
 }
@@ -60,6 +60,13 @@ export function add(r: Recorder, x: Variable, y: Variable): Variable {
 export function passGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
   const target = r.gradientFor(variable);
   if (target) put(r, gradient, target);
+}
+
+/** The same for a gradient that nobody reads afterwards: where the variable has none yet, the tensor becomes it, without a copy. */
+export function handGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
+  if (!variable.needsGradient) return;
+  if (r.gradientOf(variable)) passGradient(r, gradient, variable);
+  else r.setGradient(variable, gradient);
 }
 
 /** A copy of x, for what is about to change in place. */

@@ -1,9 +1,9 @@
-import { ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts";
+import { type Access, ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts";
 import { memoize } from "../gpu/memoize.ts";
 import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
-import { type AttentionSize, newGradient } from "./attention_operands.ts";
-import { forwardText, keyBackwardText, queryBackwardText, shapeOf } from "./flash_attention_text.ts";
+import { type AttentionSize, checkDocuments, newGradient } from "./attention_operands.ts";
+import { type AttentionWindow, forwardText, keyBackwardText, queryBackwardText, shapeOf, windowText } from "./flash_attention_text.ts";
 import { tiledForwardText, tiledKeyBackwardText, tiledQueryBackwardText } from "./flash_attention_tiled_text.ts";
 import forwardCode from "../../shaders/flash_attention.wgsl" with { type: "text" };
 import keyBackwardCode from "../../shaders/flash_attention_key_backward.wgsl" with { type: "text" };
@@ -12,6 +12,7 @@ import keyBackwardTiledCode from "../../shaders/flash_attention_key_backward_til
 import queryBackwardCode from "../../shaders/flash_attention_query_backward.wgsl" with { type: "text" };
 import queryBackwardTiledCode from "../../shaders/flash_attention_query_backward_tiled.wgsl" with { type: "text" };
 import slicesCode from "../../shaders/lib/attention_slices.wgsl" with { type: "text" };
+import windowCode from "../../shaders/lib/attention_window.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
 const params = { n: "u32", B: "u32", T: "u32", H: "u32", KV: "u32", scale: "f32" } as const;
@@ -27,28 +28,38 @@ interface Rows {
 const perQueryHead = ({ B, T, H }: Rows, { ROWS }: Constants): number => B * H * ceilDiv(T, Number(ROWS));
 const perKeyHead = ({ B, T, KV }: Rows, { ROWS }: Constants): number => B * KV * ceilDiv(T, Number(ROWS));
 
-const forward = { bindings: { q: "read", k: "read", v: "read", out: "read_write", lse: "read_write" }, params } as const;
-const forwardKernel = {
-  portable: defineKernel({ ...forward, name: "flash_attention", code: forwardCode, libraries: [threadCode], constants: { WORKGROUP: 16, ...forwardText(16) }, groups: perThread }),
-  tiled: defineKernel({ ...forward, name: "flash_attention_tiled", code: forwardTiledCode, libraries: [slicesCode], constants: { ...tiledForwardText(16) }, groups: perQueryHead }),
+const causal: AttentionWindow = { causal: true, documents: false };
+
+/** @param window tells documents or none, as the bindings must. */
+const forwardKernel = <const B extends Readonly<Record<string, Access>>>(bindings: B, window: AttentionWindow) => {
+  const definition = { bindings, params }, constants = windowText(window, "forward");
+  return {
+    portable: defineKernel({ ...definition, name: "flash_attention", code: forwardCode, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...constants, ...forwardText(16, window) }, groups: perThread }),
+    tiled: defineKernel({ ...definition, name: "flash_attention_tiled", code: forwardTiledCode, libraries: [slicesCode, windowCode], constants: { ...constants, ...tiledForwardText(16) }, groups: perQueryHead }),
+  };
 };
+const forwardBindings = { q: "read", k: "read", v: "read", out: "read_write", lse: "read_write" } as const;
+const sequenceForwardKernel = forwardKernel(forwardBindings, causal);
+const documentsForwardKernel = forwardKernel({ ...forwardBindings, documents: "read" }, { ...causal, documents: true });
 
 const queryBackward = {
   bindings: { q: "read", k: "read", v: "read", out: "read", dout: "read", lse: "read", dq: "read_write", delta: "read_write" },
   params,
 } as const;
+const queryBackwardConstants = windowText(causal, "query backward");
 const queryBackwardKernel = {
-  portable: defineKernel({ ...queryBackward, name: "flash_attention_query_backward", code: queryBackwardCode, libraries: [threadCode], constants: { WORKGROUP: 16, ...queryBackwardText(16) }, groups: perThread }),
-  tiled: defineKernel({ ...queryBackward, name: "flash_attention_query_backward_tiled", code: queryBackwardTiledCode, libraries: [slicesCode], constants: { ...tiledQueryBackwardText(16) }, groups: perQueryHead }),
+  portable: defineKernel({ ...queryBackward, name: "flash_attention_query_backward", code: queryBackwardCode, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...queryBackwardConstants, ...queryBackwardText(16, causal) }, groups: perThread }),
+  tiled: defineKernel({ ...queryBackward, name: "flash_attention_query_backward_tiled", code: queryBackwardTiledCode, libraries: [slicesCode, windowCode], constants: { ...queryBackwardConstants, ...tiledQueryBackwardText(16) }, groups: perQueryHead }),
 };
 
 const keyBackward = {
   bindings: { q: "read", k: "read", v: "read", dout: "read", lse: "read", delta: "read", dk: "read_write", dv: "read_write" },
   params,
 } as const;
+const keyBackwardConstants = windowText(causal, "key backward");
 const keyBackwardKernel = {
-  portable: defineKernel({ ...keyBackward, name: "flash_attention_key_backward", code: keyBackwardCode, libraries: [threadCode], constants: { WORKGROUP: 16, ...keyBackwardText(16) }, groups: perThread }),
-  tiled: defineKernel({ ...keyBackward, name: "flash_attention_key_backward_tiled", code: keyBackwardTiledCode, libraries: [slicesCode], constants: { ...tiledKeyBackwardText(16) }, groups: perKeyHead }),
+  portable: defineKernel({ ...keyBackward, name: "flash_attention_key_backward", code: keyBackwardCode, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...keyBackwardConstants, ...keyBackwardText(16, causal) }, groups: perThread }),
+  tiled: defineKernel({ ...keyBackward, name: "flash_attention_key_backward_tiled", code: keyBackwardTiledCode, libraries: [slicesCode, windowCode], constants: { ...keyBackwardConstants, ...tiledKeyBackwardText(16) }, groups: perKeyHead }),
 };
 
 interface Pair<K> {
@@ -56,31 +67,43 @@ interface Pair<K> {
   readonly tiled: K;
 }
 
-/** A family specialised for a head; the portable kernel alone where the tiled one cannot take it (long prime D, D of 256 and more). */
-function familyOf<K extends { with(constants: Constants): K }>({ portable, tiled }: Pair<K>, text: Constants, tiledText: Constants | undefined): Pair<K> {
-  const plain = portable.with(text);
-  return { portable: plain, tiled: tiledText ? tiled.with(tiledText) : plain };
+/** What kernels are specialised for: a head of D numbers, and what a position sees. */
+interface Head extends AttentionWindow {
+  readonly D: number;
 }
 
-const forwardFamily = memoize((D: number) => familyOf(forwardKernel, forwardText(D), tiledForwardText(D)));
-const queryBackwardFamily = memoize((D: number) => familyOf(queryBackwardKernel, queryBackwardText(D), tiledQueryBackwardText(D)));
-const keyBackwardFamily = memoize((D: number) => familyOf(keyBackwardKernel, keyBackwardText(D), tiledKeyBackwardText(D)));
+/** A family specialised for a head; the portable kernel alone where the tiled one cannot take it (long prime D, D of 256 and more). */
+function familyOf<K extends { with(constants: Constants): K }>({ portable, tiled }: Pair<K>, window: Constants, text: Constants, tiledText: Constants | undefined): Pair<K> {
+  const plain = portable.with({ ...window, ...text });
+  return { portable: plain, tiled: tiledText ? tiled.with({ ...window, ...tiledText }) : plain };
+}
+
+const sequenceForwardFamily = memoize((head: Head) => familyOf(sequenceForwardKernel, windowText(head, "forward"), forwardText(head.D, head), tiledForwardText(head.D)));
+const documentsForwardFamily = memoize((head: Head) => familyOf(documentsForwardKernel, windowText(head, "forward"), forwardText(head.D, head), tiledForwardText(head.D)));
+const queryBackwardFamily = memoize((head: Head) => familyOf(queryBackwardKernel, windowText(head, "query backward"), queryBackwardText(head.D, head), tiledQueryBackwardText(head.D)));
+const keyBackwardFamily = memoize((head: Head) => familyOf(keyBackwardKernel, windowText(head, "key backward"), keyBackwardText(head.D, head), tiledKeyBackwardText(head.D)));
 
 /** attention() that never holds the probabilities: it computes them again in the backward pass. */
-export function flashAttention(r: Recorder, q: Variable, k: Variable, v: Variable, { B, T, H, KV, D }: AttentionSize): Variable {
+export function flashAttention(r: Recorder, q: Variable, k: Variable, v: Variable, size: AttentionSize): Variable {
+  checkDocuments(size);
+  const { B, T, H, KV, D, causal = true, documents } = size;
+  const head = { D, causal, documents: documents !== undefined };
   const needsGradient = q.needsGradient || k.needsGradient || v.needsGradient;
   const out = { value: r.tensor("attention", [B * T, H * D]), needsGradient };
-  const lse = r.tensor("attention.lse", [B * T, H]);
+  // The backward kernels find the documents behind it.
+  const lse = r.tensor("attention.lse", [B * T, documents ? H + 2 : H]);
   const sizes = { B, T, H, KV, scale: 1 / Math.sqrt(D) };
   const threads = (heads: number, rows: number): number => B * heads * ceilDiv(T, rows);
   const operands = { q: q.value, k: k.value, v: v.value };
-  r.run(forwardFamily(D), { ...operands, out: out.value, lse }, { ...sizes, n: threads(H, shapeOf(D, 2).rows) });
+  const forward = { ...operands, out: out.value, lse }, forwardParams = { ...sizes, n: threads(H, shapeOf(D, 2).rows) };
+  if (documents) r.run(documentsForwardFamily(head), { ...forward, documents }, forwardParams);
+  else r.run(sequenceForwardFamily(head), forward, forwardParams);
   r.onBackward(out, [q, k, v], (dout) => {
     const delta = r.tensor("attention.delta", [B * T, H], "scratch");
     const target = (of: Variable) => newGradient(r, of) ?? r.tensor("unused", of.value.shape, "scratch");
     const [dq, dk, dv] = [target(q), target(k), target(v)] as const;
-    r.run(queryBackwardFamily(D), { ...operands, out: out.value, dout, lse, dq, delta }, { ...sizes, n: threads(H, shapeOf(D, 3).rows) });
-    r.run(keyBackwardFamily(D), { ...operands, dout, lse, delta, dk, dv }, { ...sizes, n: threads(KV, shapeOf(D, 4).rows) });
+    r.run(queryBackwardFamily(head), { ...operands, out: out.value, dout, lse, dq, delta }, { ...sizes, n: threads(H, shapeOf(D, 3).rows) });
+    r.run(keyBackwardFamily(head), { ...operands, dout, lse, delta, dk, dv }, { ...sizes, n: threads(KV, shapeOf(D, 4).rows) });
   });
   return out;
 }

@@ -5,7 +5,6 @@
 import type { Constants } from "../gpu/preprocess.ts";
 import { lines, range } from "./text.ts";
 
-
 export interface Shape {
   /** Vectors in a head. */
   readonly chunks: number;
@@ -22,6 +21,22 @@ export function shapeOf(D: number, perRow: number): Shape {
   const registers = D <= 32 ? 512 : 256;
   const rows = Math.max(1, Math.min(4, 2 ** Math.floor(Math.log2(registers / (perRow * D)))));
   return { chunks, rows, vector };
+}
+
+/** Which keys a position sees. */
+export interface AttentionWindow {
+  readonly causal: boolean;
+  readonly documents: boolean;
+}
+
+/** Where each position sees its whole past and nothing else, shaders need no windows. */
+const isWindowed = ({ causal, documents }: AttentionWindow): boolean => documents || !causal;
+
+/** What the shaders of a window have in common: whether they loop from `begin` to `end`, which shaders/lib/attention_window.wgsl knows. */
+export function windowText(window: AttentionWindow, pass: "forward" | "query backward" | "key backward"): Constants {
+  const WINDOWED = isWindowed(window);
+  const plain = pass === "key backward" ? { BEGIN: "first", END: "params.T" } : { BEGIN: "0u", END: "end" };
+  return { CAUSAL: window.causal, DOCUMENTS: window.documents, WINDOWED, FORWARD: pass === "forward", ...(WINDOWED ? { BEGIN: "begin", END: "end" } : plain) };
 }
 
 const constantsOf = ({ chunks, rows, vector }: Shape): Constants => ({ CHUNKS: chunks, ROWS: rows, VECTOR: vector });
@@ -46,6 +61,10 @@ const rowStarts = ({ rows, chunks }: Shape, heads: string): string =>
 const load = ({ rows, chunks }: Shape, name: string, from: string): string =>
   lines(rows, (r) => lines(chunks, (c) => `  let ${name}${r}_${c} = ${from}[at${r} + ${c}u];`));
 
+/** Declares each row's window: (first, count). */
+const loadWindows = ({ rows }: Shape, window: AttentionWindow, seen: string, of: string): string =>
+  isWindowed(window) ? lines(rows, (r) => `  let ${seen}${r} = ${of}(b, min(t${r}, last));`) : "";
+
 const clear = (shape: Shape, name: string): string =>
   lines(shape.rows, (r) => lines(shape.chunks, (c) => `  var ${name}${r}_${c} = ${zero(shape)};`));
 
@@ -55,17 +74,20 @@ ${to.map(([name, value]) => lines(chunks, (c) => `    ${name}[at${r} + ${c}u] = 
 ${more(r)}
   }`);
 
-export function forwardText(D: number): Constants {
+export function forwardText(D: number, window: AttentionWindow): Constants {
   const shape = shapeOf(D, 2), { chunks, rows } = shape;
   const keys = 4;
+  // Far below the first `highest` where a row may have seen none of its keys yet: then it counts none of the others.
+  const unseen = isWindowed(window) ? "-2e30" : "-1e30";
+  const sees = (r: number, j: number): string => (isWindowed(window) ? `j + ${j}u - seen${r}.x < seen${r}.y` : `j + ${j}u <= t${r}`);
   return {
     ...constantsOf(shape),
     KEYS: keys,
-    LOAD_ROWS: [rowStarts(shape, "params.H"), load(shape, "q", "q"), clear(shape, "o"),
+    LOAD_ROWS: [rowStarts(shape, "params.H"), loadWindows(shape, window, "seen", "keys_seen"), load(shape, "q", "q"), clear(shape, "o"),
       lines(rows, (r) => `  var highest${r} = -1e30;\n  var sum${r} = 0.0;`)].join("\n"),
     SCORES: lines(keys, (j) => `    let at_key${j} = key_start + min(j + ${j}u, last) * key_stride;
 ${lines(chunks, (c) => `    let k${j}_${c} = k[at_key${j} + ${c}u];`)}
-${lines(rows, (r) => `    let s${r}_${j} = select(-1e30, params.scale * ${dot(shape, (c) => `q${r}_${c}`, (c) => `k${j}_${c}`)}, j + ${j}u <= t${r});`)}`),
+${lines(rows, (r) => `    let s${r}_${j} = select(${unseen}, params.scale * ${dot(shape, (c) => `q${r}_${c}`, (c) => `k${j}_${c}`)}, ${sees(r, j)});`)}`),
     ACCUMULATE_VALUES: [
       lines(rows, (r) => `    let next${r} = max(highest${r}, ${range(keys).reduce((text, j) => (j === 0 ? `s${r}_0` : `max(${text}, s${r}_${j})`), "")});
     let shrink${r} = exp(highest${r} - next${r});
@@ -76,20 +98,21 @@ ${lines(chunks, (c) => `    o${r}_${c} *= shrink${r};`)}`),
       lines(keys, (j) => lines(chunks, (c) => `    let v${j}_${c} = v[at_key${j} + ${c}u];
 ${lines(rows, (r) => `    ${fused(shape, `p${r}_${j}`, `v${j}_${c}`, `o${r}_${c}`)}`)}`)),
     ].join("\n"),
-    STORE_ROWS: store(shape, [["out", (r, c) => `o${r}_${c} / sum${r}`]], (r) => `    lse[row${r}] = highest${r} + log(sum${r});`),
+    STORE_ROWS: store(shape, [["out", (r, c) => `o${r}_${c} / sum${r}`]], (r) => `    lse[row${r}] = highest${r} + log(sum${r});${window.documents ? `\n    if (h == 0u) { keep_document(b, t${r}); }` : ""}`),
   };
 }
 
-export function queryBackwardText(D: number): Constants {
+export function queryBackwardText(D: number, window: AttentionWindow): Constants {
   const shape = shapeOf(D, 3), { chunks, rows } = shape;
+  const sees = (r: number): string => (isWindowed(window) ? `j - seen${r}.x < seen${r}.y` : `j <= t${r}`);
   return {
     ...constantsOf(shape),
-    LOAD_ROWS: [rowStarts(shape, "params.H"), load(shape, "q", "q"), load(shape, "d", "dout"), clear(shape, "dq"),
+    LOAD_ROWS: [rowStarts(shape, "params.H"), loadWindows(shape, window, "seen", "keys_seen"), load(shape, "q", "q"), load(shape, "d", "dout"), clear(shape, "dq"),
       lines(rows, (r) => `  let lse${r} = lse[row${r}];
   let delta${r} = ${dot(shape, (c) => `d${r}_${c}`, (c) => `out[at${r} + ${c}u]`)};`)].join("\n"),
     ADD_KEY: [
       lines(chunks, (c) => `    let k_${c} = k[at + ${c}u];\n    let v_${c} = v[at + ${c}u];`),
-      lines(rows, (r) => `    let p${r} = select(0.0, exp(params.scale * ${dot(shape, (c) => `q${r}_${c}`, (c) => `k_${c}`)} - lse${r}), j <= t${r});
+      lines(rows, (r) => `    let p${r} = select(0.0, exp(params.scale * ${dot(shape, (c) => `q${r}_${c}`, (c) => `k_${c}`)} - lse${r}), ${sees(r)});
     let ds${r} = params.scale * p${r} * (${dot(shape, (c) => `d${r}_${c}`, (c) => `v_${c}`)} - delta${r});
 ${lines(chunks, (c) => `    ${fused(shape, `ds${r}`, `k_${c}`, `dq${r}_${c}`)}`)}`),
     ].join("\n"),
@@ -97,14 +120,15 @@ ${lines(chunks, (c) => `    ${fused(shape, `ds${r}`, `k_${c}`, `dq${r}_${c}`)}`)
   };
 }
 
-export function keyBackwardText(D: number): Constants {
+export function keyBackwardText(D: number, window: AttentionWindow): Constants {
   const shape = shapeOf(D, 4), { chunks, rows } = shape;
+  const isSeen = (r: number): string => (isWindowed(window) ? `t - seeing${r}.x < seeing${r}.y` : `t >= t${r}`);
   return {
     ...constantsOf(shape),
-    LOAD_ROWS: [rowStarts(shape, "params.KV"), load(shape, "k", "k"), load(shape, "v", "v"), clear(shape, "dk"), clear(shape, "dv")].join("\n"),
+    LOAD_ROWS: [rowStarts(shape, "params.KV"), loadWindows(shape, window, "seeing", "queries_seeing"), load(shape, "k", "k"), load(shape, "v", "v"), clear(shape, "dk"), clear(shape, "dv")].join("\n"),
     ADD_QUERY: [
       lines(chunks, (c) => `      let q_${c} = q[at + ${c}u];\n      let d_${c} = dout[at + ${c}u];`),
-      lines(rows, (r) => `      let p${r} = select(0.0, exp(params.scale * ${dot(shape, (c) => `q_${c}`, (c) => `k${r}_${c}`)} - row_lse), t >= t${r});
+      lines(rows, (r) => `      let p${r} = select(0.0, exp(params.scale * ${dot(shape, (c) => `q_${c}`, (c) => `k${r}_${c}`)} - row_lse), ${isSeen(r)});
       let ds${r} = params.scale * p${r} * (${dot(shape, (c) => `d_${c}`, (c) => `v${r}_${c}`)} - row_delta);
 ${lines(chunks, (c) => `      ${fused(shape, `p${r}`, `d_${c}`, `dv${r}_${c}`)}\n      ${fused(shape, `ds${r}`, `q_${c}`, `dk${r}_${c}`)}`)}`),
     ].join("\n"),

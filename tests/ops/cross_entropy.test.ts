@@ -1,7 +1,7 @@
 import { assert, random, test } from "../harness.ts";
 import * as reference from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
-import { crossEntropy, IGNORED } from "../../src/ops/cross_entropy.ts";
+import { crossEntropy, crossEntropyOfLogits, IGNORED } from "../../src/ops/cross_entropy.ts";
 import { packSchedule } from "../../src/optim/step/schedule.ts";
 import { affordableVariants, checkOps, type Expected, type OpCase, recordCase, type Words } from "./run_op.ts";
 import { absolute, integers, uniform } from "./values.ts";
@@ -35,7 +35,7 @@ function headCase(labels: Words, V: number, C: number, { range = 1, frozen = [],
       hidden: { shape: [N, C], values: hidden, frozen: frozen.includes("hidden") },
       weight: { shape: [V, C], values: weight, frozen: frozen.includes("weight") },
       // Longer than the losses at both ends: what lies around them must stay.
-      loss: { shape: [own.length], values: own, frozen: true },
+      loss: { shape: [own.length], values: own },
     },
     inputs: { labels, schedule },
     record: (r, { hidden, weight, loss }, { labels, schedule }) => {
@@ -129,4 +129,40 @@ test("crossEntropy(): a weight that two heads share gets both gradients", async 
     },
     expected: { loss: loss!, dhidden: twice(dhidden!), dweight: twice(dweight!) },
   }]);
+});
+
+/** A classifier's logits: there before, and nothing computes them. */
+function logitsCase(labels: Words, V: number, { range = 1, frozen = [], training = true, first = 0 }: Options = {}): OpCase {
+  const N = labels.length, logits = uniform(random(N + V), N * V, range);
+  const { loss, dlogits } = reference.crossEntropyOfLogits(logits, labels, LOSS_SCALE);
+  const own = Float64Array.from({ length: first + N + 1 }, (_, i) => i), losses = own.slice();
+  losses.set(loss, first);
+  const isTrained = training && frozen.length === 0;
+  // exp is off by a share of its argument: the distance of two logits, 2 range at most.
+  const scale = (value: reference.Reals): reference.Reals => value.map((v, i) => Math.abs(v) * (1 + 2 * range) + (labels[Math.floor(i / V)]! < V ? LOSS_SCALE * (1 + 2 * range) : 0));
+  return {
+    name: `crossEntropyOfLogits N ${N}, V ${V}, +-${range}${training ? "" : ", forward"}${frozen.length > 0 ? ", frozen" : ""}`,
+    variables: { logits: { shape: [N, V], values: logits, ...(frozen.length > 0 && { frozen: true }) }, loss: { shape: [own.length], values: own } },
+    inputs: { labels, schedule },
+    record: (r, { logits, loss }, { labels, schedule }) => {
+      crossEntropyOfLogits(r, logits!, labels!, schedule!, { tensor: loss!.value, first });
+      return { loss: loss!, ...(!isTrained && { logits: logits! }) };
+    },
+    ...(training && { seeds: {} }),
+    expected: {
+      loss: { value: losses, scale: losses.map((value) => Math.abs(value) + 2 * range + 1), tolerance: TOLERANCES.crossEntropy, terms: V },
+      ...(isTrained ? { dlogits: { value: dlogits, scale: scale(dlogits), tolerance: TOLERANCES.crossEntropy, terms: V } } : { logits: { value: logits, tolerance: TOLERANCES.exact } }),
+    },
+  };
+}
+
+test("crossEntropyOfLogits(): losses, and gradients in the place of the logits", async () => {
+  const sizes = [[1, 1], [1, 2], [3, 2], [8, 3], [7, 4], [33, 5], [16, 20], [65, 128], [9, 1031]] as const;
+  await checkOps([
+    ...sizes.map(([N, V]) => logitsCase(someLabels(N, V), V)),
+    logitsCase(someLabels(17, 3), 3, { range: 50 }),
+    logitsCase(someLabels(17, 4), 4, { first: 5 }),
+    logitsCase(new Uint32Array(9).fill(IGNORED), 2),
+    logitsCase(someLabels(17, 3), 3, { training: false }),
+  ]);
 });

@@ -4,7 +4,7 @@ import { TOLERANCES } from "../tolerances.ts";
 import { ropeTable } from "../../src/models/rope_table.ts";
 import { rmsNorm } from "../../src/ops/rms_norm.ts";
 import { rope } from "../../src/ops/rope.ts";
-import { checkOps, type Expected, type OpCase } from "./run_op.ts";
+import { checkOps, type Expected, type OpCase, recordCase } from "./run_op.ts";
 import { uniform } from "./values.ts";
 
 const EPS = 1e-5;
@@ -50,6 +50,20 @@ test("rmsNorm(): a second use adds to both gradients", async () => {
       expected: { y, z: y, dx: both(first.dx, second.dx), dweight: both(first.dweight, second.dweight) },
     };
   }));
+});
+
+test("rmsNorm(): heads side by side are normalised one by one", async () => {
+  await checkOps(([[1, 2, 1], [3, 2, 4], [5, 3, 7], [33, 4, 64], [9, 5, 33], [70, 2, 128]] as const).map(([N, H, D]): OpCase => {
+    const one = normCase(N * H, D), { x, weight } = one.variables;
+    return { ...one, name: `rmsNorm of ${H} heads (${N}, ${H * D})`, variables: { x: { ...x!, shape: [N, H * D] }, weight: weight! } };
+  }));
+  assertThrows(() => recordCase({ ...normCase(2, 6), variables: { x: { shape: [3, 4], values: new Float64Array(12) }, weight: { shape: [6], values: new Float64Array(6) } } }, "portable"),
+    "x is (3,4), expected rows of a multiple of 6");
+});
+
+test("rmsNorm(): more rows than one thread may take", async () => {
+  const one = normCase(40000, 3), { dx: _, ...expected } = one.expected;
+  await checkOps([{ ...one, variables: { ...one.variables, x: { ...one.variables["x"]!, frozen: true } }, expected }]);
 });
 
 function ropeCase(B: number, T: number, H: number, KV: number, D: number): OpCase {

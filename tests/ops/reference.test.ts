@@ -1,6 +1,7 @@
 // Each hand-written backward of the reference against central differences of its forward, in f64: no GPU.
 
 import { assert, assertClose, random, test } from "../harness.ts";
+import * as activations from "../reference/activations.ts";
 import { attention, attentionBackward } from "../reference/attention.ts";
 import * as reference from "../reference/ops.ts";
 import type { Reals } from "../reference/ops.ts";
@@ -66,6 +67,31 @@ test("reference rmsNorm", () => {
   });
 });
 
+test("reference layerNorm, bias and firstTokens", () => {
+  const next = random(10), eps = 0.1;
+  checkBackward("layerNorm", [uniform(next, 12), uniform(next, 4), uniform(next, 4)], ([x, weight, bias]) => reference.layerNorm({ x: x!, weight: weight!, bias: bias!, eps }), ([x, weight, bias], dy) => {
+    const { dx, dweight, dbias } = reference.layerNormBackward({ x: x!, weight: weight!, bias: bias!, eps }, dy);
+    return [dx, dweight, dbias];
+  });
+  const [x, ones, zero] = [Float64Array.of(1, 3, 1, 3), Float64Array.of(1, 1, 1, 1), new Float64Array(4)];
+  assertClose(reference.layerNorm({ x, weight: ones, bias: zero, eps: 3 }), [-0.5, 0.5, -0.5, 0.5], { name: "mean 2, variance 1", relative: 1e-12 });
+  checkBackward("addBias", [uniform(next, 6), uniform(next, 3)], ([x, bias]) => reference.addBias(x!, bias!), (_, dy) => [dy, reference.biasBackward(dy, 3)]);
+  checkBackward("firstTokens", [uniform(next, 2 * 3 * 2)], ([x]) => reference.firstTokens(x!, 3, 2), (_, dy) => [reference.firstTokensBackward(dy, 3, 2)]);
+  assertClose(reference.firstTokens(Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8), 2, 2), [1, 2, 5, 6], { name: "rows 0 and 2" });
+});
+
+test("reference gelu and tanh", () => {
+  const next = random(11), x = uniform(next, 9, 4);
+  for (const form of ["exact", "tanh"] as const) {
+    checkBackward(`gelu ${form}`, [x], ([x]) => activations.gelu(x!, form), ([x], dy) => [activations.geluBackward(x!, form, dy)]);
+  }
+  checkBackward("tanh", [x], ([x]) => activations.tanh(x!), ([x], dy) => [activations.tanhBackward(x!, dy)]);
+  // Tables of the normal distribution.
+  const known = [[0, 0.5], [1, 0.8413447460685429], [-1, 0.15865525393145707], [-3, 0.0013498980316300933], [-6, 9.865876450376946e-10], [-10, 7.619853024160489e-24]] as const;
+  for (const [x, value] of known) assertClose([activations.cumulativeNormal(x)], [value], { name: `cumulative normal of ${x}`, relative: 1e-12 });
+  assertClose(activations.gelu(x, "tanh"), x.map((v) => (v / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)))), { name: "gelu_new as it is written", relative: 1e-11, absolute: 1e-15 });
+});
+
 test("reference rope", () => {
   const size = { T: 2, heads: 3, D: 4 };
   const table = uniform(random(9), 2 * 4); // any pair of numbers does for a cosine and a sine
@@ -105,6 +131,11 @@ test("reference crossEntropy, with ignored labels", () => {
   }, ([hidden, weight], dy) => {
     const { dhidden, dweight } = reference.crossEntropyBackward({ hidden: hidden!, weight: weight!, labels }, dy[0]!);
     return [dhidden, dweight];
+  });
+  const logits = uniform(next, 4 * 3);
+  checkBackward("crossEntropyOfLogits", [logits], ([x]) => reference.crossEntropyOfLogits(x!, [2, 0xffffffff, 0, 1], 1).loss, ([x], dy) => {
+    const { dlogits } = reference.crossEntropyOfLogits(x!, [2, 0xffffffff, 0, 1], 1);
+    return [dlogits.map((d, i) => d * dy[Math.floor(i / 3)]!)];
   });
   const uniformLoss = reference.crossEntropy({ hidden: Float64Array.of(0, 0), weight: uniform(next, 16), labels: [3, 9] });
   assertClose(uniformLoss, [Math.log(16), Math.log(16)], { name: "equal logits, C = 1", relative: 1e-12 });

@@ -131,7 +131,8 @@ export function recordCase(one: OpCase, variant: Variant): Recorded {
   const r = new Recorder({ variant, training: one.seeds !== undefined });
   const written = new Map<Tensor, Float32Array<ArrayBuffer> | Words>();
   const variables = Object.fromEntries(Object.entries(one.variables).map(([name, { shape, values, frozen = false }]) => {
-    const value = tensor(name, shape, frozen ? "frozen" : "trainable");
+    // Written before each of two runs, and by an op that has it as its target: what a frozen tensor may not be.
+    const value = tensor(name, shape, frozen ? "state" : "trainable");
     written.set(value, new Float32Array(values));
     return [name, { value, needsGradient: !frozen }];
   }));

@@ -1,4 +1,4 @@
-// Causal grouped-query attention in f64. Written without the running softmax of the kernels, on purpose: full rows of
+// Grouped-query attention in f64. Written without the running softmax of the kernels, on purpose: full rows of
 // probabilities, one after another.
 
 import { logSumExp, type Reals, zeros } from "./ops.ts";
@@ -10,6 +10,10 @@ export interface AttentionSize {
   /** Key/value heads; divides H. */
   readonly KV: number;
   readonly D: number;
+  /** Default true. */
+  readonly causal?: boolean;
+  /** (B, T, 2): start and end of the document around each position. Default: 0 and T. */
+  readonly documents?: ArrayLike<number>;
 }
 
 /** q: (B, T, H, D); k, v: (B, T, KV, D). */
@@ -22,7 +26,7 @@ export interface Operands {
 interface Row {
   /** Where the query, and so its output, begins. */
   readonly query: number;
-  /** Where each key 0 … t, and so its value, begins. */
+  /** Where each key that the query sees, and so its value, begins. */
   readonly keys: readonly number[];
   /** softmax over the keys of q.k / √D. */
   readonly p: Reals;
@@ -31,11 +35,12 @@ interface Row {
 }
 
 /** Each query with its keys and probabilities. */
-function* rows({ q, k }: Operands, { B, T, H, KV, D }: AttentionSize): Generator<Row> {
+function* rows({ q, k }: Operands, { B, T, H, KV, D, causal = true, documents }: AttentionSize): Generator<Row> {
   for (let b = 0; b < B; b++) for (let h = 0; h < H; h++) for (let t = 0; t < T; t++) {
     const query = ((b * T + t) * H + h) * D;
     const head = Math.floor(h / (H / KV));
-    const keys = [...Array(t + 1).keys()].map((j) => ((b * T + j) * KV + head) * D);
+    const start = documents?.[2 * (b * T + t)] ?? 0, end = causal ? t + 1 : documents?.[2 * (b * T + t) + 1] ?? T;
+    const keys = Array.from({ length: end - start }, (_, i) => ((b * T + start + i) * KV + head) * D);
     const scores = Float64Array.from(keys, (key) => dot(q, query, k, key, D) / Math.sqrt(D));
     const magnitudes = keys.map((key) => dot(q, query, k, key, D, true) / Math.sqrt(D));
     const denominator = logSumExp(scores), largest = Math.max(...magnitudes);

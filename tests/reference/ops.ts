@@ -24,6 +24,9 @@ export function matmul(mode: "NT" | "NN" | "TN", a: Reals, b: Reals, { M, N, K }
   return out;
 }
 
+/** (columns, rows) of x (rows, columns). */
+export const transpose = (x: Reals, rows: number, columns: number): Reals => x.map((_, i) => x[(i % rows) * columns + Math.floor(i / rows)]!);
+
 export const add = (x: Reals, y: Reals): Reals => x.map((value, i) => value + y[i]!);
 
 /** (N, C): y[row] = weight[ids[row]]. weight: (V, C). */
@@ -72,6 +75,61 @@ export function rmsNormBackward(x: Reals, weight: Reals, eps: number, dy: Reals,
   }
   return { dx, dweight };
 }
+
+/** A row less its mean, times 1 / sqrt(variance + eps), and that factor. With `magnitude` the terms are added up. */
+function normalised(x: Reals, row: number, { C, eps, magnitude }: { C: number; eps: number; magnitude: boolean }): { normal: Reals; r: number } {
+  const own = x.slice(row * C, (row + 1) * C), meanOf = (values: Reals): number => values.reduce((sum, value) => sum + value / C, 0);
+  const mean = meanOf(own), largest = meanOf(own.map(Math.abs));
+  const r = 1 / Math.sqrt(meanOf(own.map((value) => (value - mean) ** 2)) + eps);
+  return { normal: own.map((value) => (magnitude ? Math.abs(value) + largest : value - mean) * r), r };
+}
+
+interface LayerNorm {
+  readonly x: Reals;
+  readonly weight: Reals;
+  readonly bias: Reals;
+  readonly eps: number;
+}
+
+/** y = (x - mean) / sqrt(variance + eps) * weight + bias. x, y: (N, C), weight, bias: (C). `magnitude` adds up absolute values instead. */
+export function layerNorm({ x, weight, bias, eps }: LayerNorm, magnitude = false): Reals {
+  const C = weight.length, y = zeros(x.length), of = magnitude ? Math.abs : (value: number): number => value;
+  for (let row = 0; row < x.length / C; row++) {
+    const { normal } = normalised(x, row, { C, eps, magnitude });
+    normal.forEach((n, c) => (y[row * C + c] = of(weight[c]!) * n + of(bias[c]!)));
+  }
+  return y;
+}
+
+export function layerNormBackward({ x, weight, eps }: LayerNorm, dy: Reals, magnitude = false): { dx: Reals; dweight: Reals; dbias: Reals } {
+  const C = weight.length, dx = zeros(x.length), dweight = zeros(C), dbias = zeros(C);
+  const of = magnitude ? Math.abs : (value: number): number => value;
+  for (let row = 0; row < x.length / C; row++) {
+    const { normal, r } = normalised(x, row, { C, eps, magnitude });
+    let shift = 0, shrink = 0;
+    normal.forEach((n, c) => {
+      const d = dy[row * C + c]!, g = of(weight[c]! * d);
+      shift += g / C;
+      shrink += (g * n) / C;
+      dweight[c]! += of(d) * n;
+      dbias[c]! += of(d);
+    });
+    normal.forEach((n, c) => (dx[row * C + c] = r * (of(weight[c]! * dy[row * C + c]!) + of(-1) * (shift + n * shrink))));
+  }
+  return { dx, dweight, dbias };
+}
+
+/** y = x + bias, row by row. */
+export const addBias = (x: Reals, bias: Reals): Reals => x.map((value, i) => value + bias[i % bias.length]!);
+
+/** Sum of the rows of dy (N, C). */
+export const biasBackward = (dy: Reals, C: number): Reals => Float64Array.from({ length: C }, (_, c) => dy.reduce((sum, d, i) => sum + (i % C === c ? d : 0), 0));
+
+/** (B, C): the first row of each sequence of x (B*T, C). */
+export const firstTokens = (x: Reals, T: number, C: number): Reals => x.filter((_, i) => Math.floor(i / C) % T === 0);
+
+export const firstTokensBackward = (dy: Reals, T: number, C: number): Reals =>
+  Float64Array.from({ length: dy.length * T }, (_, i) => (Math.floor(i / C) % T === 0 ? dy[Math.floor(i / (T * C)) * C + (i % C)]! : 0));
 
 /** Turns the pair (i, i + D/2) of each head by the angle of its position. x: (B*T, heads*D), table: (T, 2, D/2). */
 export function rope(x: Reals, table: Reals, { T, heads, D }: { T: number; heads: number; D: number }, inverse = false): Reals {
@@ -131,6 +189,13 @@ export function crossEntropyBackward(head: Head, lossScale: number): { dlogits: 
     dhidden: matmul("NN", dlogits, head.weight, { M: N, N: C, K: V }),
     dweight: matmul("TN", dlogits, head.hidden, { M: V, N: C, K: N }),
   };
+}
+
+/** Loss of each row of logits (N, V), and the gradient of lossScale times their sum. */
+export function crossEntropyOfLogits(logits: Reals, labels: ArrayLike<number>, lossScale: number): { loss: Reals; dlogits: Reals } {
+  const V = logits.length / labels.length, identity = Float64Array.from({ length: V * V }, (_, i) => Number(i % (V + 1) === 0));
+  const head = { hidden: logits, weight: identity, labels };
+  return { loss: crossEntropy(head), dlogits: crossEntropyBackward(head, lossScale).dlogits };
 }
 
 function logitsOf({ hidden, weight, labels }: Head): { N: number; V: number; C: number; logits: Reals } {

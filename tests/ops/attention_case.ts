@@ -1,0 +1,54 @@
+// Cases of attention against its f64 reference, for the tests of its kernels and of its windows.
+
+import { random } from "../harness.ts";
+import { attention as reference, attentionBackward, attentionScales, type AttentionSize, type Operands } from "../reference/attention.ts";
+import { TOLERANCES } from "../tolerances.ts";
+import { flashAttention } from "../../src/ops/flash_attention.ts";
+import type { Expected, OpCase, Words } from "./run_op.ts";
+import { uniform } from "./values.ts";
+
+export type Numbers = readonly [B: number, T: number, H: number, KV: number, D: number];
+
+export interface Options {
+  /** Of queries and keys. Default 1. */
+  readonly range?: number;
+  /** Operands that need no gradient. */
+  readonly frozen?: readonly string[];
+  /** Both forms are called by name: attention() chooses one by size and adapter. Default flashAttention. */
+  readonly attention?: typeof flashAttention;
+  readonly causal?: boolean;
+  /** Lengths of the documents of each sequence. Sequences beyond take them from the start again. */
+  readonly lengths?: readonly (readonly number[])[];
+  /** Changes the operands before anything else sees them. */
+  readonly edit?: (operands: Operands, size: AttentionSize) => void;
+}
+
+/** (B, T, 2): start and end of the document around each position. */
+export const documentsOf = (B: number, lengths: readonly (readonly number[])[]): Words =>
+  Uint32Array.from(Array.from({ length: B }, (_, b) => {
+    const own = lengths[b % lengths.length]!;
+    let end = 0;
+    return own.flatMap((length) => (end += length, Array.from({ length }, () => [end - length, end]).flat()));
+  }).flat());
+
+export function attentionCase([B, T, H, KV, D]: Numbers, options: Options = {}): OpCase {
+  const { range = 1, frozen = [], attention = flashAttention, causal = true, lengths, edit } = options;
+  const next = random(B * 7919 + T * 131 + H * 17 + KV * 3 + D), documents = lengths && documentsOf(B, lengths);
+  const size: AttentionSize = { B, T, H, KV, D, causal, ...(documents && { documents }) };
+  const operands: Operands = { q: uniform(next, B * T * H * D, range), k: uniform(next, B * T * KV * D, range), v: uniform(next, B * T * KV * D) };
+  const dout = uniform(next, B * T * H * D);
+  edit?.(operands, size);
+  const value = { out: reference(operands, size), ...attentionBackward(operands, dout, size) }, scale = attentionScales(operands, dout, size);
+  const close = (name: keyof typeof scale): Expected => ({ value: value[name], scale: scale[name], tolerance: TOLERANCES.attention, terms: T + D });
+  const variable = (name: keyof Operands, heads: number) => ({ shape: [B * T, heads * D], values: operands[name], frozen: frozen.includes(name) });
+  const gradients = (["dq", "dk", "dv"] as const).filter((name) => !frozen.includes(name.slice(1)));
+  const more = [frozen.length > 0 && `frozen ${frozen}`, !causal && "both directions", lengths && `documents of ${lengths.map((own) => own.join("+")).join(" and ")}`];
+  return {
+    name: [`${attention.name} B ${B}, T ${T}, H ${H}, KV ${KV}, D ${D}, +-${range}`, ...more.filter(Boolean)].join(", "),
+    variables: { q: variable("q", H), k: variable("k", KV), v: variable("v", KV) },
+    ...(documents && { inputs: { documents }, shapes: { documents: [B * T, 2] } }),
+    record: (r, { q, k, v }, { documents }) => ({ out: attention(r, q!, k!, v!, { B, T, H, KV, D, causal, ...(documents && { documents }) }) }),
+    seeds: { out: dout },
+    expected: { out: close("out"), ...Object.fromEntries(gradients.map((name) => [name, close(name)])) },
+  };
+}

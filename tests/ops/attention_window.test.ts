@@ -1,0 +1,162 @@
+// What a position of attention sees: documents packed into one sequence, padding, and both directions.
+
+import { assert, assertClose, assertEquals, assertThrows, random, test } from "../harness.ts";
+import { attention as reference, attentionBackward, type AttentionSize, type Operands } from "../reference/attention.ts";
+import type { Reals } from "../reference/ops.ts";
+import { attention } from "../../src/ops/attention.ts";
+import { defineKernel } from "../../src/gpu/kernel.ts";
+import { Executor } from "../../src/plan/executor.ts";
+import { planMemory } from "../../src/plan/memory.ts";
+import { Recorder } from "../../src/plan/recorder.ts";
+import { type Tensor, tensor } from "../../src/plan/tensor.ts";
+import { attentionCase, documentsOf, type Numbers, type Options } from "./attention_case.ts";
+import { checkOps, type OpCase, recordCase, testGpu, testVariants, type Words } from "./run_op.ts";
+import { uniform } from "./values.ts";
+
+// Few widths, and narrow ones: a page's software adapter compiles each kernel for seconds.
+/** Odd lengths, so that documents cross blocks and tiles wherever those lie; 144 positions. */
+const ODD = [1, 2, 5, 16, 17, 33, 70];
+const together = (numbers: Numbers, options: Options): OpCase[] => [true, false].map((causal) => attentionCase(numbers, { ...options, causal }));
+
+test("the reference's windows: gradients by central differences, and each document as if it were alone", () => {
+  const T = 6, lengths = [[1, 2, 3], [4, 2]], size = { B: 2, T, H: 2, KV: 1, D: 3 }, documents = documentsOf(2, lengths);
+  for (const windows of [{ causal: false }, { documents }, { causal: false, documents }]) {
+    const full: AttentionSize = { ...size, ...windows }, next = random(3);
+    const operands: Operands = { q: uniform(next, 2 * T * 6), k: uniform(next, 2 * T * 3), v: uniform(next, 2 * T * 3) };
+    const dout = uniform(next, 2 * T * 6), { dq, dk, dv } = attentionBackward(operands, dout, full);
+    const loss = (): number => reference(operands, full).reduce((sum, y, i) => sum + y * dout[i]!, 0);
+    for (const [values, gradient] of [[operands.q, dq], [operands.k, dk], [operands.v, dv]] as const) {
+      const slopes = values.map((value, i) => {
+        const at = (x: number): number => (values[i] = x, loss());
+        const slope = (at(value + 1e-5) - at(value - 1e-5)) / 2e-5;
+        values[i] = value;
+        return slope;
+      });
+      // Truncation and cancellation in f64 leave about 1e-10.
+      assertClose(gradient, slopes, { name: `a gradient of ${Object.keys(windows)}`, relative: 1e-6, absolute: 1e-8 });
+    }
+    if (!("documents" in windows)) continue;
+    const out = reference(operands, full);
+    for (const [b, start, end] of [[0, 0, 1], [0, 1, 3], [0, 3, 6], [1, 0, 4], [1, 4, 6]] as const) {
+      const part = (values: Reals, width: number): Reals => values.slice((b * T + start) * width, (b * T + end) * width);
+      const alone = reference({ q: part(operands.q, 6), k: part(operands.k, 3), v: part(operands.v, 3) }, { ...size, B: 1, T: end - start, ...("causal" in windows && { causal: false }) });
+      assertEquals(part(out, 6), alone, `sequence ${b}, document from ${start}`);
+    }
+  }
+});
+
+test("attention in both directions: lengths around the tiles, heads and widths", async () => {
+  const both = (...numbers: Numbers): OpCase => attentionCase(numbers, { causal: false });
+  await checkOps([
+    ...[1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 130].map((T, i) => both(1 + (i % 3), T, 2, 1, 8)),
+    ...([[1, 1], [3, 1], [6, 2], [5, 5]] as const).map(([H, KV]) => both(2, 9, H, KV, 8)),
+    ...[5, 40].map((D) => both(1, 11, 2, 1, D)),
+  ]);
+});
+
+test("documents of odd lengths across blocks and tiles, each sequence with its own", async () => {
+  await checkOps([
+    ...together([2, 144, 2, 1, 8], { lengths: [ODD, ODD.toReversed()] }),
+    ...together([3, 41, 2, 2, 8], { lengths: [[5, 17, 16, 2, 1], [41], Array(41).fill(1)] }),
+    ...together([1, 66, 6, 2, 8], { lengths: [[63, 1, 2]] }),
+    attentionCase([1, 29, 3, 1, 5], { lengths: [[17, 1, 11]] }),
+    attentionCase([1, 12, 2, 1, 40], { lengths: [[5, 7]], causal: false }),
+    ...together([2, 1, 2, 1, 8], { lengths: [[1]] }),
+    attentionCase([1, 20, 4, 2, 8], { lengths: [[7, 13]], frozen: ["q"] }),
+    attentionCase([1, 20, 4, 2, 8], { lengths: [[7, 13]], frozen: ["k", "v"], causal: false }),
+  ]);
+  // Heads whose rows several threads share.
+  await checkOps([attentionCase([1, 70, 2, 1, 96], { lengths: [[1, 40, 29]] })], ["tiled"]);
+});
+
+test("padding to the right and to the left", async () => {
+  await checkOps(together([3, 37, 2, 1, 8], { lengths: [[30, 7], [7, 30], [36, 1]] }));
+});
+
+test("documents whose scores are far below those of their neighbours", async () => {
+  const lengths = [[3, 18, 1, 11]], numbers: Numbers = [2, 33, 2, 1, 8];
+  // Of the first document, q and k times 1000: a softmax that looked across would see 1e6 there.
+  const edit = ({ q, k }: Operands, { T, H, KV, D }: AttentionSize): void => {
+    for (const [values, width] of [[q, H * D], [k, KV * D]] as const) for (let b = 0; b < 2; b++) for (let i = 0; i < 3 * width; i++) values[b * T * width + i]! *= 1024;
+  };
+  const later = (one: OpCase): OpCase => ({ ...one, name: `${one.name}, the first document times 1024` });
+  await checkOps([...together(numbers, { lengths, range: 10 }), ...together(numbers, { lengths, edit }).map(later)]);
+});
+
+test("one document that fills the sequence gives the bits of none", async () => {
+  const pair = (numbers: Numbers, causal: boolean): OpCase[] => [attentionCase(numbers, { causal }), attentionCase(numbers, { causal, lengths: [[numbers[1]]] })];
+  const cases = [...pair([2, 70, 4, 2, 8], true), ...pair([2, 70, 4, 2, 8], false), ...pair([1, 19, 2, 1, 8], true)];
+  for (const variant of await testVariants()) {
+    const bits = await bitsOf(cases, variant);
+    for (let i = 0; i < cases.length; i += 2) assertEquals(bits[i + 1], bits[i], `${cases[i + 1]!.name} (${variant})`);
+  }
+});
+
+test("what happens in one document changes no bit of another's outputs and gradients", async () => {
+  const lengths = [5, 17, 2, 40], ends = [5, 22, 24, 64], T = 64, H = 4, KV = 2, D = 8;
+  const changed = (which: number) => ({ q, k, v }: Operands): void => {
+    const next = random(which + 1), length = lengths[which]!, start = ends[which]! - length;
+    for (const [values, width] of [[q, H * D], [k, KV * D], [v, KV * D]] as const) values.set(uniform(next, length * width, 100), start * width);
+  };
+  const caseOf = (causal: boolean, edit?: Options["edit"]): OpCase => attentionCase([1, T, H, KV, D], { causal, lengths: [lengths], ...(edit && { edit }) });
+  for (const variant of await testVariants()) for (const causal of [true, false]) {
+    const [before, ...after] = await bitsOf([caseOf(causal), ...lengths.map((_, which) => caseOf(causal, changed(which)))], variant);
+    for (const [which, bits] of after.entries()) for (const [name, words] of Object.entries(bits)) {
+      const width = words.length / T, old = before![name]!, end = ends[which]!;
+      const outside = (of: Words): number[] => [...of.subarray(0, (end - lengths[which]!) * width), ...of.subarray(end * width)];
+      assertEquals(outside(words), outside(old), `${name} outside document ${which}, causal ${causal} (${variant})`);
+      assert(words.some((word, i) => word !== old[i]), `${name} of document ${which} must change (${variant})`);
+    }
+  }
+});
+
+test("a row counts nothing before its first key: enormous values in the document before leave no infinity", async () => {
+  const numbers: Numbers = [1, 70, 2, 1, 8], lengths = [[5, 65]], end = 5 * 2 * 8;
+  const forwardOf = (options: Options): OpCase => {
+    // Backward, the products of these values with the gradients would overflow.
+    const { seeds: _, ...forward } = attentionCase(numbers, { lengths, ...options });
+    return forward;
+  };
+  for (const variant of await testVariants()) {
+    const [before, after] = await bitsOf([forwardOf({}), forwardOf({ edit: ({ v }) => void v.fill(3e38, 0, 5 * 8) })], variant);
+    assertEquals(after!["out"]!.subarray(end), before!["out"]!.subarray(end), variant);
+  }
+});
+
+test("attention() refuses documents of another shape or type, and has flash kernels alone for windows", () => {
+  const size = { B: 2, T: 4, H: 1, KV: 1, D: 64 };
+  const record = (shape: readonly number[] | undefined, type: "u32" | "f32" = "u32", causal = true): string[] => {
+    const r = new Recorder({ variant: "portable", training: true });
+    const [q, k, v] = ["q", "k", "v"].map((name) => ({ value: tensor(name, [8, 64], "trainable"), needsGradient: true }));
+    attention(r, q!, k!, v!, { ...size, causal, ...(shape && { documents: tensor("documents", shape, "input", type) }) });
+    return r.steps.map(({ kernel }) => kernel.name);
+  };
+  assertThrows(() => record([8]), "must be u32 (8, 2) for B 2, T 4, got u32 (8)");
+  assertThrows(() => record([8, 2], "f32"), "got f32 (8, 2)");
+  assertThrows(() => record([2, 4, 2]), "got u32 (2, 4, 2)");
+  assertEquals(record([8, 2]), ["flash_attention"]);
+  assertEquals(record(undefined, "u32", false), ["flash_attention"]);
+  assert(record(undefined).includes("attention_scores"), "the same size without a window is materialised");
+});
+
+const keep = defineKernel({ name: "keep", code: "", bindings: {}, params: {}, groups: () => 1 });
+
+/** The bits of each case's outputs and gradients. A last step that is planned, not run, keeps them apart. */
+async function bitsOf(cases: readonly OpCase[], variant: Recorder["variant"]): Promise<readonly Readonly<Record<string, Words>>[]> {
+  const recorded = cases.map((one) => recordCase(one, variant)), programs = recorded.map(({ program }) => program);
+  const plan = planMemory(recorded.map(({ program: { name, steps }, outputs }) => {
+    return { name, steps: [...steps, { kernel: keep, tensors: Object.values(outputs), params: {}, grid: [1, 1, 1] as const }] };
+  }));
+  const executor = await Executor.create(await testGpu(), { ...plan, programs });
+  try {
+    const read = async ([name, output]: [string, Tensor]) => [name, await executor.readWords(output)] as const;
+    // Cases share memory, so one is read before the next runs.
+    return await Promise.all(recorded.map(async ({ program, written, outputs }) => {
+      for (const [target, data] of written) executor.write(target, data);
+      executor.run(program);
+      return Object.fromEntries(await Promise.all(Object.entries(outputs).map(read)));
+    }));
+  } finally {
+    executor.destroy();
+  }
+}
