@@ -69,8 +69,8 @@ export default defineConfig({
   base: "./",
   plugins: [wgslText(), sharedFiles()],
   worker: { format: "es", plugins: () => [wgslText()] },
-  // All packages of the page are ES modules already; bundling them on discovery would reload the page half-way.
-  optimizeDeps: { noDiscovery: true, include: [] },
+  // All packages but papaparse are ES modules already; bundling them on discovery would reload the page half-way.
+  optimizeDeps: { noDiscovery: true, include: ["papaparse"] },
   server: { headers: isolation, fs: { allow: [repository] } },
   preview: { headers: isolation },
   build: { target: "esnext", outDir: join(repository, "dist"), emptyOutDir: true, rolldownOptions: { input: pages() } },

@@ -1,5 +1,6 @@
 import { BYTE_CHARACTERS, BYTE_ORDER, byteIds, mergePair, pairKey, splitSpecialTokens, splitWords } from "./byte_level.ts";
-import { ByteTokenizer, checkId, decodeUTF8, type Tokenizer } from "./tokenizer.ts";
+import { byteLevelJSON } from "./byte_level_json.ts";
+import { checkId, decodeUTF8, type EncodedPair, type EncodedSpans, joinPair, maskOfBytes, ownFiles, type Span, type SpecialTokens, type Tokenizer } from "./tokenizer.ts";
 
 /** Words remembered with their ids, so that most words cost one look-up. Emptied when full: rare words never end. */
 const REMEMBERED_WORDS = 65536;
@@ -23,6 +24,9 @@ export class BPETokenizer implements Tokenizer {
   readonly merges: readonly string[];
   /** Texts that are one token wherever they stand; their ids are their positions here. */
   readonly special_tokens: readonly string[];
+  readonly special: SpecialTokens = {};
+  readonly chat_template = undefined;
+  readonly #ids: ReadonlyMap<string, number>;
   readonly #bytes: readonly Uint8Array[];
   readonly #merges: ReadonlyMap<number, Merge>;
   readonly #remembered: Map<string, readonly number[]> = new Map();
@@ -49,6 +53,10 @@ export class BPETokenizer implements Tokenizer {
     this.tokens = [...special_tokens, ...ids.keys()];
     this.merges = [...merges];
     this.special_tokens = [...special_tokens];
+    this.#ids = new Map(this.tokens.map((token, id) => [token, id]));
+    if (this.#ids.size < this.vocab_size) {
+      throw new RangeError(`Cannot use the special tokens ${describe(special_tokens)}: one of them is also a token of the text. Choose others, such as "<|endoftext|>"`);
+    }
     this.#merges = rules;
     const byte_of = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
     this.#bytes = this.tokens.map((token, id) =>
@@ -66,17 +74,39 @@ export class BPETokenizer implements Tokenizer {
     return Uint32Array.from(ids);
   }
 
-  decode(ids: ArrayLike<number>): string {
+  encodePair(first: string, second: string): EncodedPair {
+    return joinPair(this.encode(first), this.encode(second));
+  }
+
+  encodeSpans(text: string, spans: readonly Span[]): EncodedSpans {
+    const input_ids = this.encode(text);
+    return { input_ids, mask: maskOfBytes(text, spans, input_ids.map((id) => this.#bytes[id]!.length)) };
+  }
+
+  decode(ids: ArrayLike<number>, { skip_special_tokens = false }: { skip_special_tokens?: boolean } = {}): string {
     const bytes: number[] = [];
     for (let i = 0; i < ids.length; i++) {
       checkId(ids[i]!, this.vocab_size);
+      if (skip_special_tokens && ids[i]! < this.special_tokens.length) continue;
       for (const byte of this.#bytes[ids[i]!]!) bytes.push(byte);
     }
     return decodeUTF8(Uint8Array.from(bytes));
   }
 
-  toJSON(): { type: "bpe"; merges: readonly string[]; special_tokens: readonly string[] } {
-    return { type: "bpe", merges: this.merges, special_tokens: this.special_tokens };
+  token(id: number): string | undefined {
+    return this.tokens[id];
+  }
+
+  token_id(token: string): number | undefined {
+    return this.#ids.get(token);
+  }
+
+  files(): ReadonlyMap<string, string> {
+    return ownFiles(this);
+  }
+
+  toJSON(): object {
+    return byteLevelJSON(this.tokens, this.merges, this.special_tokens.length);
   }
 
   #encodeWord(word: string): readonly number[] {
@@ -99,29 +129,6 @@ export class BPETokenizer implements Tokenizer {
     }
     return first;
   }
-}
-
-/**
- * The tokenizer that `toJSON` described, after a trip through JSON.
- * @throws TypeError if `json` describes none, RangeError if its merges do not fit together.
- */
-export function tokenizerFromJSON(json: unknown): Tokenizer {
-  const { type, merges, special_tokens } = (typeof json === "object" && json !== null ? json : {}) as Record<string, unknown>;
-  if (type === "byte") return new ByteTokenizer();
-  if (type !== "bpe") {
-    throw new TypeError(
-      `Cannot restore a tokenizer: expected an object with type "byte" or "bpe", got ${describe(json)}. Pass what toJSON() gave`,
-    );
-  }
-  for (const [name, list] of Object.entries({ merges, special_tokens })) {
-    if (!Array.isArray(list) || !list.every((item) => typeof item === "string")) {
-      const got = describe(list);
-      throw new TypeError(
-        `Cannot restore a BPE tokenizer: expected ${name} to be a list of strings, got ${got}. Pass what toJSON() gave`,
-      );
-    }
-  }
-  return new BPETokenizer(merges as string[], special_tokens as string[]);
 }
 
 /** Throws RangeError unless every special token has some text, and no two the same. */

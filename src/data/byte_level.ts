@@ -41,6 +41,11 @@ export function byteIds(word: string, first_id: number): number[] {
   return Array.from(encoder.encode(word), (byte) => first_id + BYTE_INDEX[byte]!);
 }
 
+/** A word's UTF-8 bytes as GPT-2's visible characters. */
+export function visibleBytes(word: string): string {
+  return Array.from(encoder.encode(word), (byte) => BYTE_CHARACTERS[byte]!).join("");
+}
+
 /** `ids` with `id` in the place of each `left` followed by `right`, from the start on; the same array if there is none. */
 export function mergePair(ids: readonly number[], left: number, right: number, id: number): readonly number[] {
   const merged: number[] = [];

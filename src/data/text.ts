@@ -1,16 +1,11 @@
 import { uniform } from "../gpu/philox.ts";
 import { IGNORED } from "../ops/cross_entropy.ts";
+import type { Batch } from "./batch.ts";
+
+export type { Batch } from "./batch.ts";
 
 /** Tokens of a whole text. Two bytes a token where the vocabulary allows. */
 export type TokenIds = Uint16Array | Uint32Array;
-
-/** Sequences of equal length, row after row: `labels[i]` is the token that follows `input_ids[i]`, or IGNORED. */
-export interface Batch {
-  /** (B, T) */
-  readonly input_ids: Uint32Array<ArrayBuffer>;
-  /** (B, T) */
-  readonly labels: Uint32Array<ArrayBuffer>;
-}
 
 /**
  * Text of a UTF-8 file: no byte order mark, "\n" for "\r\n", U+FFFD for malformed bytes.

@@ -1,21 +1,77 @@
-/** Turns text into token ids and back: `decode(encode(text)) === text` for every well-formed string. */
+import { BYTE_CHARACTERS } from "./byte_level.ts";
+import { byteLevelJSON, OWN_CONFIG } from "./byte_level_json.ts";
+
+/** Roles that a model gives to tokens, as in tokenizer_config.json without "_token". */
+export const SPECIAL_ROLES = ["bos", "eos", "pad", "unk", "cls", "sep", "mask"] as const;
+
+/** Ids of the tokens that have a role. */
+export type SpecialTokens = Readonly<Partial<Record<typeof SPECIAL_ROLES[number], number>>>;
+
+/** A part of a text, in UTF-16 code units: from `start` to before `end`. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The ids of a pair of texts, and which of the two each token counts to (BERT's token types). */
+export interface EncodedPair {
+  readonly input_ids: Uint32Array<ArrayBuffer>;
+  readonly token_type_ids: Uint32Array<ArrayBuffer>;
+}
+
+/** The ids of a text, and 1 for each token with a part in the marked spans. */
+export interface EncodedSpans {
+  readonly input_ids: Uint32Array<ArrayBuffer>;
+  readonly mask: Uint8Array<ArrayBuffer>;
+}
+
+/** Turns text into token ids and back. */
 export interface Tokenizer {
   /** Ids run from 0 to `vocab_size - 1`. */
   readonly vocab_size: number;
-  /** Ids of `text`. A lone surrogate, which no UTF-8 can hold, becomes U+FFFD. */
-  encode(text: string): Uint32Array<ArrayBuffer>;
+  readonly special: SpecialTokens;
+  /** The Jinja template that makes a conversation one text, where the tokenizer came with one. */
+  readonly chat_template: string | undefined;
+  /**
+   * Ids of `text`. A special token that stands in it becomes its own id; those that the model expects around a text (`<s>`)
+   * are added if asked. A lone surrogate, which no UTF-8 can hold, becomes U+FFFD.
+   */
+  encode(text: string, options?: { add_special_tokens?: boolean }): Uint32Array<ArrayBuffer>;
+  /** Ids of two texts with the special tokens that the model expects around and between them. */
+  encodePair(first: string, second: string): EncodedPair;
+  /**
+   * Ids of `text` without added special tokens, and which of them have a part in `spans` (ascending, apart from each other).
+   * Throws RangeError where the tokenizer changes the text so that nobody can say.
+   */
+  encodeSpans(text: string, spans: readonly Span[]): EncodedSpans;
   /** Text of `ids`. UTF-8 that is cut short or malformed becomes U+FFFD. Throws RangeError at an id outside the vocabulary. */
-  decode(ids: ArrayLike<number>): string;
-  /** What `tokenizerFromJSON` restores the same tokenizer from. */
+  decode(ids: ArrayLike<number>, options?: { skip_special_tokens?: boolean }): string;
+  /** The token with this id, as tokenizer.json writes it ("Ġthe"). */
+  token(id: number): string | undefined;
+  token_id(token: string): number | undefined;
+  /** Texts of the files that `loadTokenizer` restores the same tokenizer from, by name: what to write beside a model. */
+  files(): ReadonlyMap<string, string>;
+  /** What tokenizer.json holds, in the form of Hugging Face's `tokenizers`. */
   toJSON(): object;
 }
 
 /** The plainest vocabulary: one id for each of the 256 byte values of UTF-8. */
 export class ByteTokenizer implements Tokenizer {
   readonly vocab_size = 256;
+  readonly special: SpecialTokens = {};
+  readonly chat_template = undefined;
 
   encode(text: string): Uint32Array<ArrayBuffer> {
     return Uint32Array.from(new TextEncoder().encode(text));
+  }
+
+  encodePair(first: string, second: string): EncodedPair {
+    return joinPair(this.encode(first), this.encode(second));
+  }
+
+  encodeSpans(text: string, spans: readonly Span[]): EncodedSpans {
+    const input_ids = this.encode(text);
+    return { input_ids, mask: maskOfBytes(text, spans, new Uint32Array(input_ids.length).fill(1)) };
   }
 
   decode(ids: ArrayLike<number>): string {
@@ -27,9 +83,63 @@ export class ByteTokenizer implements Tokenizer {
     return decodeUTF8(bytes);
   }
 
-  toJSON(): { type: "byte" } {
-    return { type: "byte" };
+  token(id: number): string | undefined {
+    return BYTE_CHARACTERS[id];
   }
+
+  token_id(token: string): number | undefined {
+    const id = BYTE_CHARACTERS.indexOf(token);
+    return id < 0 ? undefined : id;
+  }
+
+  files(): ReadonlyMap<string, string> {
+    return ownFiles(this);
+  }
+
+  toJSON(): object {
+    return byteLevelJSON(BYTE_CHARACTERS, [], 0);
+  }
+}
+
+/** The files of a tokenizer that was made here, which has no roles and no template. */
+export function ownFiles(tokenizer: Tokenizer): ReadonlyMap<string, string> {
+  return new Map([["tokenizer.json", tokenizer], ["tokenizer_config.json", OWN_CONFIG]].map(([name, value]) => [name as string, `${JSON.stringify(value, null, 2)}\n`]));
+}
+
+/** A pair whose model expects nothing around it: one text after the other. */
+export function joinPair(first: ArrayLike<number>, second: ArrayLike<number>): EncodedPair {
+  const input_ids = Uint32Array.from([...Array.from(first), ...Array.from(second)]);
+  return { input_ids, token_type_ids: input_ids.map((_, place) => place < first.length ? 0 : 1) };
+}
+
+const encoder = new TextEncoder();
+
+/** Length of `text` in UTF-8; of a lone surrogate as of U+FFFD. */
+export function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}
+
+/** 1 for each token with a byte in `spans` of `text`, where the tokens stand for so many bytes of its UTF-8, one after the other. */
+export function maskOfBytes(text: string, spans: readonly Span[], lengths: ArrayLike<number>): Uint8Array<ArrayBuffer> {
+  const mask = new Uint8Array(lengths.length);
+  let token = 0, token_end = lengths[0] ?? 0;
+  let place = 0, bytes = 0;
+  const advance = (to: number): number => {
+    bytes += byteLength(text.slice(place, to));
+    place = to;
+    return bytes;
+  };
+  for (const { start, end } of spans) {
+    const first = advance(start), last = advance(end);
+    while (token < lengths.length && token_end <= first) token_end += lengths[++token] ?? 0;
+    while (token < lengths.length && token_end - lengths[token]! < last) {
+      // A token of no bytes stands between two characters and is part of neither.
+      if (first < last && lengths[token]! > 0) mask[token] = 1;
+      if (token_end > last) break; // it may have a part of the next span too
+      token_end += lengths[++token] ?? 0;
+    }
+  }
+  return mask;
 }
 
 /** Text of UTF-8 bytes. Keeps a leading byte order mark, which is part of an exact round trip. */
@@ -44,4 +154,14 @@ export function checkId(id: number, vocab_size: number): void {
       `Cannot decode token id ${id}: expected an integer from 0 to ${vocab_size - 1}. Use the tokenizer that made the ids`,
     );
   }
+}
+
+/** Throws RangeError if the tokenizer has ids that a model with `vocab_size` rows of embeddings lacks. Fewer ids are fine: models pad theirs. */
+export function checkVocabulary(tokenizer: Tokenizer, vocab_size: number): void {
+  const largest = tokenizer.vocab_size - 1;
+  if (largest < vocab_size) return;
+  throw new RangeError(
+    `Cannot use this tokenizer with this model: its largest id is ${largest} (${JSON.stringify(tokenizer.token(largest))}), the model's vocabulary ends at ${vocab_size - 1}. ` +
+      "Use the tokenizer that came with the model",
+  );
 }

@@ -1,0 +1,43 @@
+import { SplitPreTokenizer } from "@huggingface/tokenizers";
+import { type Description, descriptionOf, refuse, show } from "./description.ts";
+
+/** What an expression says once classes and escapes, whose signs mean themselves, are left out. */
+const withoutClasses = (source: string): string => source.replace(/\\G/g, "(?>").replace(/\\.|\[(?:\\.|[^\]])*\]/gsu, "x");
+
+/**
+ * The expression of a `pattern` of tokenizer.json ({String} or {Regex}, in Oniguruma's syntax) for matching all over a text.
+ * @throws RangeError at what JavaScript's expressions cannot do: possessive quantifiers, atomic groups, `\G`.
+ */
+export function patternOf(value: unknown): RegExp {
+  const pattern: Description = descriptionOf(value, "a pattern") ?? {};
+  const { String: text, Regex: regex } = pattern;
+  if (typeof text === "string") return new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "gu");
+  if (typeof regex !== "string") refuse("a pattern", show(value));
+  // The library reads these as ordinary quantifiers and groups, which may match elsewhere.
+  if (/[*+?]\+|\(\?>/.test(withoutClasses(regex))) refuse("a pattern with a possessive quantifier, an atomic group or \\G", show(regex));
+  try {
+    const compiled = new SplitPreTokenizer({ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false }).pattern;
+    if (compiled) return compiled;
+  } catch (error) {
+    refuse("a pattern", `${show(regex)} (${(error as Error).message})`);
+  }
+  return refuse("a pattern", show(regex));
+}
+
+/** Parts of a text, in order: a match of an expression, or what stands between two. */
+export interface Part {
+  readonly text: string;
+  readonly matched: boolean;
+}
+
+export function partsOf(text: string, pattern: RegExp): Part[] {
+  const parts: Part[] = [];
+  let end = 0;
+  for (const match of text.matchAll(pattern)) {
+    if (match.index > end) parts.push({ text: text.slice(end, match.index), matched: false });
+    end = match.index + match[0].length;
+    if (match[0] !== "") parts.push({ text: match[0], matched: true });
+  }
+  if (end < text.length) parts.push({ text: text.slice(end), matched: false });
+  return parts;
+}

@@ -1,0 +1,53 @@
+import { readCsv } from "./csv.ts";
+import { readJson } from "./json.ts";
+import { readJsonLines } from "./jsonl.ts";
+import { readParquet } from "./parquet.ts";
+import { type ReadableBytes, refuse, type Row } from "./row_source.ts";
+
+export type RowFormat = "jsonl" | "json" | "csv" | "tsv" | "parquet";
+
+const FORMATS: Readonly<Record<string, RowFormat>> = { jsonl: "jsonl", ndjson: "jsonl", json: "json", csv: "csv", tsv: "tsv", parquet: "parquet" };
+
+const READERS: Readonly<Record<RowFormat, (file: ReadableBytes) => AsyncGenerator<Row>>> = {
+  jsonl: readJsonLines,
+  json: readJson,
+  csv: (file) => readCsv(file, ","),
+  tsv: (file) => readCsv(file, "\t"),
+  parquet: readParquet,
+};
+
+/** The format that a file's ending names. Everything that has no rows is "text", which `normalizeText` reads. */
+export function formatOf(name: string): RowFormat | "text" {
+  const ending = /\.(\w+)$/.exec(name)?.[1]!.toLowerCase() ?? "";
+  return Object.hasOwn(FORMATS, ending) ? FORMATS[ending]! : "text";
+}
+
+/**
+ * Rows of a file in their order. But for JSON, which is read whole, memory does not grow with the file.
+ * @throws RangeError that names the file and the row or line, if the file is empty, damaged or in another format.
+ */
+export async function* readRows(file: ReadableBytes, format: RowFormat): AsyncGenerator<Row> {
+  if (file.size === 0) refuse(file, "expected some rows, got an empty file", "Choose another file");
+  yield* READERS[format](file);
+}
+
+/** A row and where it is from, for messages. */
+export interface NumberedRow {
+  readonly row: Row;
+  readonly file: string;
+  /** From 1, within its file, blank lines and a header not counted. */
+  readonly number: number;
+}
+
+/**
+ * Rows of several files, one after another, each in the format that its ending names.
+ * @throws RangeError like `readRows`, and at a file whose ending names no format with rows.
+ */
+export async function* readFiles(files: readonly ReadableBytes[]): AsyncGenerator<NumberedRow> {
+  for (const file of files) {
+    const format = formatOf(file.name);
+    if (format === "text") refuse(file, `expected a name that ends in .${Object.keys(FORMATS).join(", .")}`, "Rename or convert the file");
+    let number = 0;
+    for await (const row of readRows(file, format)) yield { row, file: file.name, number: ++number };
+  }
+}
