@@ -1,0 +1,77 @@
+import type { Model } from "../../models/model.ts";
+import type { Parameter } from "../../models/parameter.ts";
+import type { Executor } from "../../plan/executor.ts";
+import { GROUP, size, type Tensor } from "../../plan/tensor.ts";
+import type { TensorEntry } from "../safetensors/header.ts";
+import { toFloat32 } from "../safetensors/numbers.ts";
+import type { TensorFile } from "../safetensors/reader.ts";
+import { matchNames } from "./names.ts";
+
+/** Bits that file and device hold alike. */
+const SAME_BITS: Readonly<Record<string, Tensor["type"]>> = { F32: "f32", BF16: "bf16", F16: "f16" };
+
+/**
+ * Writes every parameter that a file has to the device, piece by piece: a tensor is never held whole, and what is stored as it came is copied
+ * without being looked at. Gives the parameters that were written.
+ * @throws RangeError if the file ends early, or a quantized weight has no scales.
+ */
+export async function loadWeights(executor: Executor, model: Model, weights: TensorFile, onBytes: (done: number, total: number) => void = () => {}): Promise<ReadonlySet<Parameter>> {
+  const names = new Map([...matchNames(model, weights.tensors.keys()).found].map(([parameter, name]) => [name, parameter]));
+  const entries = [...weights.tensors.values()].filter(({ name }) => names.has(name));
+  const total = entries.reduce((sum, { start, end }) => sum + end - start, 0);
+  let done = 0;
+  for (const entry of entries) {
+    const { value } = names.get(entry.name)!;
+    // A tied tensor that the programs of this run do not read has no place on the device.
+    if (executor.plan.location.has(value)) {
+      if (entry.dtype === "I8") await loadQuantized(executor, value, weights, entry);
+      else await loadTensor(executor, value, weights, entry);
+    }
+    onBytes(done += entry.end - entry.start, total);
+  }
+  return new Set(names.values());
+}
+
+/** One tensor of a file into one on the device, of another format if need be. */
+export async function loadTensor(executor: Executor, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> {
+  let first = 0;
+  for await (const bytes of file.pieces(entry)) {
+    if (SAME_BITS[entry.dtype] === tensor.type) {
+      const words = toWords(bytes);
+      executor.write(tensor, words, first);
+      first += words.length;
+    } else {
+      const numbers = toFloat32(entry.dtype, bytes);
+      executor.write(tensor, numbers, first);
+      first += numbers.length;
+    }
+  }
+}
+
+/** The bytes as words, the last one filled with zeros; without a copy where they lie on a word. */
+function toWords(bytes: Uint8Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  if (bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0) return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
+  padded.set(bytes);
+  return new Uint32Array(padded.buffer);
+}
+
+/** A weight in int8 with a scale for each row (compressed-tensors' "weight_scale"). Where rows are whole groups the codes stay as they are. */
+async function loadQuantized(executor: Executor, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> {
+  const { name } = entry, [rows, width] = tensor.shape as [number, number];
+  const scaleEntry = file.tensors.get(`${name}_scale`);
+  if (!scaleEntry) throw new RangeError(`Cannot load ${name}: it is I8 and has no "${name}_scale" beside it. Use weights in BF16, F16 or F32, with load_in_8bit`);
+  const scales = toFloat32(scaleEntry.dtype, await file.read(scaleEntry));
+  if (scales.length !== 1 && scales.length !== rows) throw new RangeError(`Cannot load ${name}: its scale has ${scales.length} numbers, expected 1 or ${rows}, one a row. Use weights in BF16, F16 or F32, with load_in_8bit`);
+  const scaleOf = (index: number): number => scales[scales.length === 1 ? 0 : Math.floor(index / width)]!;
+  const keepsCodes = tensor.type === "int8" && width % GROUP === 0;
+  let first = 0;
+  for await (const bytes of file.pieces(entry)) {
+    const codes = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length), start = first;
+    if (keepsCodes) executor.write(tensor, toWords(bytes), start / 4);
+    else executor.write(tensor, Float32Array.from(codes, (code, i) => code * scaleOf(start + i)), start);
+    first += codes.length;
+  }
+  const count = size(tensor);
+  if (keepsCodes) executor.write(tensor, new Uint32Array(Float32Array.from({ length: count / GROUP }, (_, group) => scaleOf(group * GROUP)).buffer), count / 4);
+}

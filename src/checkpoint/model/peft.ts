@@ -1,0 +1,117 @@
+import { type LoraConfig, targetNames } from "../../models/lora.ts";
+import type { Model } from "../../models/model.ts";
+import type { Parameter } from "../../models/parameter.ts";
+import { denseLayers } from "../../models/parts.ts";
+import type { Executor } from "../../plan/executor.ts";
+import { openCheckpoint } from "../safetensors/reader.ts";
+import { writeSafetensors } from "../safetensors/writer.ts";
+import type { Folder } from "../source/source.ts";
+import { loadTensor } from "./load.ts";
+import { readJson } from "./pretrained.ts";
+import { type Contents, encodeJson, type Files } from "./save.ts";
+
+/** PEFT's names begin with this, its wrapper around a model. */
+const PREFIX = "base_model.model.";
+
+/** What training says of an adapter, beside its numbers. */
+export interface AdapterToSave {
+  readonly model: Model;
+  readonly config: LoraConfig;
+  /** Name or path of the model that it belongs to. */
+  readonly base: string;
+  readonly revision: string | null;
+}
+
+const isAdapter = ({ value }: Parameter): boolean => /\.lora_[AB]\.weight$/.test(value.label);
+
+/** adapter_config.json and adapter_model.safetensors as PEFT writes them: adapters and modules_to_save, f32. */
+export function adapterFiles({ model, config, base, revision }: AdapterToSave, executor: Executor): Files {
+  const trained = model.parameters.filter(({ needsGradient }) => needsGradient);
+  const tensors = new Map(trained.map(({ value }) => [PREFIX + value.label, value]));
+  const entries = [...tensors].map(([name, { shape }]) => ({ name, shape, dtype: "F32" as const, bytes: 4 * shape.reduce((a, b) => a * b, 1) }));
+  const saved = new Set(trained.filter((parameter) => !isAdapter(parameter)).map(({ value }) => value.label.replace(/\.(?:weight|bias)$/, "")));
+  const json = {
+    peft_type: "LORA",
+    task_type: model.family === "bert" ? "SEQ_CLS" : "CAUSAL_LM",
+    base_model_name_or_path: base,
+    revision,
+    r: config.r,
+    lora_alpha: config.lora_alpha,
+    lora_dropout: config.lora_dropout,
+    target_modules: config.target_modules === null || config.target_modules === "all-linear" ? targetNames(model) : config.target_modules,
+    modules_to_save: saved.size > 0 ? modulesOf(saved, config) : null,
+    use_rslora: config.use_rslora,
+    fan_in_fan_out: denseLayers(model).some(({ lora, transposed }) => lora && transposed),
+    bias: "none",
+    init_lora_weights: true,
+    inference_mode: true,
+  };
+  return new Map<string, Contents>([
+    ["adapter_config.json", encodeJson(json)],
+    ["adapter_model.safetensors", writeSafetensors(entries, new Map([["format", "pt"]]), async function* (name) {
+      yield new Uint8Array((await executor.read(tensors.get(name)!)).buffer);
+    })],
+  ]);
+}
+
+/** Names as the user gave them, and the classification head, which PEFT adds by itself. */
+const modulesOf = (saved: ReadonlySet<string>, { modules_to_save }: LoraConfig): string[] =>
+  [...new Set([...modules_to_save, ...[...saved].filter((name) => name.startsWith("classifier")).map(() => "classifier")])];
+
+/** Settings of PEFT's that change what an adapter computes, and the only value that is computed here. */
+const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
+  use_dora: [false, null],
+  use_qalora: [false, null],
+  use_bdlora: [false, null],
+  bias: ["none"],
+  lora_bias: [false, null],
+  layers_to_transform: [null],
+  exclude_modules: [null],
+  target_parameters: [null],
+  trainable_token_indices: [null],
+  layer_replication: [null],
+  alora_invocation_tokens: [null],
+};
+
+/**
+ * The settings of an adapter folder.
+ * @throws RangeError if it is no LoRA adapter, or uses what is not computed here.
+ */
+export async function readAdapterConfig(folder: Folder): Promise<LoraConfig> {
+  const json = await readJson(folder, "adapter_config.json");
+  if (!json) throw new RangeError(`Cannot load the adapter ${folder.name}: it has no adapter_config.json. Give a folder that PEFT or Scrimp has written`);
+  const refuse = (key: string, expected: string): never => {
+    throw new RangeError(`Cannot load the adapter ${folder.name}: "${key}" is ${JSON.stringify(json[key])}, expected ${expected}. Merge it into its model with PEFT first`);
+  };
+  if (json["peft_type"] !== "LORA") refuse("peft_type", '"LORA"');
+  for (const [key, values] of Object.entries(REFUSED)) if (json[key] !== undefined && !values.includes(json[key])) refuse(key, JSON.stringify(values[0]));
+  for (const key of ["rank_pattern", "alpha_pattern"]) if (Object.keys((json[key] ?? {}) as object).length > 0) refuse(key, "{}");
+  const number = (key: string, fallback: number): number => {
+    const value = json[key] ?? fallback;
+    return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : refuse(key, "a number, 0 or more");
+  };
+  const r = number("r", 8), target = json["target_modules"] ?? null, save = json["modules_to_save"] ?? [];
+  if (!Number.isSafeInteger(r) || r < 1) refuse("r", "a whole number above 0");
+  const isNames = (value: unknown): value is string[] => Array.isArray(value) && value.every((name) => typeof name === "string");
+  if (target !== null && typeof target !== "string" && !isNames(target)) refuse("target_modules", "a list of names or a regular expression");
+  if (!isNames(save)) return refuse("modules_to_save", "a list of names");
+  return { r, lora_alpha: number("lora_alpha", 8), lora_dropout: number("lora_dropout", 0), target_modules: target as LoraConfig["target_modules"], modules_to_save: save, use_rslora: json["use_rslora"] === true };
+}
+
+/**
+ * Writes an adapter's numbers to the device. Its tensors must be exactly those that the model has beside its base.
+ * @throws RangeError naming what is missing, too much, or of another shape.
+ */
+export async function loadAdapter(executor: Executor, model: Model, folder: Folder): Promise<ReadonlySet<Parameter>> {
+  const file = await openCheckpoint(folder, "adapter_model.safetensors");
+  const wanted = new Map(model.parameters.filter((parameter) => parameter.needsGradient || isAdapter(parameter)).map((parameter) => [PREFIX + parameter.value.label, parameter]));
+  const problems = [...wanted].flatMap(([name, { value: { shape } }]) => {
+    const entry = file.tensors.get(name);
+    if (!entry) return [`it has no "${name}"`];
+    return entry.shape.join() === shape.join() ? [] : [`"${name}" is (${entry.shape}), expected (${shape})`];
+  });
+  for (const name of file.tensors.keys()) if (!wanted.has(name)) problems.push(`"${name}" belongs to nothing that is adapted`);
+  if (problems.length > 0) throw new RangeError(`Cannot load the adapter ${folder.name}: ${problems.slice(0, 8).join("; ")}${problems.length > 8 ? ` and ${problems.length - 8} more` : ""}. Use it with the model that it was trained on`);
+  for (const [name, { value }] of wanted) await loadTensor(executor, value, file, file.tensors.get(name)!);
+  return new Set(wanted.values());
+}

@@ -1,0 +1,120 @@
+import { loadTokenizer } from "../../data/load_tokenizer.ts";
+import { checkVocabulary, type Tokenizer } from "../../data/tokenizer.ts";
+import type { Json } from "../../models/config_reader.ts";
+import { createModel, type Model } from "../../models/model.ts";
+import type { WeightType } from "../../models/parameter.ts";
+import { openCheckpoint, type TensorFile } from "../safetensors/reader.ts";
+import { Sha256 } from "../sha256.ts";
+import type { ByteSource, Folder } from "../source/source.ts";
+import { matchNames, mayBeNew } from "./names.ts";
+
+/** A file as a checkpoint names it: what resumes must find it again unchanged. */
+export interface FileIdentity {
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A Hugging Face folder of which the small files are read, and of the weights only the headers. */
+export interface Pretrained {
+  readonly folder: Folder;
+  /** config.json */
+  readonly json: Json;
+  /** generation_config.json; null where the folder has none. */
+  readonly generation: Json | null;
+  /** Null where the folder has none. */
+  readonly tokenizer: Tokenizer | null;
+  readonly weights: TensorFile;
+  /** Parameters that the files lack and a seed gives: those of a new classification head. */
+  readonly isNew: ReadonlySet<string>;
+  /** The format in which the files hold a parameter. */
+  storedAs(name: string): WeightType;
+  /** Reads all bytes of the weights once. */
+  identity(): Promise<readonly FileIdentity[]>;
+}
+
+const FORMATS: Readonly<Record<string, WeightType>> = { BF16: "bf16", F16: "f16", I8: "int8" };
+
+/**
+ * Opens the folder of a model: config.json, the tokenizer, and the headers of its weights, which must be those of the config.
+ * @throws RangeError for what is missing, unknown or does not fit together; it names all tensors that do not.
+ */
+export async function openPretrained(folder: Folder, tokenizerFolder: Folder = folder): Promise<Pretrained> {
+  const json = await readConfig(folder);
+  const model = createModel(json);
+  const weights = await openCheckpoint(folder);
+  const { found, missing, unexpected } = matchNames(model, [...weights.tensors.keys()].filter((name) => !isScale(name, weights)));
+  const needed = missing.filter((parameter) => !mayBeNew(model, parameter)).map(({ value }) => value.label);
+  const types = new Map<string, WeightType>(), wrong: string[] = [];
+  for (const [{ value: { label, shape } }, name] of found) {
+    const entry = weights.tensors.get(name)!;
+    if (entry.shape.join() !== shape.join()) wrong.push(`"${name}" is (${entry.shape}), expected (${shape})`);
+    types.set(label, FORMATS[entry.dtype] ?? "f32");
+  }
+  refuse(folder, [...wrong, ...list("missing", needed), ...list("not of this model", unexpected)]);
+  const tokenizer = await readTokenizer(tokenizerFolder, model);
+  let identity: Promise<readonly FileIdentity[]> | undefined;
+  return {
+    folder,
+    json,
+    generation: await readJson(folder, "generation_config.json"),
+    tokenizer,
+    weights,
+    isNew: new Set(missing.map(({ value }) => value.label)),
+    storedAs: (name) => types.get(name) ?? "f32",
+    identity: () => (identity ??= Promise.all(weights.sources.map(identityOf))),
+  };
+}
+
+/** config.json of a folder. @throws RangeError if it is missing or no JSON object. */
+export async function readConfig(folder: Folder): Promise<Json> {
+  const json = await readJson(folder, "config.json");
+  if (!json) throw new RangeError(`Cannot load ${folder.name}: it has no config.json. Give the folder of a Hugging Face model`);
+  return json;
+}
+
+/** A JSON object in a folder; null if there is no such file. */
+export async function readJson(folder: Folder, name: string): Promise<Json | null> {
+  const bytes = await readWhole(folder, name);
+  if (!bytes) return null;
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json;
+  } catch {
+    // Falls through to the same error.
+  }
+  throw new RangeError(`Cannot load ${folder.name}: ${name} is not a JSON object. Copy or download it again`);
+}
+
+/** Bytes of a small file; null if there is none. @throws RangeError if it is not small. */
+export async function readWhole(folder: Folder, name: string, most = 64 << 20): Promise<Uint8Array<ArrayBuffer> | null> {
+  const source = await folder.open(name);
+  if (!source) return null;
+  if (source.size > most) throw new RangeError(`Cannot load ${folder.name}: ${name} has ${source.size} bytes, expected at most ${most}. Copy or download it again`);
+  return await source.read(0, source.size);
+}
+
+async function readTokenizer(folder: Folder, model: Model): Promise<Tokenizer | null> {
+  if (!(await Promise.all(["tokenizer.json", "tokenizer.model", "vocab.json"].map((name) => folder.open(name)))).some(Boolean)) return null;
+  const tokenizer = await loadTokenizer((name) => readWhole(folder, name));
+  checkVocabulary(tokenizer, model.config.vocab_size);
+  return tokenizer;
+}
+
+/** Scales of a quantized weight, as compressed-tensors names them, are no tensors of their own. */
+const isScale = (name: string, { tensors }: TensorFile): boolean => name.endsWith("_scale") && tensors.get(name.slice(0, -"_scale".length))?.dtype === "I8";
+
+const list = (what: string, names: readonly string[]): string[] => (names.length === 0 ? [] : [`${what}: ${names.slice(0, 8).join(", ")}${names.length > 8 ? ` and ${names.length - 8} more` : ""}`]);
+
+function refuse(folder: Folder, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  throw new RangeError(`Cannot load ${folder.name}: its tensors are not those of its config.json (${problems.slice(0, 8).join("; ")}). Use the config.json that was published with the weights`);
+}
+
+const PIECE_BYTES = 4 << 20;
+
+async function identityOf(source: ByteSource): Promise<FileIdentity> {
+  const sha256 = new Sha256();
+  for (let start = 0; start < source.size; start += PIECE_BYTES) sha256.update(await source.read(start, Math.min(start + PIECE_BYTES, source.size)));
+  return { name: source.name.replace(/^.*[\\/]/, ""), bytes: source.size, sha256: sha256.hex() };
+}

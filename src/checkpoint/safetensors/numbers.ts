@@ -1,0 +1,57 @@
+import type { Dtype } from "./dtype.ts";
+
+/** The f32 of an f16, both as bits. Exact: f32 has the subnormal numbers of f16 as normal ones. */
+function halfToFloat(half: number): number {
+  const sign = (half & 0x8000) << 16, exponent = (half >> 10) & 31, mantissa = half & 1023;
+  if (exponent === 31) return sign | 0x7f800000 | (mantissa << 13);
+  if (exponent > 0) return sign | ((exponent + 112) << 23) | (mantissa << 13);
+  if (mantissa === 0) return sign;
+  const shift = Math.clz32(mantissa) - 21; // brings the first 1 to bit 10, where it is implied
+  return sign | ((113 - shift) << 23) | (((mantissa << shift) & 1023) << 13);
+}
+
+/** All f32 of f16, made once: a load an element, not a branch. */
+let halves: Int32Array<ArrayBuffer> | undefined;
+
+function fromF16(bits: Uint16Array): Float32Array<ArrayBuffer> {
+  const table = halves ??= Int32Array.from({ length: 65_536 }, (_, half) => halfToFloat(half));
+  const floats = new Int32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) floats[i] = table[bits[i]!]!;
+  return new Float32Array(floats.buffer);
+}
+
+function fromBF16(bits: Uint16Array): Float32Array<ArrayBuffer> {
+  const floats = new Int32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) floats[i] = bits[i]! << 16;
+  return new Float32Array(floats.buffer);
+}
+
+type View = new (buffer: ArrayBuffer, byteOffset: number, length: number) => ArrayLike<number> & { readonly BYTES_PER_ELEMENT: number };
+const CONVERT = {
+  F32: [Float32Array, (view) => view as Float32Array<ArrayBuffer>],
+  F16: [Uint16Array, (view) => fromF16(view as Uint16Array)],
+  BF16: [Uint16Array, (view) => fromBF16(view as Uint16Array)],
+  F64: [Float64Array, (view) => Float32Array.from(view)],
+  I32: [Int32Array, (view) => Float32Array.from(view)],
+  U32: [Uint32Array, (view) => Float32Array.from(view)],
+  I16: [Int16Array, (view) => Float32Array.from(view)],
+  U16: [Uint16Array, (view) => Float32Array.from(view)],
+  I8: [Int8Array, (view) => Float32Array.from(view)],
+  U8: [Uint8Array, (view) => Float32Array.from(view)],
+  BOOL: [Uint8Array, (view) => Float32Array.from(view)],
+} satisfies Partial<Record<Dtype, readonly [View & { readonly BYTES_PER_ELEMENT: number }, (view: ArrayLike<number>) => Float32Array<ArrayBuffer>]>>;
+
+const isConvertible = (dtype: Dtype): dtype is keyof typeof CONVERT => Object.hasOwn(CONVERT, dtype);
+
+/**
+ * The numbers in a tensor's bytes as f32: exact, but for F64, I32 and U32, which are rounded to the nearest. F32 is a view of `bytes` where
+ * they are aligned, so that nothing is copied without need.
+ * @throws RangeError for a type that is none of these, and if `bytes` are no whole number of elements.
+ */
+export function toFloat32(dtype: Dtype, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  if (!isConvertible(dtype)) throw new RangeError(`Cannot use numbers of type ${dtype}: expected one of ${Object.keys(CONVERT).join(", ")}. Convert the tensor to F32, F16 or BF16`);
+  const [View, convert] = CONVERT[dtype], size = View.BYTES_PER_ELEMENT;
+  if (bytes.length % size !== 0) throw new RangeError(`Cannot use ${bytes.length} bytes as numbers of type ${dtype}: expected a multiple of ${size}`);
+  const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  return convert(new View(buffer, byteOffset, bytes.length / size));
+}

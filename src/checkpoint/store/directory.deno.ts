@@ -1,0 +1,100 @@
+import { directoryFolder } from "../source/directory.deno.ts";
+import { checkKeep, checkStep, type CheckpointStore, dropped, noCheckpoint, RunInUseError, StorageFullError } from "./store.ts";
+
+const fileOf = (step: number): string => `checkpoint-${step}.safetensors`;
+const FILE = /^checkpoint-(0|[1-9]\d*)\.safetensors$/;
+const PARTIAL = /^checkpoint-\d+\.safetensors\.partial$/;
+
+/**
+ * The checkpoints of a run as files of a folder, which is made if it is absent. One is written beside its place, synced, renamed into
+ * it, and the folder synced: at no instant is there less than the last whole one.
+ * @throws RunInUseError if another process has it open; a process that is killed lets go.
+ */
+export async function openDirectoryStore(folder: string, keep: number): Promise<CheckpointStore> {
+  checkKeep(keep);
+  await Deno.mkdir(folder, { recursive: true }).catch((error) => refuse(`Cannot keep checkpoints in ${folder}`, error));
+  const lock = await lockFolder(folder);
+  const files = directoryFolder(folder);
+
+  async function list(): Promise<number[]> {
+    const names = await namesIn(folder);
+    return names.flatMap((name) => FILE.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
+  }
+  return {
+    list,
+    async save(step, bytes) {
+      checkStep(step);
+      for (const name of await namesIn(folder)) if (PARTIAL.test(name)) await remove(`${folder}/${name}`);
+      await writeWhole(folder, fileOf(step), bytes);
+      for (const old of dropped(await list(), step, keep)) await remove(`${folder}/${fileOf(old)}`);
+    },
+    async open(step) {
+      const source = await files.open(fileOf(step));
+      if (source === null) throw noCheckpoint(folder, step, await list());
+      return source;
+    },
+    close() {
+      lock.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** The kernel holds the lock for the open file, so that it goes with the process. The file stays: to remove one that another is about to lock would give two locks. */
+async function lockFolder(folder: string): Promise<Deno.FsFile> {
+  const path = `${folder}/run.lock`;
+  const file = await Deno.open(path, { create: true, write: true }).catch((error) => refuse(`Cannot use the run in ${folder}`, error));
+  if (await file.tryLock(true)) return file;
+  file.close();
+  throw new RunInUseError(`Cannot use the run in ${folder}: another process does. Wait until it ends, or choose another folder`);
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const { name } of Deno.readDir(folder)) names.push(name);
+  } catch (error) {
+    refuse(`Cannot list the checkpoints in ${folder}`, error as Error);
+  }
+  return names;
+}
+
+async function writeWhole(folder: string, name: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+  const path = `${folder}/${name}`, partial = `${path}.partial`;
+  const onDisk = <T>(work: Promise<T>): Promise<T> => work.catch((error) => refuse(`Cannot write ${path}`, error));
+  try {
+    using file = await onDisk(Deno.open(partial, { createNew: true, write: true }));
+    for await (const chunk of bytes) {
+      for (let at = 0; at < chunk.length;) at += await onDisk(file.write(chunk.subarray(at)));
+    }
+    // Before the rename: a name that points to data still in memory is a torn file after a power failure.
+    await onDisk(file.sync());
+  } catch (error) {
+    await remove(partial);
+    throw error;
+  }
+  await onDisk(Deno.rename(partial, path)).catch(async (error) => {
+    await remove(partial);
+    throw error;
+  });
+  await onDisk(syncFolder(folder));
+}
+
+/** Without it a power failure can undo a rename. Windows has no such call, and keeps its directories in a journal. */
+async function syncFolder(folder: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  using directory = await Deno.open(folder);
+  await directory.sync();
+}
+
+async function remove(path: string): Promise<void> {
+  await Deno.remove(path).catch((error) => error instanceof Deno.errors.NotFound ? undefined : refuse(`Cannot remove ${path}`, error));
+}
+
+/** What a full disk is called: of the system, of a user's share. */
+const FULL = ["ENOSPC", "EDQUOT"];
+
+function refuse(what: string, error: Error & { code?: string }): never {
+  if (FULL.includes(error.code ?? "")) throw new StorageFullError(`${what}: the disk is full. Free some space; the checkpoints before it are intact`, { cause: error });
+  throw new RangeError(`${what}: ${error.message}. Choose a folder that this user may write to`, { cause: error });
+}
