@@ -1,41 +1,79 @@
-import type { LlamaConfig } from "./llama.ts";
-import type { RopeParameters } from "./rope_table.ts";
+import { ConfigReader, type Json } from "./config_reader.ts";
+import { checkRope, type RopeParameters } from "./rope_table.ts";
 
-type Json = Readonly<Record<string, unknown>>;
+/** What a LLaMA or a relative is built from, with the names of Hugging Face's LlamaConfig where it has one. */
+export interface LlamaConfig {
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  readonly num_key_value_heads: number;
+  readonly head_dim: number;
+  readonly max_position_embeddings: number;
+  readonly rms_norm_eps: number;
+  readonly rope_parameters: RopeParameters;
+  readonly tie_word_embeddings: boolean;
+  readonly initializer_range: number;
+  /** Biases of queries, keys and values (Qwen2), of the attention's output, of the MLP. */
+  readonly qkv_bias: boolean;
+  readonly o_bias: boolean;
+  readonly mlp_bias: boolean;
+  /** RMSNorm of each head's queries and keys (Qwen3). */
+  readonly qk_norm: boolean;
+}
+
+/** Those of model_type that are LLaMAs but for biases and norms. SmolLM calls itself llama. */
+export const LLAMA_TYPES = ["llama", "mistral", "qwen2", "qwen3"] as const;
 
 /**
- * Reads Hugging Face's config.json of a LLaMA, in the keys of transformers 4 (rope_theta, rope_scaling) or 5 (rope_parameters).
- * @throws RangeError for another architecture or a missing number.
+ * Reads config.json in the keys of transformers 4 (rope_theta, rope_scaling) or 5 (rope_parameters).
+ * @throws RangeError for a missing or impossible number, or what no kernel here computes.
  */
-export function parseLlamaConfig(json: unknown): LlamaConfig {
-  const config = json as Json;
-  if (config["model_type"] !== "llama") throw new RangeError(`Cannot read model_type "${String(config["model_type"])}": expected "llama"`);
-  const number = (key: string): number => {
-    const value = config[key];
-    if (typeof value !== "number") throw new RangeError(`Cannot read the model's config: "${key}" must be a number, got ${JSON.stringify(value)}`);
-    return value;
-  };
-  for (const key of ["attention_bias", "mlp_bias"]) {
-    if (config[key]) throw new RangeError(`Cannot read the model's config: "${key}" must be false`);
-  }
-  const hidden_size = number("hidden_size"), num_attention_heads = number("num_attention_heads");
+export function parseLlamaConfig(json: Json): LlamaConfig {
+  const config = new ConfigReader(json);
+  const type = json["model_type"];
+  config.only("hidden_act", ["silu"]);
+  config.only("partial_rotary_factor", [1]);
+  const hidden_size = config.count("hidden_size"), num_attention_heads = config.count("num_attention_heads");
+  const num_key_value_heads = config.count("num_key_value_heads", num_attention_heads);
+  const head_dim = config.count("head_dim", hidden_size / num_attention_heads);
+  if (num_attention_heads % num_key_value_heads !== 0) config.refuse(`"num_key_value_heads" ${num_key_value_heads} must divide num_attention_heads ${num_attention_heads}`);
+  if (head_dim % 2 !== 0) config.refuse(`"head_dim" must be even for RoPE, got ${head_dim}`);
+  const attentionBias = config.flag("attention_bias", false);
+  const max_position_embeddings = config.count("max_position_embeddings", 2048);
+  // A window as long as a sequence hides nothing, so only the longest sequence depends on it.
+  const window = json["use_sliding_window"] === false ? max_position_embeddings : config.count("sliding_window", max_position_embeddings);
   return {
-    vocab_size: number("vocab_size"),
+    vocab_size: config.count("vocab_size"),
     hidden_size,
-    intermediate_size: number("intermediate_size"),
-    num_hidden_layers: number("num_hidden_layers"),
+    intermediate_size: config.count("intermediate_size"),
+    num_hidden_layers: config.countOrZero("num_hidden_layers"),
     num_attention_heads,
-    num_key_value_heads: typeof config["num_key_value_heads"] === "number" ? config["num_key_value_heads"] : num_attention_heads,
-    head_dim: typeof config["head_dim"] === "number" ? config["head_dim"] : hidden_size / num_attention_heads,
-    rms_norm_eps: number("rms_norm_eps"),
-    rope_parameters: ropeParametersOf(config),
-    tie_word_embeddings: config["tie_word_embeddings"] === true,
-    initializer_range: typeof config["initializer_range"] === "number" ? config["initializer_range"] : 0.02,
+    num_key_value_heads,
+    head_dim,
+    max_position_embeddings: Math.min(max_position_embeddings, window),
+    rms_norm_eps: config.number("rms_norm_eps", 1e-6),
+    rope_parameters: ropeParametersOf(json),
+    tie_word_embeddings: config.flag("tie_word_embeddings", false),
+    initializer_range: config.number("initializer_range", 0.02),
+    qkv_bias: type === "qwen2" || attentionBias,
+    o_bias: attentionBias && type !== "qwen2",
+    mlp_bias: config.flag("mlp_bias", false),
+    qk_norm: type === "qwen3",
   };
 }
 
-function ropeParametersOf(config: Json): RopeParameters {
-  const scaling = (config["rope_parameters"] ?? config["rope_scaling"] ?? {}) as Partial<RopeParameters>;
-  const rope_theta = scaling.rope_theta ?? config["rope_theta"] ?? 10000;
-  return { ...scaling, rope_theta: Number(rope_theta) };
+function ropeParametersOf(json: Json): RopeParameters {
+  // transformers 4 called the kind "type" at first.
+  const { type, ...scaling } = (json["rope_parameters"] ?? json["rope_scaling"] ?? {}) as Partial<RopeParameters> & { readonly type?: string };
+  const rope = { ...(type !== undefined && { rope_type: type }), ...scaling, rope_theta: Number(scaling.rope_theta ?? json["rope_theta"] ?? 10000) } as RopeParameters;
+  checkRope(rope);
+  return rope;
+}
+
+/** config.json of a model that is made here, in keys that transformers 4 and 5 both read. */
+export function llamaJson(config: LlamaConfig): Json {
+  const { qkv_bias, o_bias: _o, qk_norm: _qk, ...own } = config;
+  return { architectures: ["LlamaForCausalLM"], model_type: "llama", hidden_act: "silu", attention_bias: qkv_bias, ...own, rope_theta: config.rope_parameters.rope_theta };
 }

@@ -30,6 +30,9 @@ export function ropeTable(T: number, D: number, rope: RopeParameters): Float32Ar
   return table;
 }
 
+/** @throws RangeError if the scaling is not one of default, linear, llama3, or lacks its numbers. */
+export const checkRope = (rope: RopeParameters): void => void scaled(1, rope);
+
 function scaled(frequency: number, rope: RopeParameters): number {
   const { rope_type = "default" } = rope;
   if (rope_type === "default") return frequency;

@@ -57,7 +57,7 @@ function compile(setting: string, pattern: string): RegExp {
 
 /** The number of the transformer layer that a parameter belongs to. */
 export function layerOf({ variable }: Member): number | undefined {
-  const found = /\blayers\.(\d+)\./.exec(variable.value.label);
+  const found = /\b(?:layers|layer|h)\.(\d+)\./.exec(variable.value.label);
   return found ? Number(found[1]) : undefined;
 }
 

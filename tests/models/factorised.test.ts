@@ -3,7 +3,8 @@ import { checkOps, type Expected, type OpCase } from "../ops/run_op.ts";
 import { absolute, uniform } from "../ops/values.ts";
 import { matmul, type MatmulSize, type Reals } from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
-import { factorised, projection } from "../../src/models/factorised.ts";
+import { factorised } from "../../src/models/factorised.ts";
+import { projection } from "../../src/models/linear.ts";
 import { initialValues, type Parameter } from "../../src/models/parameter.ts";
 import type { Variable } from "../../src/plan/recorder.ts";
 
@@ -46,7 +47,7 @@ function projectionCase({ N, width, out, rank, scale, residual = false, frozen =
   return {
     name: `projection (${N}, ${width}) -> ${rank} -> ${out} times ${scale}${residual ? " with residual" : ""}, frozen [${frozen}]`,
     variables: { ...variable("x", [N, width], x), ...variable("a", [rank, width], a), ...variable("b", [out, rank], b), ...(residual ? variable("addend", [N, out], addend) : {}) },
-    record: (r, { x, a, b, addend }) => ({ y: projection(r, x!, { a: asParameter(a!), b: asParameter(b!), scale: factor }, addend ? { residual: addend } : {}) }),
+    record: (r, { x, a, b, addend }) => ({ y: projection(r, x!, { name: "layer", a: asParameter(a!), b: asParameter(b!), scale: factor }, addend ? { residual: addend } : {}) }),
     seeds: { y: dy },
     expected: { y: expected("y"), ...Object.fromEntries(wanted.map((name) => [name, expected(name)])) },
   };

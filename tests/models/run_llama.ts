@@ -1,10 +1,10 @@
 // A small llama on the device, for tests that compare one way of training with another.
 
 import { random } from "../harness.ts";
-import type { Gpu, Variant } from "../../src/gpu/device.ts";
-import { openGpu } from "../../src/gpu/device.ts";
-import { createLlama, type Llama, type LlamaConfig } from "../../src/models/llama.ts";
-import type { Parameter } from "../../src/models/parameter.ts";
+import { type Gpu, openGpu, type Variant } from "../../src/gpu/device.ts";
+import { freeze } from "../../src/models/freeze.ts";
+import { createLlama, type Llama } from "../../src/models/llama.ts";
+import type { LlamaConfig } from "../../src/models/llama_config.ts";
 import { membersOf } from "../../src/models/members.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { gridOf, type OptimizerName } from "../../src/optim/presets.ts";
@@ -24,10 +24,15 @@ export const CONFIG: LlamaConfig = {
   num_attention_heads: 4,
   num_key_value_heads: 2,
   head_dim: 6,
+  max_position_embeddings: 64,
   rms_norm_eps: 1e-5,
   rope_parameters: { rope_theta: 10000 },
   tie_word_embeddings: false,
   initializer_range: 0.2, // ten times the usual: all parts of the gradient are then of one order
+  qkv_bias: false,
+  o_bias: false,
+  mlp_bias: false,
+  qk_norm: false,
 };
 export const ADAM = { adam_beta1: 0.9, adam_beta2: 0.95, adam_epsilon: 1e-8, weight_decay: 0.1 };
 
@@ -44,16 +49,8 @@ export interface Options {
 }
 
 /** The model with all parameters that match made frozen. */
-export function frozenLlama(config: LlamaConfig, frozen: RegExp): Llama {
-  const model = createLlama(config), copies = new Map<Parameter, Parameter>();
-  const freeze = (parameter: Parameter): Parameter => {
-    if (!frozen.test(parameter.value.label)) return parameter;
-    if (!copies.has(parameter)) copies.set(parameter, { ...parameter, value: tensor(parameter.value.label, parameter.value.shape, "frozen"), needsGradient: false });
-    return copies.get(parameter)!;
-  };
-  const layers = model.layers.map((layer) => Object.fromEntries(Object.entries(layer).map(([name, parameter]: [string, Parameter]) => [name, freeze(parameter)])) as unknown as typeof layer);
-  return { ...model, embed_tokens: freeze(model.embed_tokens), layers, norm: freeze(model.norm), lm_head: freeze(model.lm_head), parameters: model.parameters.map(freeze) };
-}
+export const frozenLlama = (config: LlamaConfig, frozen: RegExp): Llama =>
+  freeze(createLlama(config), { trains: ({ value }) => !frozen.test(value.label), storedAs: () => "f32", quantized: undefined });
 
 export function recordLlama({ config, variant = "portable", B = 2, T = 9, accumulate = 1, max_grad_norm = 0, gradient_checkpointing = false, frozen = /^never$/, optim = "adamw" }: Options): {
   model: Llama;
@@ -75,7 +72,7 @@ export const testGpu = (): Promise<Gpu> => (opened ??= openGpu());
 export async function trainLlama(options: Options): Promise<ReturnType<typeof recordLlama> & { readonly trainer: Trainer; readonly words: (tensors: Iterable<Tensor>) => Promise<Words[]> }> {
   const gpu = await testGpu();
   const recorded = recordLlama({ variant: gpu.variant, ...options });
-  const trainer = await Trainer.create(gpu, recorded.model, recorded.programs, planPrograms(recorded.programs), 1);
+  const trainer = await Trainer.create(gpu, recorded.model, recorded.programs, planPrograms(recorded.programs), { seed: 1 });
   return { ...recorded, trainer, words: (tensors) => Promise.all([...tensors].map((t) => trainer.executor.readWords(t))) };
 }
 

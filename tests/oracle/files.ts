@@ -1,5 +1,30 @@
+import type { Files } from "../../src/checkpoint/model/save.ts";
+import type { Folder } from "../../src/checkpoint/source/source.ts";
+
 /** Reads a file below a fixture's folder; null where there is none. Deno reads the disk, the browser fetches. */
 export type ReadFile = (path: string) => Promise<Uint8Array<ArrayBuffer> | null>;
+
+/** A fixture's folder as the importer sees folders. */
+export const folderOf = (read: ReadFile, path: string): Folder => ({
+  name: path,
+  async open(name) {
+    const bytes = await read(`${path}/${name}`);
+    return bytes && { name: `${path}/${name}`, size: bytes.length, read: (start, end) => Promise.resolve(bytes.slice(start, end)) };
+  },
+});
+
+/** Files that a model was written as. */
+export async function collectFiles(files: Files): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+  const collected = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const [name, contents] of files) {
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
+    for await (const piece of contents instanceof Uint8Array ? [contents] : contents) pieces.push(piece);
+    collected.set(name, new Uint8Array(await new Blob(pieces).arrayBuffer()));
+  }
+  return collected;
+}
+
+export const memoryFolder = (name: string, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): Folder => folderOf((path) => Promise.resolve(files.get(path.slice(name.length + 1)) ?? null), name);
 
 /** One comparison with somebody else's numbers. */
 export interface OracleCase {

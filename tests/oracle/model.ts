@@ -1,29 +1,34 @@
 import type { Gpu } from "../../src/gpu/device.ts";
-import { createLlama, type Llama, llama } from "../../src/models/llama.ts";
-import type { Batch } from "../../src/data/text.ts";
-import { parseLlamaConfig } from "../../src/models/llama_config.ts";
-import { IGNORED } from "../../src/ops/cross_entropy.ts";
-import { linear } from "../../src/ops/linear.ts";
+import { loadWeights } from "../../src/checkpoint/model/load.ts";
+import { adapterFiles, loadAdapter, readAdapterConfig } from "../../src/checkpoint/model/peft.ts";
+import { openPretrained, type Pretrained } from "../../src/checkpoint/model/pretrained.ts";
+import { modelFiles } from "../../src/checkpoint/model/save.ts";
+import { openCheckpoint, openSafetensors } from "../../src/checkpoint/safetensors/reader.ts";
+import { blobSource } from "../../src/checkpoint/source/blob.ts";
+import type { Folder } from "../../src/checkpoint/source/source.ts";
+import { freeze } from "../../src/models/freeze.ts";
+import { type LoraConfig, mergedWeight, withLora } from "../../src/models/lora.ts";
 import { membersOf } from "../../src/models/members.ts";
+import { createModel, type Model, needsOf, recordLogits } from "../../src/models/model.ts";
+import { denseLayers } from "../../src/models/parts.ts";
+import { ropeTableTensor } from "../../src/models/rope_table.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { gridOf } from "../../src/optim/presets.ts";
 import { type Program, Recorder } from "../../src/plan/recorder.ts";
-import { ropeTableTensor } from "../../src/models/rope_table.ts";
 import { tensor, type Tensor } from "../../src/plan/tensor.ts";
+import { batchInputs, BatchWriter, type PromptInputs } from "../../src/train/inputs.ts";
 import { type Programs, recordTrain } from "../../src/train/programs.ts";
 import { planPrograms, Trainer } from "../../src/train/trainer.ts";
-import { type FixtureTensor, type OracleCase, oracleCase, type ReadFile, readJson, readTensors, readWeights } from "./files.ts";
-import { normOf, relativeL2 } from "./measures.ts";
-
-interface RawBatch {
-  readonly input_ids: number[][];
-  readonly labels: number[][];
-  readonly attention_mask?: number[][];
-}
+import { type RawBatch, toBatch } from "./batch.ts";
+import { collectFiles, type FixtureTensor, folderOf, memoryFolder, type OracleCase, oracleCase, type ReadFile, readJson, readTensors } from "./files.ts";
+import { largestDifference, normOf, relativeL2 } from "./measures.ts";
 
 interface Expected {
   readonly loss: number;
   readonly grad_norm: number;
+  /** Of an adapter: the folder of its model, beside it. */
+  readonly base?: string;
+  readonly gradient_is_zero_in_exact_arithmetic?: Record<string, [number, number]>;
   readonly train?: {
     readonly betas: [number, number];
     readonly eps: number;
@@ -36,61 +41,99 @@ interface Expected {
   readonly tolerance: Record<string, number>;
 }
 
-/** Logits, loss, gradients and training trajectory of a Hugging Face checkpoint against PyTorch's. */
+/** A fixture that was read, and how its weights come to the device. */
+interface Fixture {
+  readonly name: string;
+  readonly expected: Expected;
+  readonly pretrained: Pretrained;
+  readonly adapter?: { readonly config: LoraConfig; readonly folder: Folder } | undefined;
+  readonly want: Map<string, FixtureTensor>;
+  /** Of PEFT's keys. */
+  readonly prefix: string;
+}
+
+/** Logits, loss, gradients and training trajectory of a Hugging Face checkpoint or a PEFT adapter against PyTorch's. */
 export async function replayModel(gpu: Gpu, read: ReadFile, directory: string): Promise<OracleCase[]> {
   const name = directory.replace(/\/+$/, "").split("/").pop()!;
-  const config = parseLlamaConfig(await readJson(read, `${directory}/config.json`));
   const expected = await readJson(read, `${directory}/expected.json`) as Expected;
   const batches = await readJson(read, `${directory}/batch.json`) as RawBatch & { train_batches?: RawBatch[] };
-  const fixture = { config, expected, weights: await readWeights(read, directory), want: await readTensors(read, `${directory}/expected.safetensors`) };
-  const cases = await replayOnce(gpu, name, fixture, batches);
+  const pretrained = await openPretrained(folderOf(read, expected.base ? `${directory}/../${expected.base}` : directory));
+  const folder = expected.base === undefined ? undefined : folderOf(read, directory);
+  const adapter = folder && { folder, config: await readAdapterConfig(folder) };
+  const want = await readTensors(read, `${directory}/expected.safetensors`);
+  const fixture = { name, expected, pretrained, adapter, want, prefix: adapter ? "base_model.model." : "" };
+  const cases = await replayOnce(gpu, fixture, batches);
   if (!expected.train || !batches.train_batches) return cases;
   const final = await read(`${directory}/final.safetensors`) ? await readTensors(read, `${directory}/final.safetensors`) : undefined;
-  return [...cases, ...await replayTraining(gpu, name, fixture, batches.train_batches, final)];
+  const begun = adapter ? { ...fixture, adapter: { ...adapter, folder: folderOf(read, `${directory}/initial`) } } : fixture;
+  return [...cases, ...await replayTraining(gpu, begun, batches.train_batches, final)];
 }
 
-interface Fixture {
-  readonly config: ReturnType<typeof parseLlamaConfig>;
-  readonly expected: Expected;
-  readonly weights: Map<string, FixtureTensor>;
-  readonly want: Map<string, FixtureTensor>;
-}
-
-interface Opened {
-  readonly model: Llama;
-  readonly trainer: Trainer;
-  readonly programs: Programs & { readonly train: NonNullable<Programs["train"]> };
-  readonly forward: ForwardProgram;
-}
-
-async function replayOnce(gpu: Gpu, name: string, fixture: Fixture, raw: RawBatch): Promise<OracleCase[]> {
-  const { expected: { tolerance, loss, grad_norm }, want } = fixture;
+async function replayOnce(gpu: Gpu, fixture: Fixture, raw: RawBatch): Promise<OracleCase[]> {
+  const { name, expected: { tolerance, loss, grad_norm }, want, prefix, pretrained, adapter } = fixture;
   const { trainer, model, programs, forward } = await open(gpu, fixture, raw);
   const batch = toBatch(raw);
-  trainer.executor.writeInputs(new Map<Tensor, Uint32Array<ArrayBuffer>>([[forward.ids, batch.input_ids]]));
-  trainer.executor.run(forward);
-  const logits = await trainer.executor.read(forward.logits);
+  const logits = await runForward(trainer, model, forward, batch);
   trainer.step([batch], 0);
   const [metrics] = await trainer.readMetrics();
   let worst = 0, compared = 0;
-  for (const parameter of model.parameters) {
-    const expectedGradient = want.get(parameter.value.label)?.data;
+  for (const parameter of model.parameters.filter(({ needsGradient }) => needsGradient)) {
+    const expectedGradient = want.get(prefix + parameter.value.label)?.data;
     if (!expectedGradient) continue;
     compared++;
     const gradient = await trainer.executor.read(programs.train.gradients.get(parameter)!);
     worst = Math.max(worst, relativeL2(gradient, expectedGradient, 0.001 * grad_norm));
   }
+  const exported = adapter ? await adapterCases(fixture, model, trainer) : [];
+  const merged = await collectFiles(modelFiles({ model, json: pretrained.json, tokenizer: null, generation: null }, trainer.executor));
   trainer.destroy();
   const gradients = compared > 0 ? [oracleCase(`${name} gradients`, worst, tolerance["grad_rel_l2"]!)] : [];
   return [
-    oracleCase(`${name} logits`, logitsError(logits, want.get("logits")!.data, raw.attention_mask), tolerance["logits_max_abs"]!),
+    oracleCase(`${name} logits`, largestDifference(logits, want.get("logits")!.data, raw.attention_mask), tolerance["logits_max_abs"]!),
     oracleCase(`${name} loss`, Math.abs(metrics!.loss - loss), tolerance["loss_abs"]!),
     ...gradients,
+    ...await replayFrozen(gpu, fixture, pretrained, raw, "frozen"),
+    ...exported,
+    ...await replayFrozen(gpu, fixture, await openPretrained(memoryFolder("exported", merged)), raw, "exported"),
   ];
 }
 
-async function replayTraining(gpu: Gpu, name: string, fixture: Fixture, raws: RawBatch[], final: Map<string, FixtureTensor> | undefined): Promise<OracleCase[]> {
-  const { expected: { tolerance, train } } = fixture;
+/** The adapter as it is written against the file it was read from, and a merged weight against PEFT's. */
+async function adapterCases({ name, adapter, want }: Fixture, model: Model, { executor }: Trainer): Promise<OracleCase[]> {
+  const { config, folder } = adapter!;
+  const written = await openSafetensors(blobSource("written", new Blob([(await collectFiles(adapterFiles({ model, config, base: "base", revision: null }, executor))).get("adapter_model.safetensors")!])));
+  const original = await openCheckpoint(folder, "adapter_model.safetensors");
+  let different = written.tensors.size === original.tensors.size ? 0 : Infinity;
+  for (const entry of original.tensors.values()) {
+    const own = written.tensors.get(entry.name);
+    if (!own || own.shape.join() !== entry.shape.join() || (await written.read(own)).join() !== (await original.read(entry)).join()) different++;
+  }
+  let merge = 0;
+  for (const layer of denseLayers(model)) {
+    const expected = want.get(`merged.${layer.weight.value.label}`);
+    if (!expected || !layer.lora) continue;
+    const read = (tensor: Tensor) => executor.read(tensor);
+    merge = Math.max(merge, relativeL2(mergedWeight(layer, await read(layer.weight.value), await read(layer.lora.a.value), await read(layer.lora.b.value)), expected.data, 0));
+  }
+  // The fixture has merged weights rounded to f32 once, as they are here.
+  return [oracleCase(`${name} adapter file, tensors that differ`, different, 0), oracleCase(`${name} merged weight`, merge, 1e-7)];
+}
+
+/** The same logits of a model that is frozen as it came: in 16 bits where the file has them. Of an exported one too, adapters merged. */
+async function replayFrozen(gpu: Gpu, { name, want, adapter, expected: { tolerance } }: Fixture, pretrained: Pretrained, raw: RawBatch, how: "frozen" | "exported"): Promise<OracleCase[]> {
+  if (adapter && how === "frozen") return [];
+  const B = raw.input_ids.length, T = raw.input_ids[0]!.length;
+  const model = freeze(createModel(pretrained.json), { trains: () => false, storedAs: pretrained.storedAs, quantized: undefined });
+  const rope_table = ropeOf(model, T), forward = recordForward(gpu, model, rope_table, B, T, raw);
+  const programs = { rope_table };
+  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs, [forward]), { load: (executor, model) => loadWeights(executor, model, pretrained.weights) });
+  const logits = await runForward(trainer, model, forward, toBatch(raw));
+  trainer.destroy();
+  return [oracleCase(`${name} logits, ${how}`, largestDifference(logits, want.get("logits")!.data, raw.attention_mask), tolerance["logits_max_abs"]!)];
+}
+
+async function replayTraining(gpu: Gpu, fixture: Fixture, raws: RawBatch[], final: Map<string, FixtureTensor> | undefined): Promise<OracleCase[]> {
+  const { name, prefix, expected: { tolerance, train, gradient_is_zero_in_exact_arithmetic: noise = {} } } = fixture;
   const { trainer, model } = await open(gpu, fixture, raws[0]!);
   const batches = raws.map(toBatch);
   train!.steps.forEach(({ lr }, step) => trainer.step([batches[step % batches.length]!], lr));
@@ -98,9 +141,11 @@ async function replayTraining(gpu: Gpu, name: string, fixture: Fixture, raws: Ra
   const lossError = Math.max(...metrics.map(({ loss, step }) => Math.abs(loss - train!.steps[step]!.loss)));
   const normError = Math.max(...metrics.map(({ grad_norm, step }) => Math.abs(grad_norm / train!.steps[step]!.grad_norm - 1)));
   let finalError = 0;
-  for (const parameter of model.parameters) {
-    const values = await trainer.executor.read(parameter.value);
-    const label = parameter.value.label;
+  for (const { value } of model.parameters.filter(({ needsGradient }) => needsGradient)) {
+    const label = prefix + value.label;
+    // AdamW makes real steps of what is rounding noise.
+    if (label in noise) continue;
+    const values = await trainer.executor.read(value);
     if (final) finalError = Math.max(finalError, relativeL2(values, final.get(label)!.data, 0) / tolerance["final_rel_l2"]!);
     const l2 = train!.final?.[label]?.l2;
     if (l2 !== undefined) finalError = Math.max(finalError, Math.abs(normOf(values) / l2 - 1) / tolerance["final_norm_rel"]!);
@@ -114,54 +159,61 @@ async function replayTraining(gpu: Gpu, name: string, fixture: Fixture, raws: Ra
 }
 
 interface ForwardProgram extends Program {
-  readonly ids: Tensor;
+  readonly batch: PromptInputs;
   readonly logits: Tensor;
 }
 
-async function open(gpu: Gpu, { config, expected: { train }, weights }: Fixture, raw: RawBatch): Promise<Opened> {
+interface Opened {
+  readonly model: Model;
+  readonly trainer: Trainer;
+  readonly programs: Programs & { readonly train: NonNullable<Programs["train"]> };
+  readonly forward: ForwardProgram;
+}
+
+async function open(gpu: Gpu, { pretrained, adapter, prefix, expected: { train } }: Fixture, raw: RawBatch): Promise<Opened> {
   const B = raw.input_ids.length, T = raw.input_ids[0]!.length;
-  const model = createLlama(config);
-  const rope_table = ropeTableTensor(T, config.head_dim);
+  const model = modelOf(pretrained, adapter?.config);
+  const rope_table = ropeOf(model, T);
   const [adam_beta1, adam_beta2] = train?.betas ?? [0.9, 0.999];
-  const matrices = model.parameters.filter(({ value }) => value.shape.length > 1).map(({ value }) => value.label);
+  const matrices = model.parameters.filter(({ value, needsGradient }) => needsGradient && value.shape.length > 1).map(({ value }) => prefix + value.label);
   if (train && matrices.sort().join() !== [...train.weight_decay_on].sort().join()) throw new Error("Cannot replay: the fixture decays other weights than the matrices");
   const settings = { adam_beta1, adam_beta2, adam_epsilon: train?.eps ?? 1e-8, momentum: 0, weight_decay: train?.weight_decay ?? 0, seed: 0, max_steps: 64, optim_target_modules: null, state_free_modules: [] };
   const optimizer = new Optimizer(membersOf(model), gridOf("adamw", {}), settings);
-  const options = { variant: gpu.variant, model, rope_table, B, T, gradient_accumulation_steps: 1, gradient_checkpointing: false, max_grad_norm: train?.max_grad_norm ?? 1, optimizer, metrics_rows: 64 };
-  const forward = recordForward(gpu, model, rope_table, B, T);
+  const packed = raw.attention_mask !== undefined;
+  const options = { variant: gpu.variant, model, rope_table, B, T, packed, gradient_accumulation_steps: 1, gradient_checkpointing: false, max_grad_norm: train?.max_grad_norm ?? 1, optimizer, metrics_rows: 64 };
+  const forward = recordForward(gpu, model, rope_table, B, T, raw);
   const programs = { rope_table, train: recordTrain(options) };
-  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs, [forward]), undefined);
-  for (const { value } of model.parameters) {
-    const loaded = weights.get(value.label);
-    if (!loaded) throw new Error(`Cannot replay: the fixture's file has no tensor ${value.label}`);
-    trainer.executor.write(value, loaded.data);
-  }
+  const load = async (executor: Trainer["executor"], model: Model) => {
+    const loaded = await loadWeights(executor, model, pretrained.weights);
+    return adapter ? new Set([...loaded, ...await loadAdapter(executor, model, adapter.folder)]) : loaded;
+  };
+  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs, [forward]), { load });
   return { model, trainer, programs, forward };
 }
 
-function recordForward({ variant }: Gpu, model: Llama, rope_table: Tensor, B: number, T: number): ForwardProgram {
+/** All of it trained, or all but an adapter frozen. */
+function modelOf({ json, storedAs }: Pretrained, config: LoraConfig | undefined): Model {
+  const plain = createModel(json);
+  return config ? freeze(withLora(plain, config), { trains: ({ value }) => value.label.includes(".lora_"), storedAs, quantized: undefined }) : plain;
+}
+
+const ropeOf = (model: Model, T: number): Tensor | undefined => {
+  const { rope } = needsOf(model);
+  return rope === undefined ? undefined : ropeTableTensor(T, rope);
+};
+
+function recordForward({ variant }: Gpu, model: Model, rope_table: Tensor | undefined, B: number, T: number, raw: RawBatch): ForwardProgram {
   const r = new Recorder({ variant, training: false });
-  const ids = tensor("ids", [B * T], "input", "u32");
-  const logits = tensor("logits", [B * T, model.config.vocab_size], "output");
-  linear(r, llama(r, model, { ids, rope_table, B, T }), model.lm_head, { out: logits });
-  return { name: "forward", steps: r.steps, ids, logits };
+  const batch = batchInputs("forward", model, { B, T, packed: raw.attention_mask !== undefined, training: false });
+  const logits = tensor("logits", model.family === "bert" ? [B, model.config.labels.length] : [B * T, model.config.vocab_size], "output");
+  recordLogits(r, model, { ...batch, ...(rope_table && { rope_table }), B, T }, logits);
+  return { name: "forward", steps: r.steps, batch, logits };
 }
 
-/** Labels stand beside their own token in the fixture; a row predicts the next one. */
-function toBatch({ input_ids, labels }: RawBatch): Batch {
-  const next = labels.map((row) => [...row.slice(1), -100]);
-  return { input_ids: Uint32Array.from(input_ids.flat()), labels: Uint32Array.from(next.flat(), (label) => (label < 0 ? IGNORED : label)) };
-}
-
-/** Largest difference; what stands at padded positions depends on how masked rows are treated, so they do not count. */
-function logitsError(actual: ArrayLike<number>, expected: ArrayLike<number>, mask: number[][] | undefined): number {
-  const V = actual.length / (mask?.flat().length ?? 1);
-  const counts = mask?.flat();
-  let worst = 0;
-  for (let i = 0; i < expected.length; i++) {
-    if (counts && counts[Math.floor(i / V)] === 0) continue;
-    const error = Math.abs(actual[i]! - expected[i]!);
-    if (!(error <= worst)) worst = error;
-  }
-  return worst;
+async function runForward({ executor }: Trainer, model: Model, forward: ForwardProgram, batch: ReturnType<typeof toBatch>): Promise<Float32Array> {
+  const inputs = new Map<Tensor, Uint32Array<ArrayBuffer>>();
+  new BatchWriter(model).addPrompt(inputs, forward.batch, batch);
+  executor.writeInputs(inputs);
+  executor.run(forward);
+  return await executor.read(forward.logits);
 }

@@ -1,5 +1,6 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import { createLlama } from "../../src/models/llama.ts";
+import type { Json } from "../../src/models/config_reader.ts";
 import { parseLlamaConfig } from "../../src/models/llama_config.ts";
 import { membersOf } from "../../src/models/members.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
@@ -34,7 +35,7 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
   const text = await read(`${directory}/../../data/tinyshakespeare.txt`);
   if (!text) throw new Error("Cannot replay: data/tinyshakespeare.txt is missing beside the fixtures' folder");
   const { batch: B, length: T, betas: [adam_beta1, adam_beta2] } = expected;
-  const config = parseLlamaConfig(await readJson(read, `${directory}/config.json`));
+  const config = parseLlamaConfig(await readJson(read, `${directory}/config.json`) as Json);
   const model = createLlama(config);
   const rope_table = ropeTableTensor(T, config.head_dim);
   if (expected.weight_decay_vectors !== 0) throw new Error("Cannot replay: the fixture decays vectors, which Scrimp does not");
@@ -48,7 +49,7 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
     gradient_accumulation_steps: 1, gradient_checkpointing: false, max_grad_norm: expected.max_grad_norm, metrics_rows: METRICS_ROWS, optimizer,
   };
   const programs = { rope_table, train: recordTrain(options), evaluate: recordEvaluate(options) };
-  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), undefined);
+  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs));
   for (const [name, { data }] of await readWeights(read, directory)) trainer.setParameter(name, data);
 
   const rows = (starts: readonly number[]) => {
@@ -70,7 +71,7 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
   const { first_byte, rows: count, row_bytes, loss_after_last_step } = expected.validation;
   const starts = [...Array(count).keys()].map((row) => first_byte + row * row_bytes);
   const batches = [...Array(Math.ceil(count / B)).keys()].map((i) => padded(rows(starts.slice(i * B, (i + 1) * B)), B * T));
-  const validation = Math.abs((await trainer.evaluate(batches)) / loss_after_last_step - 1);
+  const validation = Math.abs((await trainer.evaluate(batches)).eval_loss / loss_after_last_step - 1);
   trainer.destroy();
   const name = directory.replace(/\/+$/, "").split("/").pop()!;
   return [

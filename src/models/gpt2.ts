@@ -1,0 +1,122 @@
+import { attention } from "../ops/attention.ts";
+import { add } from "../ops/elementwise.ts";
+import { embedding } from "../ops/embedding.ts";
+import { gelu } from "../ops/gelu.ts";
+import { layerNorm } from "../ops/layer_norm.ts";
+import { splitColumns } from "../ops/split_columns.ts";
+import type { Recorder, Variable } from "../plan/recorder.ts";
+import { ConfigReader, type Json } from "./config_reader.ts";
+import { dropped, type ForwardInputs } from "./inputs.ts";
+import { dense, type DenseLayer, type DenseOptions, projection } from "./linear.ts";
+import { type Norm, norm } from "./norm.ts";
+import { type Parameter, parameter, parametersIn, type WeightType } from "./parameter.ts";
+
+/** What a GPT-2 is built from, with the names of Hugging Face's GPT2Config. */
+export interface Gpt2Config {
+  readonly vocab_size: number;
+  readonly n_positions: number;
+  readonly n_embd: number;
+  readonly n_layer: number;
+  readonly n_head: number;
+  readonly n_inner: number;
+  readonly layer_norm_epsilon: number;
+  readonly initializer_range: number;
+  readonly tie_word_embeddings: boolean;
+  readonly embd_pdrop: number;
+  readonly resid_pdrop: number;
+  readonly attn_pdrop: number;
+}
+
+interface Gpt2Layer {
+  readonly ln_1: Norm;
+  readonly c_attn: DenseLayer;
+  readonly c_proj: DenseLayer;
+  readonly ln_2: Norm;
+  readonly c_fc: DenseLayer;
+  readonly mlp_c_proj: DenseLayer;
+}
+
+export interface Gpt2 {
+  readonly family: "gpt2";
+  readonly config: Gpt2Config;
+  readonly wte: Parameter;
+  readonly wpe: Parameter;
+  readonly layers: readonly Gpt2Layer[];
+  readonly ln_f: Norm;
+  /** The embedding itself when tied. */
+  readonly lm_head: Parameter;
+  readonly parameters: readonly Parameter[];
+}
+
+/** @throws RangeError for a missing or impossible number, or what no kernel here computes. */
+export function parseGpt2Config(json: Json): Gpt2Config {
+  const config = new ConfigReader(json);
+  config.only("activation_function", ["gelu_new", "gelu_pytorch_tanh"]);
+  config.only("scale_attn_weights", [true]);
+  config.only("scale_attn_by_inverse_layer_idx", [false]);
+  config.only("add_cross_attention", [false]);
+  const n_embd = config.count("n_embd"), n_head = config.count("n_head");
+  if (n_embd % n_head !== 0) config.refuse(`"n_head" ${n_head} must divide n_embd ${n_embd}`);
+  return {
+    vocab_size: config.count("vocab_size"),
+    n_positions: config.count("n_positions", 1024),
+    n_embd,
+    n_layer: config.countOrZero("n_layer"),
+    n_head,
+    n_inner: config.count("n_inner", 4 * n_embd),
+    layer_norm_epsilon: config.number("layer_norm_epsilon", 1e-5),
+    initializer_range: config.number("initializer_range", 0.02),
+    tie_word_embeddings: config.flag("tie_word_embeddings", true),
+    embd_pdrop: config.number("embd_pdrop", 0.1),
+    resid_pdrop: config.number("resid_pdrop", 0.1),
+    attn_pdrop: config.number("attn_pdrop", 0.1),
+  };
+}
+
+/** The parameters of a GPT-2 (Radford et al., 2019) with Hugging Face's names and shapes: linear weights are (in, out). */
+export function createGpt2(config: Gpt2Config, weights: WeightType = "f32"): Gpt2 {
+  const { n_embd: C, n_inner: F, vocab_size: V, initializer_range: deviation } = config;
+  const options: DenseOptions = { bias: true, transposed: true, type: weights };
+  const wte = parameter("transformer.wte.weight", [V, C], deviation, weights);
+  const wpe = parameter("transformer.wpe.weight", [config.n_positions, C], deviation, weights);
+  // Layers that add to the residual stream start smaller, as in the paper.
+  const residual = deviation / Math.sqrt(2 * Math.max(1, config.n_layer));
+  const layers = [...Array(config.n_layer).keys()].map((index): Gpt2Layer => {
+    const name = `transformer.h.${index}`;
+    return {
+      ln_1: norm(`${name}.ln_1`, C),
+      c_attn: dense(`${name}.attn.c_attn`, 3 * C, C, deviation, options),
+      c_proj: dense(`${name}.attn.c_proj`, C, C, residual, options),
+      ln_2: norm(`${name}.ln_2`, C),
+      c_fc: dense(`${name}.mlp.c_fc`, F, C, deviation, options),
+      mlp_c_proj: dense(`${name}.mlp.c_proj`, C, F, residual, options),
+    };
+  });
+  const ln_f = norm("transformer.ln_f", C);
+  const lm_head = config.tie_word_embeddings ? wte : parameter("lm_head.weight", [V, C], deviation, weights);
+  const model = { family: "gpt2" as const, config, wte, wpe, layers, ln_f, lm_head };
+  return { ...model, parameters: parametersIn(model) };
+}
+
+/** Hidden states after the final norm: (B*T, C). Multiply by `lm_head` for logits. */
+export function gpt2(r: Recorder, model: Gpt2, inputs: ForwardInputs): Variable {
+  const { tokens, positions, dropout } = inputs, { config } = model;
+  const embedded = add(r, embedding(r, model.wte, tokens.ids, tokens.segments), embedding(r, model.wpe, positions!.ids, positions!.segments));
+  let x = dropped(r, embedded, dropout, config.embd_pdrop, "embeddings");
+  model.layers.forEach((layer, index) => {
+    const record = (x: Variable): Variable => r.scope(`transformer.h.${index}`, () => gpt2Layer(r, config, layer, x, inputs, index));
+    x = inputs.gradient_checkpointing ? r.checkpoint(x, record) : record(x);
+  });
+  return layerNorm(r, x, model.ln_f.weight, model.ln_f.bias, config.layer_norm_epsilon);
+}
+
+function gpt2Layer(r: Recorder, config: Gpt2Config, layer: Gpt2Layer, x: Variable, inputs: ForwardInputs, index: number): Variable {
+  const { B, T, dropout, documents } = inputs, { n_head: H, layer_norm_epsilon: eps, resid_pdrop: p } = config;
+  const project = (x: Variable, to: DenseLayer): Variable => projection(r, x, to, { dropout });
+  const normed = layerNorm(r, x, layer.ln_1.weight, layer.ln_1.bias, eps);
+  const [q, k, v] = splitColumns(r, project(normed, layer.c_attn), 3) as [Variable, Variable, Variable];
+  const attended = attention(r, q, k, v, { B, T, H, KV: H, D: config.n_embd / H, ...(documents && { documents }) });
+  const middle = add(r, x, dropped(r, project(attended, layer.c_proj), dropout, p, `${index}.attention`));
+  const hidden = gelu(r, project(layerNorm(r, middle, layer.ln_2.weight, layer.ln_2.bias, eps), layer.c_fc), "tanh");
+  return add(r, middle, dropped(r, project(hidden, layer.mlp_c_proj), dropout, p, `${index}.mlp`));
+}

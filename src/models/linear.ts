@@ -1,0 +1,83 @@
+import { linear } from "../ops/linear.ts";
+import { scale } from "../ops/scale.ts";
+import type { Recorder, Variable } from "../plan/recorder.ts";
+import type { Tensor } from "../plan/tensor.ts";
+import type { FactorisedLayer } from "./factorised.ts";
+import { type DropoutSource, dropped } from "./inputs.ts";
+import { type Parameter, parameter, type WeightType } from "./parameter.ts";
+
+/** What LoRA (Hu et al., 2021) adds to a linear layer: scale B (A dropout(x)). */
+export interface LoraFactors {
+  /** (rank, in) */
+  readonly a: Parameter;
+  /** (out, rank), zeros at first. */
+  readonly b: Parameter;
+  readonly scale: number;
+  /** Share of x's numbers that are dropped in training. */
+  readonly dropout: number;
+}
+
+/** A linear layer y = x Wᵀ + bias, under the name of its module. */
+export interface DenseLayer {
+  readonly name: string;
+  /** (out, in), or (in, out) if transposed. */
+  readonly weight: Parameter;
+  /** (out) */
+  readonly bias?: Parameter;
+  /** GPT-2's Conv1D: its files have the weight as (in, out), and it stays so. */
+  readonly transposed?: boolean;
+  readonly lora?: LoraFactors;
+}
+
+export type LinearLayer = DenseLayer | FactorisedLayer;
+
+export interface DenseOptions {
+  readonly bias?: boolean;
+  readonly transposed?: boolean;
+  readonly type?: WeightType;
+}
+
+/** A linear layer with weights drawn with a standard deviation, and a bias of zeros if it has one. */
+export function dense(name: string, out: number, width: number, deviation: number, { bias = false, transposed = false, type = "f32" }: DenseOptions = {}): DenseLayer {
+  return {
+    name,
+    weight: parameter(`${name}.weight`, transposed ? [width, out] : [out, width], deviation, type),
+    ...(bias && { bias: parameter(`${name}.bias`, [out], "zeros") }),
+    ...(transposed && { transposed }),
+  };
+}
+
+/** Outputs and inputs of a layer. */
+export function widthsOf({ weight, transposed = false }: DenseLayer): { readonly out: number; readonly width: number } {
+  const [rows, columns] = weight.value.shape as [number, number];
+  return transposed ? { out: columns, width: rows } : { out: rows, width: columns };
+}
+
+export interface ProjectionOptions {
+  /** (N, out), added to y. */
+  readonly residual?: Variable;
+  /** (N, out): where y goes, for results that the host reads. */
+  readonly out?: Tensor;
+  /** For LoRA's. */
+  readonly dropout?: DropoutSource | undefined;
+}
+
+/**
+ * y = x Wᵀ + bias + residual, with what LoRA adds; of a factorised layer y = scale B (A x). x: (N, in), y: (N, out). The scale is applied
+ * between two factors, where there are fewest numbers, and B A is never formed.
+ */
+export function projection(r: Recorder, x: Variable, layer: LinearLayer, { dropout, ...options }: ProjectionOptions = {}): Variable {
+  if ("a" in layer) return linear(r, between(r, x, layer), layer.b, options);
+  const { weight, bias, transposed = false, lora } = layer;
+  const y = linear(r, x, weight, { ...options, ...(bias && { bias }), transposed });
+  if (!lora) return y;
+  // In place: while B is zeros, y keeps its bits.
+  return linear(r, between(r, dropped(r, x, dropout, lora.dropout, layer.name), lora), lora.b, { residual: y, out: y.value });
+}
+
+/** scale A x: (N, rank). */
+function between(r: Recorder, x: Variable, { a, scale: factor }: Pick<LoraFactors, "a" | "scale">): Variable {
+  const inner = linear(r, x, a);
+  if (factor !== 1) scale(r, inner, factor);
+  return inner;
+}

@@ -1,0 +1,77 @@
+import { product } from "./factorised.ts";
+import { type DenseLayer, widthsOf } from "./linear.ts";
+import { headOf, type Model } from "./model.ts";
+import { parameter } from "./parameter.ts";
+import { denseLayers, mapModel } from "./parts.ts";
+
+/** The keys of PEFT's LoraConfig that are read here. */
+export interface LoraConfig {
+  readonly r: number;
+  readonly lora_alpha: number;
+  readonly lora_dropout: number;
+  /** Names or ends of names of modules; one text is a regular expression over whole names, or "all-linear"; null: the model's usual ones. */
+  readonly target_modules: readonly string[] | string | null;
+  /** Modules that are trained whole and saved with the adapter. */
+  readonly modules_to_save: readonly string[];
+  /** Scale by lora_alpha / sqrt(r) (rsLoRA, Kalajdzievski, 2023) instead of lora_alpha / r. */
+  readonly use_rslora: boolean;
+}
+
+/** What PEFT adapts where nobody says (its TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING). */
+const USUAL_TARGETS: Readonly<Record<Model["family"], readonly string[]>> = { llama: ["q_proj", "v_proj"], gpt2: ["c_attn"], bert: ["query", "value"] };
+
+export const loraScale = ({ r, lora_alpha, use_rslora }: LoraConfig): number => lora_alpha / (use_rslora ? Math.sqrt(r) : r);
+
+/**
+ * The model with factors beside each linear layer that `target_modules` names (LoRA, Hu et al., 2021). A is uniform within 1 / sqrt(in), which
+ * is PEFT's kaiming_uniform(a = sqrt 5), and B zeros, so the model computes the same numbers as before.
+ * @throws RangeError if the pattern matches no linear layer, or a rank exceeds a side of one.
+ */
+export function withLora<M extends Model>(model: M, config: LoraConfig): M {
+  const targets = new Set(targetsOf(model, config).map(({ name }) => name));
+  return mapModel(model, { dense: (layer) => (targets.has(layer.name) ? { ...layer, lora: factorsOf(layer, config) } : layer) });
+}
+
+/** Ends of the names of the layers that are adapted, as PEFT lists them. */
+export const targetNames = (model: Model): string[] => [...new Set(denseLayers(model).filter(({ lora }) => lora).map(({ name }) => name.split(".").at(-1)!))];
+
+/** The weight of a layer with what its adapter adds, W + scale B A, in the weight's own layout. `a` is (rank, in), `b` (out, rank). */
+export function mergedWeight({ transposed = false, lora }: DenseLayer, weight: Float32Array, a: Float32Array, b: Float32Array): Float32Array<ArrayBuffer> {
+  const { a: { value: { shape: [rank, width] } }, scale } = lora!;
+  const added = product(a, b, rank!, scale), out = added.length / width!;
+  return Float32Array.from(weight, (w, i) => w + added[transposed ? (i % out) * width! + Math.floor(i / out) : i]!);
+}
+
+function factorsOf(layer: DenseLayer, config: LoraConfig): NonNullable<DenseLayer["lora"]> {
+  const { out, width } = widthsOf(layer), { r } = config;
+  if (r > Math.min(out, width)) throw new RangeError(`Cannot adapt ${layer.name} (${out},${width}) with r ${r}: expected a whole number from 1 to ${Math.min(out, width)}`);
+  return {
+    a: parameter(`${layer.name}.lora_A.weight`, [r, width], { uniform: 1 / Math.sqrt(width) }),
+    b: parameter(`${layer.name}.lora_B.weight`, [out, r], "zeros"),
+    scale: loraScale(config),
+    dropout: config.lora_dropout,
+  };
+}
+
+function targetsOf(model: Model, { target_modules: asked }: LoraConfig): DenseLayer[] {
+  // Heads are left out of "all-linear", as PEFT does: of causal models the logits are no linear layer here at all.
+  const layers = denseLayers(model), heads = model.family === "bert" ? [model.pooler.name, model.classifier.name] : [];
+  const wanted = asked ?? USUAL_TARGETS[model.family];
+  if (wanted === "all-linear") return layers.filter(({ name }) => !heads.includes(name));
+  const matches = matcherOf(wanted);
+  const found = layers.filter(({ name }) => matches(name));
+  if (found.length > 0) return found;
+  const names = new Set(layers.map(({ name }) => name.split(".").slice(-1)[0]!));
+  const head = headOf(model) ? ". The head can be trained whole by modules_to_save" : "";
+  throw new RangeError(`Cannot use "target_modules" ${JSON.stringify(wanted)}: no linear layer has such a name. There are ${[...names].join(", ")}${head}`);
+}
+
+function matcherOf(wanted: readonly string[] | string): (name: string) => boolean {
+  if (typeof wanted !== "string") return (name) => wanted.some((end) => name === end || name.endsWith(`.${end}`));
+  try {
+    const pattern = new RegExp(`^(?:${wanted})$`);
+    return (name) => pattern.test(name);
+  } catch (error) {
+    throw new RangeError(`Cannot use "target_modules" ${JSON.stringify(wanted)}: it is no regular expression (${(error as Error).message.replace(/^.*: /, "")}). Give a list of names`);
+  }
+}

@@ -1,0 +1,9 @@
+import { type Parameter, parameter } from "./parameter.ts";
+
+/** The two vectors of a layer norm, (C) each. */
+export interface Norm {
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+}
+
+export const norm = (name: string, C: number): Norm => ({ weight: parameter(`${name}.weight`, [C], "ones"), bias: parameter(`${name}.bias`, [C], "zeros") });
