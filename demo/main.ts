@@ -153,6 +153,7 @@ function react(event: RunEvent, steps: number): void {
     case "evaluation":
     case "sample":
     case "checkpoint":
+    case "recovered":
     case "end":
       return;
     default:

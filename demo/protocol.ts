@@ -21,7 +21,7 @@ export interface Preview {
 /** Everything a run tells the page, in order. */
 export type RunEvent =
   | TrainEvent
-  | { readonly type: "prepared"; readonly plan: PlanReport; readonly train_tokens: number; readonly validation_tokens: number; readonly vocab_size: number }
+  | { readonly type: "prepared"; readonly plan: PlanReport; readonly summary: Readonly<Record<string, number | string>>; readonly vocab_size: number }
   | { readonly type: "paused" };
 
 export type Listener = (events: readonly RunEvent[]) => void;

@@ -40,7 +40,8 @@ const api: TrainingApi = {
 
   plan(config) {
     const vocab_size = config.tokenizer === "byte" ? 256 : config.vocab_size;
-    return reportOf(planRun(fitBudget(config, vocab_size, variant), vocab_size, variant));
+    const planned = { vocab_size, variant };
+    return reportOf(planRun(fitBudget(config, planned), planned));
   },
 
   async preview(file): Promise<Preview> {
@@ -74,8 +75,7 @@ const api: TrainingApi = {
 async function runOn(gpu: Gpu, config: TrainingConfig, text: string | undefined, control: RunControl, emit: (event: RunEvent) => void): Promise<void> {
   const run = prepareRun(config, text, gpu.variant);
   checkRunFits(run, gpu, availableBytes(gpu));
-  const { tokens, tokenizer: { vocab_size } } = run;
-  emit({ type: "prepared", plan: reportOf(run), train_tokens: tokens.train.length, validation_tokens: tokens.validation.length, vocab_size });
+  emit({ type: "prepared", plan: reportOf(run), summary: run.data.summary, vocab_size: run.tokenizer.vocab_size });
   const trainer = await train(gpu, run, control, emit);
   trainer.destroy();
 }

@@ -14,11 +14,12 @@ export { describeComparison, type MethodResult, rankMethods, type RunResult } fr
 export { type Comparison, nameComparison, parseComparison } from "./train/compare_settings.ts";
 export { comparisonSvg } from "./train/comparison_chart.ts";
 export { ConfigError, parseConfig, type TrainingConfig } from "./train/config.ts";
-export { type Control, NonFiniteLossError, type Summary, train, type TrainEvent } from "./train/loop.ts";
+export { type Control, NonFiniteLossError, type Summary, type TrainEvent } from "./train/events.ts";
+export { train } from "./train/loop.ts";
 export { lossCurveSvg } from "./train/loss_curve.ts";
 export { checkRunFits, compareOptimizers, fitBudget, planRun, prepareRun, type Run } from "./train/run.ts";
 export { prepareComparison, runComparison } from "./train/run_comparison.ts";
 export { sampleText } from "./train/sample.ts";
 export { Trainer, type TrainingState } from "./train/trainer.ts";
-export { decodeTraining, encodeTraining } from "./train/training_file.ts";
+export { encodeTraining, openTraining, type TrainingContext } from "./train/training_file.ts";
 export { normalizeText } from "./data/text.ts";

@@ -45,7 +45,7 @@ function splitOnce(text: string, separator: string): [string, string | undefined
 }
 
 /** Settings that are text even if they look like a number. */
-const TEXT = new Set(["dataset", "data", "prompt", "run_name", "output_dir", "model", "config", "memory_budget", "resume_from_checkpoint"]);
+const TEXT = new Set(["dataset", "data", "prompt", "run_name", "output_dir", "model", "revision", "tokenizer", "adapter", "peft", "target_modules", "lora_target_modules", "modules_to_save", "config", "memory_budget", "resume_from_checkpoint"]);
 
 function parseValue(value: string, key: string): unknown {
   if (TEXT.has(key)) return value;

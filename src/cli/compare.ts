@@ -5,12 +5,13 @@ import { prepareComparison, runComparison } from "../train/run_comparison.ts";
 import type { Arguments } from "./arguments.ts";
 import { openComparisonFolder } from "./compare_folder.ts";
 import { jsonProgress, textProgress } from "./compare_report.ts";
-import { availableBytes, readDataset, readSettings } from "./files.ts";
+import { availableBytes, readSettings } from "./files.ts";
+import { readTextDataset } from "./sources.ts";
 
 /** Trains the same model on the same text under several methods and leaves a folder with every result, a table and a picture. */
 export async function compare(args: Arguments): Promise<number> {
   const comparison = parseComparison(await readSettings(args, nameComparison), (message) => console.error(`note: ${message}`));
-  const text = await readDataset(comparison.base);
+  const text = await readTextDataset(comparison.base);
   const gpu = await openGpu();
   const prepared = prepareComparison(comparison, text, gpu, availableBytes(gpu.adapter.software));
   const folder = await openComparisonFolder(comparison), { results } = folder;

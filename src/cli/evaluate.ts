@@ -1,25 +1,34 @@
-import { validationBatches } from "../data/text.ts";
-import { ConfigError, parseConfig } from "../train/config.ts";
+import { openGpu } from "../gpu/device.ts";
+import { classesOf, createModel } from "../models/model.ts";
+import { ConfigError } from "../train/config.ts";
+import { wholeData } from "../train/data.ts";
+import { openForInference } from "../train/inference.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
-import { loadModel, readDataset } from "./files.ts";
-import { openModel } from "./generate.ts";
+import { openAsked } from "./generate.ts";
+import { readDataset } from "./sources.ts";
 
-const SETTINGS = ["dataset", "per_device_train_batch_size", "eval_batches"];
+const SETTINGS = ["model", "revision", "tokenizer", "adapter", "dataset", "max_length", "packing", "completion_only_loss", "assistant_only_loss", "per_device_train_batch_size", "eval_batches"];
 
-/** Mean loss of a trained model on a text, all of it unless --eval_batches says otherwise. */
-export async function evaluate({ json, settings: { model: folder, ...settings } }: Arguments): Promise<number> {
-  allowOnly(settings, SETTINGS, "eval", `expected --model and ${SETTINGS.join(", ")}`);
-  const config = parseConfig(settings);
-  const text = await readDataset(config);
-  if (text === undefined) throw new ConfigError("Cannot evaluate without a text: expected --dataset FILE.txt");
-  const loaded = await loadModel(folder);
-  const ids = loaded.tokenizer.encode(text);
-  const batch = config.per_device_train_batch_size;
-  const trainer = await openModel(loaded, batch, "evaluate");
-  const limit = "eval_batches" in settings ? config.eval_batches : Infinity;
-  const eval_loss = await trainer.evaluate([...validationBatches(ids, { batch, length: loaded.max_length, limit })]);
-  const result = { eval_loss, perplexity: Math.exp(eval_loss), tokens: ids.length };
-  console.log(json ? JSON.stringify(result) : `loss ${eval_loss.toFixed(4)} nats per token, perplexity ${result.perplexity.toFixed(2)}, ${ids.length.toLocaleString("en")} tokens`);
+/** Mean loss of a trained model on a dataset, all of it unless --eval_batches says otherwise, and the scores of one that classifies. */
+export async function evaluate({ json, settings }: Arguments): Promise<number> {
+  allowOnly(settings, SETTINGS, "eval", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
+  const { config: given, pretrained, tokenizer, adapter, T } = await openAsked(settings);
+  const config = { ...given, max_length: T };
+  const dataset = await readDataset(config);
+  if (dataset === undefined) throw new ConfigError("Cannot evaluate without data: expected --dataset FILE, a text or rows");
+  const classes = classesOf(createModel(pretrained.json));
+  const { packed, batches } = wholeData(dataset, { config, tokenizer, classes }, "eval_batches" in settings ? config.eval_batches : Infinity);
+  const { trainer } = await openForInference(await openGpu(), pretrained, { adapter, B: config.per_device_train_batch_size, T, packed, purpose: "evaluate" });
+  const { eval_loss, labels, ...scores } = await trainer.evaluate(batches);
+  const result = { eval_loss, ...(!classes && { perplexity: Math.exp(eval_loss) }), ...scores, labels };
+  console.log(json ? JSON.stringify(result) : lineOf(result));
   trainer.destroy();
   return 0;
+}
+
+function lineOf({ eval_loss, perplexity, labels, ...scores }: { eval_loss: number; perplexity?: number; labels: number; accuracy?: number; f1?: number; matthews_correlation?: number }): string {
+  const count = labels.toLocaleString("en");
+  if (perplexity !== undefined) return `loss ${eval_loss.toFixed(4)} nats per token, perplexity ${perplexity.toFixed(2)}, ${count} tokens`;
+  const { accuracy, f1, matthews_correlation } = scores;
+  return `loss ${eval_loss.toFixed(4)} nats, accuracy ${accuracy!.toFixed(4)}, F1 ${f1!.toFixed(4)}, Matthews correlation ${matthews_correlation!.toFixed(4)}, ${count} texts`;
 }

@@ -1,8 +1,5 @@
-import { type Files, type LoadedModel, loadModelFiles } from "../checkpoint/model_files.ts";
-import { normalizeText } from "../data/text.ts";
+import type { Contents, Files } from "../checkpoint/model/save.ts";
 import { ConfigError, nameSettings, parseConfig, type TrainingConfig } from "../train/config.ts";
-import type { TrainingState } from "../train/trainer.ts";
-import { decodeTraining } from "../train/training_file.ts";
 import type { Arguments } from "./arguments.ts";
 
 /** The settings of --config FILE.json, those of the flags laid over them, checked. Notes go to stderr. */
@@ -29,18 +26,7 @@ async function readJson(path: string): Promise<Record<string, unknown>> {
   throw new ConfigError(`Cannot use config ${path}: expected a JSON object of settings`);
 }
 
-/** The text of the dataset, or undefined where the config names none: then the embedded stories are used. */
-export async function readDataset({ dataset }: Pick<TrainingConfig, "dataset">): Promise<string | undefined> {
-  if (dataset === "") return undefined;
-  try {
-    return normalizeText(await readFile(dataset, "dataset"));
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    throw new ConfigError(`Cannot use dataset ${dataset}: ${(error as Error).message}`);
-  }
-}
-
-async function readFile(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function readFile(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await Deno.readFile(path);
   } catch (error) {
@@ -49,25 +35,12 @@ async function readFile(path: string, what: string): Promise<Uint8Array<ArrayBuf
   }
 }
 
-/** @throws ConfigError if `folder` is not a model's. */
-export async function loadModel(folder: unknown): Promise<LoadedModel> {
-  if (typeof folder !== "string") throw new ConfigError('Cannot load a model: expected --model FOLDER, the "model" folder of a run');
-  return await loadModelFiles(async (name) => {
-    try {
-      return await Deno.readFile(`${folder}/${name}`);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
-      throw new ConfigError(`Cannot load the model: ${folder}/${name} cannot be read (${(error as Error).message})`);
-    }
-  });
-}
-
 /** Writes a folder whole or not at all: into a temporary neighbour, which is then renamed. */
 export async function writeFolder(path: string, files: Files): Promise<void> {
   const temporary = `${path}.partial`;
   await Deno.mkdir(temporary, { recursive: true });
   try {
-    for (const [name, bytes] of files) await writeFile(`${temporary}/${name}`, bytes);
+    for (const [name, contents] of files) await writeFile(`${temporary}/${name}`, contents);
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary, { recursive: true });
@@ -76,23 +49,17 @@ export async function writeFolder(path: string, files: Files): Promise<void> {
 }
 
 /** Writes a file whole or not at all: what was there stays until the new one is on the disk. */
-export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+export async function replaceFile(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   await writeFile(`${path}.partial`, bytes);
   await Deno.rename(`${path}.partial`, path);
 }
 
-/** The training state that resume_from_checkpoint names: a run's folder or its checkpoint file. Undefined if it names none. */
-export async function readCheckpoint(config: TrainingConfig): Promise<TrainingState | undefined> {
-  const { resume_from_checkpoint: path } = config;
-  if (path === "") return undefined;
-  const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
-  return decodeTraining(await readFile(isFolder ? `${path}/checkpoint.safetensors` : path, "checkpoint"), config);
-}
-
 /** Returns once the bytes are on the disk, not just with the system. */
-async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
+async function writeFile(path: string, contents: Contents): Promise<void> {
   using file = await Deno.open(path, { write: true, create: true, truncate: true });
-  for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+  for await (const bytes of contents instanceof Uint8Array ? [contents] : contents) {
+    for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+  }
   await file.syncData();
 }
 

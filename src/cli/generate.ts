@@ -1,35 +1,37 @@
+import { openPretrained } from "../checkpoint/model/pretrained.ts";
+import { IdTokenizer } from "../data/id_tokenizer.ts";
 import { openGpu } from "../gpu/device.ts";
-import { ropeTableTensor } from "../models/rope_table.ts";
-import { parseConfig } from "../train/config.ts";
-import { recordEvaluate, recordGenerate, type Programs } from "../train/programs.ts";
+import { createModel, needsOf } from "../models/model.ts";
+import { ConfigError, parseConfig, type TrainingConfig } from "../train/config.ts";
+import { openForInference } from "../train/inference.ts";
 import { sampleText } from "../train/sample.ts";
-import { planPrograms, Trainer } from "../train/trainer.ts";
-import type { LoadedModel } from "../checkpoint/model_files.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
-import { loadModel } from "./files.ts";
+import { openSources } from "./sources.ts";
 
-const SETTINGS = ["prompt", "sample_tokens", "temperature", "top_k", "seed"];
+const SETTINGS = ["model", "revision", "tokenizer", "adapter", "max_length", "prompt", "sample_tokens", "temperature", "top_k", "seed"];
+
+/** Tokens that a model sees at once unless the user says otherwise, or the model has fewer. */
+const USUAL_LENGTH = 512;
 
 /** Continues a prompt with a trained model. */
-export async function generate({ json, settings: { model: folder, ...settings } }: Arguments): Promise<number> {
-  allowOnly(settings, SETTINGS, "generate", `expected --model and ${SETTINGS.join(", ")}`);
-  const config = parseConfig({ sample_tokens: 200, ...settings });
-  const loaded = await loadModel(folder);
-  const trainer = await openModel(loaded, 1, "generate");
-  const text = await sampleText(trainer, loaded.tokenizer, { ...config, max_new_tokens: config.sample_tokens, max_length: loaded.max_length });
+export async function generate({ json, settings }: Arguments): Promise<number> {
+  allowOnly(settings, SETTINGS, "generate", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
+  const { config, pretrained, tokenizer, adapter, T } = await openAsked(settings, { sample_tokens: 200 });
+  const { trainer } = await openForInference(await openGpu(), pretrained, { adapter, B: 1, T, packed: false, purpose: "generate" });
+  const text = await sampleText(trainer, tokenizer, { ...config, max_new_tokens: config.sample_tokens, max_length: T });
   console.log(json ? JSON.stringify({ prompt: config.prompt, text }) : text);
   trainer.destroy();
   return 0;
 }
 
-/** A loaded model on the device, with the program for one purpose. */
-export async function openModel({ model, max_length: T, tensors }: LoadedModel, B: number, purpose: "generate" | "evaluate"): Promise<Trainer> {
-  const gpu = await openGpu();
-  const rope_table = ropeTableTensor(T, model.config.head_dim);
-  const options = { variant: gpu.variant, model, rope_table, B, T };
-  const program = purpose === "generate" ? { generate: recordGenerate(options) } : { evaluate: recordEvaluate(options) };
-  const programs: Programs = { rope_table, ...program };
-  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), undefined);
-  for (const { name, data } of tensors) trainer.setParameter(name, data);
-  return trainer;
+/** What the settings of a command name that uses a trained model. */
+export async function openAsked(settings: Arguments["settings"], defaults: Readonly<Record<string, unknown>> = {}) {
+  if (typeof settings["model"] !== "string") throw new ConfigError("Cannot load a model: expected --model FOLDER, the \"model\" folder of a run or any Hugging Face model");
+  // The adapter's own settings are read from its folder.
+  const config: TrainingConfig = parseConfig({ ...defaults, ...settings, ...("adapter" in settings && { peft: "lora" }) });
+  const { model, tokenizer: tokenizerFolder, adapter } = await openSources(config);
+  const pretrained = await openPretrained(model, tokenizerFolder);
+  const { most } = needsOf(createModel(pretrained.json));
+  const tokenizer = pretrained.tokenizer ?? new IdTokenizer(createModel(pretrained.json).config.vocab_size);
+  return { config, pretrained, tokenizer, adapter, T: "max_length" in settings ? config.max_length : Math.min(most, USUAL_LENGTH) };
 }

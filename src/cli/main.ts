@@ -3,19 +3,22 @@ import { compare } from "./compare.ts";
 import { devices } from "./devices.ts";
 import { evaluate } from "./evaluate.ts";
 import { generate } from "./generate.ts";
+import { merge } from "./merge.ts";
 import { plan } from "./plan.ts";
 import { train } from "./train.ts";
 import { ConfigError } from "../train/config.ts";
 
-const COMMANDS = { train, plan, eval: evaluate, generate, devices, compare };
+const COMMANDS = { train, plan, eval: evaluate, generate, merge, devices, compare };
 
 const HELP = `Usage: npm run -s scrimp -- COMMAND [--setting value ...] [--json]
 
-  train      train a model        --dataset FILE.txt --config FILE.json, any setting: --max_steps 500 --optim sign_sgd
+  train      train a model        --dataset FILE --config FILE.json, any setting: --max_steps 500 --optim sign_sgd
+             fine-tune one        --model FOLDER --dataset FILE --peft lora
   plan       the memory of a run  same settings; every optimizer side by side, nothing is allocated
   compare    the same run under several optimizers, as a table and a picture: --optims adamw,sgd --seeds 1,2,3 --config FILE.json
-  eval       loss on a text       --model FOLDER --dataset FILE.txt
+  eval       loss on a dataset    --model FOLDER --dataset FILE --adapter FOLDER
   generate   continue a prompt    --model FOLDER --prompt TEXT --sample_tokens 200 --temperature 0.8 --top_k 40
+  merge      add an adapter       --model FOLDER --adapter FOLDER --output NEW_FOLDER
   devices    the GPU adapter and its limits
 
 Settings have Hugging Face's names; docs/configuration.md lists them.`;

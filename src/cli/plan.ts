@@ -1,28 +1,31 @@
+import { readConfig } from "../checkpoint/model/pretrained.ts";
 import { describeAdapter, requestAdapter, type Variant, variantFor } from "../gpu/device.ts";
 import { countParameters } from "../models/parameter.ts";
 import { bytesByRole, formatBytes, formatLedger, totalBytes } from "../plan/ledger.ts";
 import { ROLES } from "../plan/tensor.ts";
 import type { TrainingConfig } from "../train/config.ts";
+import type { BaseModel } from "../train/model.ts";
 import { compareOptimizers, fitBudget, planRun } from "../train/run.ts";
 import type { Arguments } from "./arguments.ts";
-import { readConfig } from "./files.ts";
+import { readConfig as readSettings } from "./files.ts";
+import { openSources } from "./sources.ts";
 
 /** Shows the memory of a run under its own optimizer and under all others. Reads no data and allocates nothing. */
 export async function plan(args: Arguments): Promise<number> {
-  const asked = await readConfig(args);
+  const asked = await readSettings(args);
   const variant = await variantHere();
-  const vocab_size = vocabularyOf(asked);
-  const config = fitBudget(asked, vocab_size, variant);
-  const own = planRun(config, vocab_size, variant);
-  const others = compareOptimizers(config, vocab_size, variant);
+  const planned = { vocab_size: vocabularyOf(asked), variant, packed: asked.packing, base: await baseOf(asked) };
+  const config = fitBudget(asked, planned);
+  const own = planRun(config, planned);
   const parameters = countParameters(own.model.parameters);
   if (args.json) {
-    const planned_bytes = bytesByRole(own.plan.buffers);
+    const others = compareOptimizers(config, planned), planned_bytes = bytesByRole(own.plan.buffers);
     console.log(JSON.stringify({ parameters, optim: config.optim, optim_args: config.optim_args, planned_bytes, total_bytes: totalBytes(planned_bytes), optimizers: others }));
     return 0;
   }
-  console.log(`LLaMA of ${parameters.toLocaleString("en")} parameters, ${config.per_device_train_batch_size} x ${config.max_length} tokens, ${config.optim}${budgetNote(config)}\n`);
+  console.log(`${config.model || "LLaMA"} of ${parameters.toLocaleString("en")} parameters, ${config.per_device_train_batch_size} x ${config.max_length} tokens, ${config.optim}${budgetNote(config)}\n`);
   console.log(`${formatLedger(own.plan)}\n\nThe same run under each optimizer:\n`);
+  const others = compareOptimizers(config, planned);
   const roles = ROLES.filter((role) => others.some(({ bytes }) => bytes[role] > 0));
   console.log(["optimizer".padEnd(14), ...roles.map((role) => role.padStart(11)), "total".padStart(11)].join(""));
   for (const { optim, bytes } of others) {
@@ -33,6 +36,16 @@ export async function plan(args: Arguments): Promise<number> {
 
 /** What a memory budget has led to. */
 export const budgetNote = ({ memory_budget, optim_args }: TrainingConfig): string => (memory_budget === null ? "" : ` with density ${optim_args.density}, the largest within ${memory_budget}`);
+
+/** A pretrained model as its config.json describes it: no weights are opened, and none need be there. */
+async function baseOf(config: TrainingConfig): Promise<BaseModel | undefined> {
+  if (config.model === "") return undefined;
+  const json = await readConfig((await openSources(config)).model);
+  const type = FORMATS[String(json["dtype"] ?? json["torch_dtype"])] ?? "f32";
+  return { json, storedAs: () => type };
+}
+
+const FORMATS: Readonly<Record<string, "bf16" | "f16">> = { bfloat16: "bf16", float16: "f16" };
 
 /** The byte tokenizer's size is fixed; a BPE vocabulary is as large as asked for unless the text is tiny. */
 const vocabularyOf = ({ tokenizer, vocab_size }: TrainingConfig): number => (tokenizer === "byte" ? 256 : vocab_size);

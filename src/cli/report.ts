@@ -1,14 +1,18 @@
 import process from "node:process";
 import { SingleBar } from "cli-progress";
-import type { Summary, TrainEvent } from "../train/loop.ts";
+import type { Summary, TrainEvent } from "../train/events.ts";
+import type { Evaluation } from "../train/trainer.ts";
 
 interface Start {
   readonly adapter: string;
   readonly dataset: string;
+  /** "LLaMA", or the folder of a pretrained model. */
+  readonly model: string;
   readonly parameters: number;
+  readonly trainable_parameters: number;
   readonly vocab_size: number;
-  readonly train_tokens: number;
-  readonly validation_tokens: number;
+  /** What there is of the dataset. */
+  readonly data: Readonly<Record<string, number | string>>;
   readonly ledger: string;
 }
 
@@ -70,18 +74,19 @@ export function textReport(maxSteps: number): Report {
   return {
     start(start) {
       console.log(`adapter      ${start.adapter}
-data         ${start.dataset}: ${start.train_tokens.toLocaleString("en")} tokens to train on, ${start.validation_tokens.toLocaleString("en")} to validate, vocabulary ${start.vocab_size}
-model        LLaMA, ${start.parameters.toLocaleString("en")} parameters
+data         ${start.dataset}: ${describeData(start.data)}, vocabulary ${start.vocab_size}
+model        ${start.model}, ${start.parameters.toLocaleString("en")} parameters${start.trainable_parameters < start.parameters ? `, ${start.trainable_parameters.toLocaleString("en")} of them trained` : ""}
 
 ${start.ledger}
 `);
     },
     event(event) {
       if (event.type === "step") step(event);
-      else if (event.type === "evaluation") say(`step ${event.step}  validation loss ${event.eval_loss.toFixed(4)}`);
+      else if (event.type === "evaluation") say(`step ${event.step}  validation loss ${event.eval_loss.toFixed(4)}${scores(event)}`);
       else if (event.type === "sample") say(`step ${event.step}  sample: ${(sampled = event.text).replaceAll("\n", " ")}`);
       else if (event.type === "end") summary = event.summary;
       else if (event.type === "checkpoint") say(`step ${event.step}  checkpoint saved`);
+      else if (event.type === "recovered") say(`the GPU was lost and opened again; going on after step ${event.step}`);
       else if (live) Deno.stdout.writeSync(new TextEncoder().encode(event.done < event.total ? `\rcompiling kernels ${event.done}/${event.total}` : "\r\x1b[K"));
     },
     note: (message) => say(`note: ${message}`),
@@ -90,13 +95,19 @@ ${start.ledger}
       const { steps, train_loss, eval_loss, tokens_per_second } = summary!;
       console.log(`
 done         ${steps} steps, ${Math.round(tokens_per_second).toLocaleString("en")} tokens/s
-loss         training ${train_loss.toFixed(4)}, validation ${eval_loss.toFixed(4)}
-sample       ${sampled.replaceAll("\n", "\n             ")}
+loss         training ${train_loss.toFixed(4)}, validation ${eval_loss.toFixed(4)}${scores(summary!)}${sampled === "" ? "" : `\nsample       ${sampled.replaceAll("\n", "\n             ")}`}
 loss curve   ${path}/loss.svg
 run          ${path}`);
     },
   };
 }
+
+/** train_tokens: 1000 -> "1,000 train tokens". */
+const describeData = (data: Start["data"]): string =>
+  Object.entries(data).map(([key, value]) => (typeof value === "number" ? `${value.toLocaleString("en")} ${key.replaceAll("_", " ")}` : value)).join(", ");
+
+const scores = ({ accuracy, f1, matthews_correlation }: Evaluation): string =>
+  accuracy === undefined ? "" : `, accuracy ${accuracy.toFixed(4)}, F1 ${f1!.toFixed(4)}, Matthews correlation ${matthews_correlation!.toFixed(4)}`;
 
 function stepLine({ step, loss, grad_norm, learning_rate, tokens_per_second, eta_seconds, skipped }: StepEvent, maxSteps: number): string {
   const eta = `${Math.floor(eta_seconds / 60)}:${String(Math.floor(eta_seconds % 60)).padStart(2, "0")}`;

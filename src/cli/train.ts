@@ -1,38 +1,46 @@
-import { modelFiles } from "../checkpoint/model_files.ts";
-import type { NamedTensor } from "../checkpoint/safetensors.ts";
+import { adapterFiles } from "../checkpoint/model/peft.ts";
+import { type Files, modelFiles, tokenizerFiles } from "../checkpoint/model/save.ts";
 import { openGpu } from "../gpu/device.ts";
-import { mergedWeight, parametersOf } from "../models/factorised.ts";
+import { llamaJson } from "../models/llama_config.ts";
 import { countParameters } from "../models/parameter.ts";
 import { formatLedger } from "../plan/ledger.ts";
+import { ConfigError, type TrainingConfig } from "../train/config.ts";
+import { type FineTuning, prepareFineTuning } from "../train/fine_tuning.ts";
 import { train as runTraining } from "../train/loop.ts";
+import { loraOf } from "../train/model.ts";
 import { checkRunFits, prepareRun, type Run } from "../train/run.ts";
 import type { Trainer } from "../train/trainer.ts";
+import type { TrainingContext } from "../train/training_file.ts";
 import type { Arguments } from "./arguments.ts";
-import { availableBytes, readCheckpoint, readConfig, readDataset, writeFolder } from "./files.ts";
+import { availableBytes, readConfig, writeFolder } from "./files.ts";
 import { budgetNote } from "./plan.ts";
 import { jsonReport, type Report, textReport } from "./report.ts";
-import { openRunFolder } from "./run_folder.ts";
+import { openRunFolder, readCheckpoint } from "./run_folder.ts";
+import { openSources, readDataset, readTextDataset } from "./sources.ts";
 
-/** Trains a model and leaves a run folder: settings, metrics, loss curve, model. */
+/** Trains a model, new or pretrained, and leaves a run folder: settings, metrics, loss curve, model or adapter. */
 export async function train(args: Arguments): Promise<number> {
-  const config = await readConfig(args);
-  const text = await readDataset(config);
+  const asked = await readConfig(args);
+  const tuning = asked.model === "" ? undefined : await prepareTuning(asked);
+  const config = tuning?.config ?? asked;
+  const text = tuning ? tuning.prepared : await readTextDataset(config);
   const gpu = await openGpu();
   const run = prepareRun(config, text, gpu.variant);
-  checkRunFits(run, gpu, availableBytes(gpu.adapter.software));
-  const resumed = await readCheckpoint(run.config);
-
+  checkRunFits(run, gpu, availableBytes(gpu.adapter.software), tuning?.prepared.base);
   const report = args.json ? jsonReport() : textReport(config.max_steps);
+  const context = await contextOf(run, tuning);
+  const resumed = await readCheckpoint(run, context, report.note);
+
   announce(report, run, gpu.adapter.name);
   if (run.config.memory_budget !== null) report.note(`${run.config.optim}${budgetNote(run.config)}`);
-  const folder = await openRunFolder(run);
+  const folder = await openRunFolder(run, context, report.note);
   let ended = false;
   try {
     const trainer = await runTraining(gpu, run, stopOnInterrupt(report), async (event) => {
       await folder.add(event);
       report.event(event);
-    }, resumed);
-    await writeFolder(`${folder.path}/model`, modelFiles(run.model, config.max_length, run.tokenizer, await readWeights(run, trainer)));
+    }, { resumed, load: tuning?.load });
+    await writeResult(folder.path, run, trainer, tuning);
     trainer.destroy();
     ended = true;
   } finally {
@@ -43,14 +51,40 @@ export async function train(args: Arguments): Promise<number> {
   return 0;
 }
 
-function announce(report: Report, { config, tokens, tokenizer, model, plan }: Run, adapter: string): void {
+async function prepareTuning(config: TrainingConfig): Promise<FineTuning> {
+  const dataset = await readDataset(config);
+  if (dataset === undefined) throw new ConfigError("Cannot fine-tune without data: expected --dataset FILE, a text or rows (.jsonl, .json, .csv, .tsv, .parquet)");
+  return await prepareFineTuning(config, { ...await openSources(config), dataset });
+}
+
+/** What a checkpoint of the run depends on. The base is hashed only where there will be one, or was. */
+async function contextOf({ config, data }: Run, tuning: FineTuning | undefined): Promise<TrainingContext> {
+  const isNeeded = config.save_steps > 0 || config.resume_from_checkpoint !== "";
+  const base = tuning && isNeeded ? { name: tuning.pretrained.folder.name, files: await tuning.pretrained.identity() } : null;
+  return { base, data: data.fingerprint };
+}
+
+/** An adapter of a LoRA run, else the whole model. */
+async function writeResult(path: string, { config, model, tokenizer }: Run, { executor }: Trainer, tuning: FineTuning | undefined): Promise<void> {
+  const lora = loraOf(config);
+  if (lora && config.relora_steps === 0) {
+    const { revision } = config;
+    const adapter = adapterFiles({ model, config: lora, base: config.model, revision: revision === "main" ? null : revision }, executor);
+    return await writeFolder(`${path}/adapter`, new Map([...adapter, ...tokenizerFiles(tokenizer)]) as Files);
+  }
+  const json = tuning?.prepared.base.json ?? (model.family === "llama" ? llamaJson(model.config) : {});
+  await writeFolder(`${path}/model`, modelFiles({ model, json, tokenizer, generation: tuning?.pretrained.generation ?? null }, executor));
+}
+
+function announce(report: Report, { config, data, tokenizer, model, plan }: Run, adapter: string): void {
   report.start({
     adapter,
+    model: config.model || "LLaMA",
     dataset: config.dataset || "embedded stories",
     parameters: countParameters(model.parameters),
+    trainable_parameters: countParameters(model.parameters.filter(({ needsGradient }) => needsGradient)),
     vocab_size: tokenizer.vocab_size,
-    train_tokens: tokens.train.length,
-    validation_tokens: tokens.validation.length,
+    data: data.summary,
     ledger: formatLedger(plan),
   });
 }
@@ -66,15 +100,4 @@ function stopOnInterrupt(report: Report) {
   Deno.addSignalListener("SIGINT", stop);
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", stop);
   return { stopped: () => stopped, unpaused: () => Promise.resolve() };
-}
-
-/** Weights as Hugging Face has them: factors are multiplied. */
-async function readWeights({ model }: Run, { executor }: Trainer): Promise<NamedTensor[]> {
-  const tensors: NamedTensor[] = [], factors = new Set(model.factorised.flatMap(parametersOf));
-  for (const parameter of model.parameters) {
-    const { label: name, shape } = parameter.value;
-    if (!factors.has(parameter)) tensors.push({ name, shape, data: await executor.read(parameter.value) });
-  }
-  for (const weight of model.factorised) tensors.push(mergedWeight(weight, await executor.read(weight.a.value), await executor.read(weight.b.value)));
-  return tensors;
 }

@@ -1,60 +1,17 @@
-import { type Batch, sampleBatch, validationBatches } from "../data/text.ts";
-import type { Gpu } from "../gpu/device.ts";
+import { type Gpu, openGpu } from "../gpu/device.ts";
 import { type Guard, guardAgainstLoss } from "../gpu/loss.ts";
 import { countParameters } from "../models/parameter.ts";
 import { recoveringRate } from "../optim/step/recovery.ts";
 import { learningRateAt } from "../optim/step/schedule.ts";
-import { bytesByRole, type BytesByRole } from "../plan/ledger.ts";
+import { bytesByRole } from "../plan/ledger.ts";
 import type { TrainingConfig } from "./config.ts";
-import { Meter, type StepCounts, Stopwatch } from "./meter.ts";
+import { type Control, type Listener, NonFiniteLossError, type Summary } from "./events.ts";
+import { Meter, Stopwatch } from "./meter.ts";
+import { Progress, type Resumed } from "./progress.ts";
+import { Recovery, type RecoveryOptions } from "./recovery.ts";
 import type { Run } from "./run.ts";
 import { sampleText } from "./sample.ts";
-import { Trainer, type TrainingState } from "./trainer.ts";
-
-/** What a run tells its listener, in the order in which it happens. `step` counts from 1. */
-export type TrainEvent =
-  | { readonly type: "compiling"; readonly done: number; readonly total: number }
-  | {
-    readonly type: "step";
-    readonly step: number;
-    readonly loss: number;
-    readonly grad_norm: number;
-    readonly learning_rate: number;
-    readonly tokens_per_second: number;
-    readonly eta_seconds: number;
-    readonly skipped: boolean;
-  }
-  | { readonly type: "evaluation"; readonly step: number; readonly eval_loss: number }
-  | { readonly type: "sample"; readonly step: number; readonly text: string }
-  | { readonly type: "checkpoint"; readonly step: number; readonly state: TrainingState }
-  | { readonly type: "end"; readonly summary: Summary };
-
-export interface Summary extends StepCounts {
-  readonly steps: number;
-  /** Mean of the last logging_steps steps. NaN, as eval_loss and tokens_per_second, if the run was stopped before its first. */
-  readonly train_loss: number;
-  readonly eval_loss: number;
-  readonly tokens_per_second: number;
-  readonly planned_bytes: BytesByRole;
-  readonly allocated_bytes: BytesByRole;
-  /** Updates left out because a gradient was not finite. */
-  readonly skipped_steps: number;
-  readonly parameters: number;
-  readonly adapter: string;
-}
-
-/** Lets a listener hold a run up or end it; checked between steps. */
-export interface Control {
-  /** True ends the run after the current step. */
-  stopped(): boolean;
-  /** Resolves when the run may go on. */
-  unpaused(): Promise<void>;
-}
-
-/** The loss became NaN or infinite, or gradients did for many steps. */
-export class NonFiniteLossError extends Error {
-  override readonly name = "NonFiniteLossError";
-}
+import { type Evaluation, type LoadWeights, Trainer } from "./trainer.ts";
 
 /** A step whose gradient is not finite changes nothing. One may be bad luck; so many are a run that no longer trains. */
 const MAX_SKIPPED_IN_A_ROW = 10;
@@ -62,20 +19,44 @@ const MAX_SKIPPED_IN_A_ROW = 10;
 /** The queue is never longer than this, so that a pause takes hold and a page stays alive. */
 const MILLISECONDS_PER_SYNC = 500;
 
-type Listener = (event: TrainEvent) => void | Promise<void>;
+export interface TrainOptions {
+  /** What an earlier run of the same settings has got to. */
+  readonly resumed?: Resumed | undefined;
+  /** Writes the weights of a pretrained model, again after each loss of the device. */
+  readonly load?: LoadWeights | undefined;
+  readonly recovery?: RecoveryOptions;
+}
 
 /**
- * Trains. `emit` hears of everything as it happens; the trainer, with its trained weights, is the caller's to destroy. `resumed` is what an
- * earlier run of the same settings has got to.
- * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError, OutOfMemoryError.
+ * Trains. `emit` hears of everything as it happens; the trainer, with its trained weights, is the caller's to destroy. A lost device is opened
+ * again, and the run goes on from the last state that is held in memory, with the same losses.
+ * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError at the third loss in ten minutes,
+ * OutOfMemoryError.
  */
-export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener, resumed?: TrainingState): Promise<Trainer> {
+export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener, { resumed, load, recovery = { reopen: openGpu } }: TrainOptions = {}): Promise<Trainer> {
+  const recoveries = new Recovery(recovery);
+  const progress = new Progress(run, emit, resumed);
+  for (;;) {
+    try {
+      return await attempt(gpu, run, control, progress, load);
+    } catch (error) {
+      const lost = gpu;
+      gpu = await recoveries.after(error, lost);
+      await progress.recovered();
+    } finally {
+      await run.data.close();
+    }
+  }
+}
+
+/** Trains from the last state on until the end, or until something fails. */
+async function attempt(gpu: Gpu, run: Run, control: Control, progress: Progress, load: LoadWeights | undefined): Promise<Trainer> {
   const guard = guardAgainstLoss(gpu);
-  const onPipeline = (done: number, total: number): void => void emit({ type: "compiling", done, total });
-  const trainer = await guard(Trainer.create(gpu, run.model, run.programs, run.plan, run.config.seed, onPipeline));
+  const onPipeline = (done: number, total: number): void => void progress.emit({ type: "compiling", done, total });
+  const trainer = await guard(Trainer.create(gpu, run.model, run.programs, run.plan, { seed: run.config.seed, load, onPipeline }));
   try {
-    if (resumed) trainer.restore(resumed);
-    await runSteps(gpu, guard, trainer, run, control, emit);
+    progress.restore(trainer);
+    await new Loop(gpu, guard, trainer, run, control, progress).run();
   } catch (error) {
     trainer.destroy();
     throw error;
@@ -83,96 +64,139 @@ export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener
   return trainer;
 }
 
-async function runSteps(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, control: Control, emit: Listener): Promise<void> {
-  const { config } = run;
-  const tokensPerStep = config.gradient_accumulation_steps * config.per_device_train_batch_size * config.max_length;
-  const clock = new Stopwatch();
-  const meter = new Meter(trainer.executor.counters);
-  const recent: number[] = [];
-  let skipped_steps = 0, skippedInARow = 0, stepsPerSync = 1;
-
-  while (trainer.steps < config.max_steps && !control.stopped()) {
-    await control.unpaused();
-    const step = trainer.steps;
-    if (isRestart(config, step)) await guard(trainer.refactorise());
-    clock.start();
-    meter.measure(() => trainer.step(batchesOf(run, step), rateAt(run, step)));
-    const done = step + 1, ended = done === config.max_steps, last = ended || control.stopped();
-    // A run that is stopped here hears what it would have heard: it may be resumed.
-    const evaluate = done % config.eval_steps === 0 && !ended, sample = done % config.sample_steps === 0 && !last;
-    const save = config.save_steps > 0 && (done % config.save_steps === 0 || last);
-    if (done % stepsPerSync !== 0 && done % config.logging_steps !== 0 && !evaluate && !sample && !save && !last) continue;
-
-    const rows = await guard(trainer.readMetrics());
-    clock.stop(rows.length);
-    stepsPerSync = Math.max(1, Math.min(config.logging_steps, Math.floor(MILLISECONDS_PER_SYNC / clock.millisecondsPerStep)));
-    for (const row of rows) {
-      if (!Number.isFinite(row.loss)) throw await nonFinite(trainer, `The loss of step ${row.step + 1} is ${row.loss}`);
-      recent.push(row.loss);
-      skipped_steps += row.skipped ? 1 : 0;
-      skippedInARow = row.skipped ? skippedInARow + 1 : 0;
-      if (skippedInARow === MAX_SKIPPED_IN_A_ROW) throw await nonFinite(trainer, `The gradients of the last ${MAX_SKIPPED_IN_A_ROW} steps up to ${row.step + 1} were not finite`);
-      const tokens_per_second = (1000 * tokensPerStep) / clock.millisecondsPerStep;
-      const eta_seconds = ((config.max_steps - row.step - 1) * clock.millisecondsPerStep) / 1000;
-      await emit({ type: "step", ...row, step: row.step + 1, learning_rate: rateAt(run, row.step), tokens_per_second, eta_seconds });
-    }
-    recent.splice(0, recent.length - config.logging_steps);
-    if (evaluate) {
-      const eval_loss = await guard(evaluateRun(trainer, run));
-      trainer.evaluated(eval_loss);
-      await emit({ type: "evaluation", step: done, eval_loss });
-    }
-    if (sample) await emit({ type: "sample", step: done, text: await guard(sampleRun(trainer, run)) });
-    if (save) await emit({ type: "checkpoint", step: done, state: await guard(trainer.save()) });
-  }
-
-  let eval_loss = NaN;
-  if (trainer.steps > 0) {
-    eval_loss = await guard(evaluateRun(trainer, run));
-    await emit({ type: "evaluation", step: trainer.steps, eval_loss });
-    await emit({ type: "sample", step: trainer.steps, text: await guard(sampleRun(trainer, run)) });
-  }
-  const summary: Summary = {
-    steps: trainer.steps,
-    train_loss: recent.reduce((a, b) => a + b, 0) / recent.length,
-    eval_loss,
-    tokens_per_second: (1000 * tokensPerStep) / clock.millisecondsPerStep,
-    planned_bytes: bytesByRole(run.plan.buffers),
-    allocated_bytes: trainer.executor.allocatedBytes,
-    ...meter.perStep(),
-    skipped_steps,
-    parameters: countParameters(run.model.parameters),
-    adapter: gpu.adapter.name,
-  };
-  await emit({ type: "end", summary });
+/** What is due after a step. */
+interface Due {
+  readonly evaluate: boolean;
+  readonly sample: boolean;
+  readonly save: boolean;
+  readonly last: boolean;
 }
 
-/** Whether factors are balanced and moments begin anew before a step. */
-const isRestart = ({ refactor_steps: gap }: TrainingConfig, step: number): boolean => gap > 0 && step > 0 && step % gap === 0;
+/** The steps of one attempt. */
+class Loop {
+  readonly #clock = new Stopwatch();
+  readonly #meter: Meter;
+  readonly #gpu: Gpu;
+  readonly #guard: Guard;
+  readonly #trainer: Trainer;
+  readonly #run: Run;
+  readonly #control: Control;
+  readonly #progress: Progress;
+  readonly #tokensPerStep: number;
+  #stepsPerSync = 1;
+  #skippedInARow = 0;
+
+  constructor(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, control: Control, progress: Progress) {
+    [this.#gpu, this.#guard, this.#trainer, this.#run, this.#control, this.#progress] = [gpu, guard, trainer, run, control, progress];
+    this.#meter = new Meter(trainer.executor.counters);
+    const { gradient_accumulation_steps, per_device_train_batch_size, max_length } = run.config;
+    this.#tokensPerStep = gradient_accumulation_steps * per_device_train_batch_size * max_length;
+  }
+
+  async run(): Promise<void> {
+    const { config } = this.#run, trainer = this.#trainer;
+    while (trainer.steps < config.max_steps && !this.#control.stopped()) {
+      await this.#control.unpaused();
+      const step = trainer.steps;
+      if (isRestart(config, step)) await this.#guard(config.relora_steps > 0 ? trainer.mergeAdapters(config.seed) : trainer.refactorise());
+      const batches = await this.#run.data.batches(step);
+      this.#clock.start();
+      this.#meter.measure(() => trainer.step(batches, rateAt(this.#run, step)));
+      await this.#afterStep(step + 1);
+    }
+    await this.#end();
+  }
+
+  /** Reads and tells what is due after `done` steps. A CPU-GPU sync point where anything is. */
+  async #afterStep(done: number): Promise<void> {
+    const { config } = this.#run, due = this.#dueAfter(done);
+    if (done % this.#stepsPerSync !== 0 && done % config.logging_steps !== 0 && !due.evaluate && !due.sample && !due.save && !due.last) return;
+    await this.#readSteps();
+    if (due.evaluate) {
+      const evaluation = await this.#evaluate();
+      this.#trainer.evaluated(evaluation.eval_loss);
+      await this.#progress.emit({ type: "evaluation", step: done, ...evaluation });
+    }
+    if (due.sample) await this.#progress.emit({ type: "sample", step: done, text: await this.#sample() });
+    await this.#progress.keep(this.#trainer, this.#guard, due.save);
+  }
+
+  /** A run that is stopped hears what it would have heard: it may be resumed. */
+  #dueAfter(done: number): Due {
+    const { max_steps, eval_steps, sample_steps, save_steps } = this.#run.config;
+    const ended = done === max_steps, last = ended || this.#control.stopped();
+    return {
+      evaluate: done % eval_steps === 0 && !ended,
+      sample: this.#canSample && done % sample_steps === 0 && !last,
+      save: save_steps > 0 && (done % save_steps === 0 || last),
+      last,
+    };
+  }
+
+  async #readSteps(): Promise<void> {
+    const { config } = this.#run;
+    const rows = await this.#guard(this.#trainer.readMetrics());
+    this.#clock.stop(rows.length);
+    const perStep = this.#clock.millisecondsPerStep;
+    this.#stepsPerSync = Math.max(1, Math.min(config.logging_steps, Math.floor(MILLISECONDS_PER_SYNC / perStep)));
+    for (const row of rows) {
+      if (!Number.isFinite(row.loss)) throw await this.#nonFinite(`The loss of step ${row.step + 1} is ${row.loss}`);
+      this.#skippedInARow = row.skipped ? this.#skippedInARow + 1 : 0;
+      if (this.#skippedInARow === MAX_SKIPPED_IN_A_ROW) throw await this.#nonFinite(`The gradients of the last ${MAX_SKIPPED_IN_A_ROW} steps up to ${row.step + 1} were not finite`);
+      const tokens_per_second = (1000 * this.#tokensPerStep) / perStep, eta_seconds = ((config.max_steps - row.step - 1) * perStep) / 1000;
+      await this.#progress.emit({ type: "step", ...row, step: row.step + 1, learning_rate: rateAt(this.#run, row.step), tokens_per_second, eta_seconds });
+    }
+  }
+
+  async #end(): Promise<void> {
+    const { model, plan, config } = this.#run, trainer = this.#trainer;
+    let evaluation: Evaluation = { eval_loss: NaN, labels: 0 };
+    if (trainer.steps > 0) {
+      evaluation = await this.#evaluate();
+      await this.#progress.emit({ type: "evaluation", step: trainer.steps, ...evaluation });
+      if (this.#canSample) await this.#progress.emit({ type: "sample", step: trainer.steps, text: await this.#sample() });
+    }
+    const summary: Summary = {
+      steps: trainer.steps,
+      ...this.#progress.ofSteps(config.logging_steps),
+      ...evaluation,
+      tokens_per_second: (1000 * this.#tokensPerStep) / this.#clock.millisecondsPerStep,
+      planned_bytes: bytesByRole(plan.buffers),
+      allocated_bytes: trainer.executor.allocatedBytes,
+      ...this.#meter.perStep(),
+      parameters: countParameters(model.parameters),
+      trainable_parameters: countParameters(model.parameters.filter(({ needsGradient }) => needsGradient)),
+      adapter: this.#gpu.adapter.name,
+    };
+    await this.#progress.emit({ type: "end", summary });
+  }
+
+  get #canSample(): boolean {
+    return this.#run.programs.generate !== undefined;
+  }
+
+  #evaluate(): Promise<Evaluation> {
+    return this.#guard(this.#trainer.evaluate(this.#run.data.validation()));
+  }
+
+  #sample(): Promise<string> {
+    const { config, tokenizer } = this.#run;
+    return this.#guard(sampleText(this.#trainer, tokenizer, { ...config, max_new_tokens: config.sample_tokens }));
+  }
+
+  async #nonFinite(problem: string): Promise<NonFiniteLossError> {
+    return new NonFiniteLossError(`${problem}; ${await this.#trainer.diagnose()}. Use a smaller learning_rate, or set max_grad_norm`);
+  }
+}
+
+/** Steps between two restarts: of factors that are balanced, or adapters that are merged. 0: never. */
+const restartGap = ({ refactor_steps, relora_steps }: TrainingConfig): number => refactor_steps || relora_steps;
+
+/** Whether moments begin anew before a step. */
+const isRestart = (config: TrainingConfig, step: number): boolean => restartGap(config) > 0 && step > 0 && step % restartGap(config) === 0;
 
 /** The learning rate of a step: the schedule's, but slowly back to it where moments began anew. */
-function rateAt({ config: { refactor_steps: gap }, schedule }: Run, step: number): number {
-  const restarted = gap > 0 && step >= gap ? step - (step % gap) : -Infinity;
+function rateAt({ config, schedule }: Run, step: number): number {
+  const gap = restartGap(config), restarted = gap > 0 && step >= gap ? step - (step % gap) : -Infinity;
   return recoveringRate(step, restarted, (at) => learningRateAt(at, schedule));
-}
-
-/** The micro-batches of a step: a function of (seed, step) alone, and the same rows however they are split. */
-function batchesOf({ config, tokens }: Run, step: number): Batch[] {
-  const { seed, gradient_accumulation_steps: count, per_device_train_batch_size: batch, max_length: length } = config;
-  const { input_ids, labels } = sampleBatch(tokens.train, { seed, step, batch: count * batch, length });
-  const part = (ids: Uint32Array<ArrayBuffer>, index: number) => ids.subarray(index * batch * length, (index + 1) * batch * length);
-  return [...Array(count).keys()].map((index) => ({ input_ids: part(input_ids, index), labels: part(labels, index) }));
-}
-
-export async function evaluateRun(trainer: Trainer, { config, tokens }: Pick<Run, "config" | "tokens">): Promise<number> {
-  const { per_device_train_batch_size: batch, max_length: length, eval_batches: limit } = config;
-  return await trainer.evaluate([...validationBatches(tokens.validation, { batch, length, limit })]);
-}
-
-function sampleRun(trainer: Trainer, { config, tokenizer }: Run): Promise<string> {
-  return sampleText(trainer, tokenizer, { ...config, max_new_tokens: config.sample_tokens });
-}
-
-async function nonFinite(trainer: Trainer, problem: string): Promise<NonFiniteLossError> {
-  return new NonFiniteLossError(`${problem}; ${await trainer.diagnose()}. Use a smaller learning_rate, or set max_grad_norm`);
 }

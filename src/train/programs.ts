@@ -1,7 +1,7 @@
 import type { Variant } from "../gpu/device.ts";
-import { type Llama, llama, trainedPart } from "../models/llama.ts";
-import { crossEntropy } from "../ops/cross_entropy.ts";
-import { embedding, type Segments } from "../ops/embedding.ts";
+import { classesOf, hiddenStates, type Model, recordLoss } from "../models/model.ts";
+import { trainedPart } from "../models/parts.ts";
+import { embedding } from "../ops/embedding.ts";
 import { linear } from "../ops/linear.ts";
 import { gradientNorm, noClip } from "../optim/step/clip.ts";
 import { metricsTensor, recordMetrics } from "../optim/step/metrics.ts";
@@ -9,16 +9,7 @@ import type { Optimizer } from "../optim/optimizer.ts";
 import { scheduleTensor } from "../optim/step/schedule.ts";
 import { type Program, Recorder, type Variable } from "../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
-
-/** Input tensors of one batch of B sequences of T tokens. All u32. */
-export interface BatchInputs {
-  /** (B*T) */
-  readonly ids: Tensor;
-  /** (B*T), IGNORED where a token does not count. */
-  readonly labels: Tensor;
-  /** For the gradient of the embedding. */
-  readonly segments?: Segments;
-}
+import { type BatchInputs, batchInputs, type PromptInputs } from "./inputs.ts";
 
 /** The training step of a run: the first of its variants, which differ in whose subspace they change and in what they train. */
 export interface TrainProgram extends Program {
@@ -38,34 +29,40 @@ export interface TrainProgram extends Program {
 
 export interface EvaluateProgram extends Program {
   readonly batch: BatchInputs;
-  /** (B*T) loss of each token. */
+  /** (B*T) loss of each token, or (B) of each sequence of a model that classifies. */
   readonly loss: Tensor;
+  /** (B, classes) of a model that classifies. */
+  readonly logits: Tensor | undefined;
 }
 
 export interface GenerateProgram extends Program {
-  /** (T) u32 */
-  readonly ids: Tensor;
-  /** (1) u32: the last token that counts. */
+  /** One sequence. */
+  readonly batch: PromptInputs;
+  /** (1) u32 */
   readonly position: Tensor;
   /** (1, V) */
   readonly logits: Tensor;
 }
 
-/** Everything a run does on the device. */
 export interface Programs {
-  readonly rope_table: Tensor;
+  /** (T, 2, D/2), of models with RoPE. */
+  readonly rope_table: Tensor | undefined;
   readonly train?: TrainProgram;
   readonly evaluate?: EvaluateProgram;
-  readonly generate?: GenerateProgram;
+  readonly generate?: GenerateProgram | undefined;
 }
 
 export interface TrainOptions {
   readonly variant: Variant;
-  readonly model: Llama;
-  /** (T, 2, D/2) */
-  readonly rope_table: Tensor;
+  readonly model: Model;
+  /** (T, 2, D/2), of models with RoPE. */
+  readonly rope_table: Tensor | undefined;
   readonly B: number;
   readonly T: number;
+  /** Sequences hold several documents, or padding that must not be seen. */
+  readonly packed?: boolean;
+  /** Of dropout; undefined: without. */
+  readonly dropout_seed?: number | undefined;
   readonly gradient_accumulation_steps: number;
   readonly gradient_checkpointing: boolean;
   /** 0 = no clipping. Then, and without accumulation, every update is recorded right after its gradient. */
@@ -85,9 +82,9 @@ interface Shared {
 
 /** Records one optimizer step, in all its variants: forward and backward of every micro-batch, norm, clipping, updates, metrics. */
 export function recordTrain(options: TrainOptions): TrainProgram {
-  const { model, B, T, gradient_accumulation_steps: count, max_grad_norm, optimizer } = options;
+  const { model, B, T, packed = false, dropout_seed: seed, gradient_accumulation_steps: count, max_grad_norm, optimizer } = options;
   const shared: Shared = {
-    batches: [...Array(count).keys()].map((index) => batchInputs(`batch ${index}`, B * T, model.embed_tokens.needsGradient)),
+    batches: [...Array(count).keys()].map((index) => batchInputs(`batch ${index}`, model, { B, T, packed, training: true, ...(seed !== undefined && { seed }) })),
     schedule: scheduleTensor("schedule"),
     metrics: metricsTensor(options.metrics_rows),
     no_clip: max_grad_norm === 0 && count === 1 ? noClip() : undefined,
@@ -100,14 +97,15 @@ export function recordTrain(options: TrainOptions): TrainProgram {
 function recordVariant(options: TrainOptions, variant: string, { batches, schedule, metrics, no_clip }: Shared) {
   const { model, rope_table, B, T, max_grad_norm, optimizer } = options;
   const r = new Recorder({ variant: options.variant, training: true });
-  const loss = tensor("loss", [batches.length * B * T], "scratch");
+  const rows = batches[0]!.labels.shape[0]!;
+  const loss = tensor("loss", [batches.length * rows], "scratch");
   const trained = new Set(model.parameters.filter((parameter) => parameter.needsGradient && optimizer.trains(variant, parameter)));
   const part = trainedPart(model, trained);
   const norm = gradientNorm(r, [...trained].map(({ value }) => size(value)), !no_clip);
   const update = (parameter: Variable, gradient: Tensor, clip: Tensor): void => optimizer.record(r, variant, parameter, gradient, { schedule, clip });
   batches.forEach((batch, index) => {
-    const hidden = llama(r, part, { ...batch, rope_table, B, T, gradient_checkpointing: options.gradient_checkpointing });
-    crossEntropy(r, hidden, part.lm_head, batch.labels, schedule, { tensor: loss, first: index * B * T });
+    const inputs = { ...batch, ...(rope_table && { rope_table }), B, T, gradient_checkpointing: options.gradient_checkpointing };
+    recordLoss(r, part, inputs, batch.labels, schedule, { tensor: loss, first: index * rows });
     r.backward((variable, gradient) => {
       if (!no_clip || !(trained as ReadonlySet<Variable>).has(variable)) return;
       norm.add([gradient]);
@@ -123,31 +121,27 @@ function recordVariant(options: TrainOptions, variant: string, { batches, schedu
   return { program: { name: variant, steps: r.steps }, gradients };
 }
 
-/** Records a forward pass that leaves the loss of each token. */
-export function recordEvaluate({ variant, model, rope_table, B, T }: Pick<TrainOptions, "variant" | "model" | "rope_table" | "B" | "T">): EvaluateProgram {
+type ForwardOptions = Pick<TrainOptions, "variant" | "model" | "rope_table" | "B" | "T" | "packed">;
+
+/** Records a forward pass that leaves the loss of each token, or the loss and the logits of each sequence. */
+export function recordEvaluate({ variant, model, rope_table, B, T, packed = false }: ForwardOptions): EvaluateProgram {
   const r = new Recorder({ variant, training: false });
-  const batch = batchInputs("evaluation batch", B * T, false);
-  const loss = tensor("evaluation loss", [B * T], "output");
-  const hidden = llama(r, model, { ...batch, rope_table, B, T });
-  crossEntropy(r, hidden, model.lm_head, batch.labels, scheduleTensor("evaluation schedule"), { tensor: loss, first: 0 });
-  return { name: "evaluate", steps: r.steps, batch, loss };
+  const batch = batchInputs("evaluation batch", model, { B, T, packed, training: false });
+  const loss = tensor("evaluation loss", batch.labels.shape, "output");
+  const classes = classesOf(model);
+  const logits = classes && tensor("evaluation logits", [B, classes.length], "output");
+  recordLoss(r, model, { ...batch, ...(rope_table && { rope_table }), B, T }, batch.labels, scheduleTensor("evaluation schedule"), { tensor: loss, first: 0 }, logits);
+  return { name: "evaluate", steps: r.steps, batch, loss, logits };
 }
 
-/** Records a forward pass over one sequence that leaves the logits of the token after `position`. */
-export function recordGenerate({ variant, model, rope_table }: Pick<TrainOptions, "variant" | "model" | "rope_table">): GenerateProgram {
+/** Records a forward pass over one sequence of T tokens that leaves the logits of the token after `position`. Undefined for a model that classifies. */
+export function recordGenerate({ variant, model, rope_table, T }: Omit<ForwardOptions, "B" | "packed">): GenerateProgram | undefined {
+  if (model.family === "bert") return undefined;
   const r = new Recorder({ variant, training: false });
-  const T = rope_table.shape[0]!;
-  const ids = tensor("prompt", [T], "input", "u32"), position = tensor("prompt position", [1], "input", "u32");
-  const hidden = llama(r, model, { ids, rope_table, B: 1, T });
+  const batch = batchInputs("prompt", model, { B: 1, T, packed: false, training: false }), position = tensor("prompt position", [1], "input", "u32");
+  const hidden = hiddenStates(r, model, { ...batch, ...(rope_table && { rope_table }), B: 1, T });
   const last = embedding(r, hidden, position);
   const logits = tensor("next logits", [1, model.config.vocab_size], "output");
   linear(r, last, model.lm_head, { out: logits });
-  return { name: "generate", steps: r.steps, ids, position, logits };
-}
-
-function batchInputs(label: string, N: number, withSegments: boolean): BatchInputs {
-  const input = (name: string, length: number): Tensor => tensor(`${label} ${name}`, [length], "input", "u32");
-  const batch = { ids: input("input_ids", N), labels: input("labels", N) };
-  if (!withSegments) return batch;
-  return { ...batch, segments: { order: input("order", N), segment_ids: input("segment_ids", N), segment_offsets: input("segment_offsets", N + 1) } };
+  return { name: "generate", steps: r.steps, batch, position, logits };
 }

@@ -1,4 +1,4 @@
-import type { FactorisedWeight } from "../models/factorised.ts";
+import type { FactorisedLayer } from "../models/factorised.ts";
 import type { Executor } from "../plan/executor.ts";
 
 /** Row-major f64 matrices of rank x rank. */
@@ -54,7 +54,7 @@ export function balanceFactors(a: Values, b: Values, out: number, width: number,
  * Balances every pair on the host and writes it back, with one CPU-GPU sync point a pair. Returns how many were balanced; the others are as they
  * were. Moments that an optimizer keeps belong to the old factors: reset them. Factors in bf16 keep their product to the rounding of bf16 only.
  */
-export async function refactorise(executor: Executor, factors: readonly FactorisedWeight[]): Promise<number> {
+export async function refactorise(executor: Executor, factors: readonly FactorisedLayer[]): Promise<number> {
   let count = 0;
   for (const { a, b } of factors) {
     const [oldA, oldB] = await Promise.all([executor.read(a.value), executor.read(b.value)]);

@@ -1,12 +1,11 @@
 import type { AdapterReport, Gpu, Variant } from "../gpu/device.ts";
 import { trainBPE } from "../data/bpe_train.ts";
 import { generateStories } from "../data/corpus.ts";
-import { splitTokens, type TokenIds } from "../data/text.ts";
+import type { TokenIds } from "../data/text.ts";
 import { ByteTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import { createLlama, frozenModel, type Llama, type LlamaConfig } from "../models/llama.ts";
 import { membersOf } from "../models/members.ts";
+import { type Model, needsOf } from "../models/model.ts";
 import { ropeTableTensor } from "../models/rope_table.ts";
-import { matching } from "../optim/members.ts";
 import { Optimizer } from "../optim/optimizer.ts";
 import { gridOf, OPTIMIZERS, type OptimizerName, PRESETS } from "../optim/presets.ts";
 import type { LearningRateSchedule } from "../optim/step/schedule.ts";
@@ -14,16 +13,18 @@ import { bytesByRole, type BytesByRole, checkFits, totalBytes } from "../plan/le
 import type { MemoryPlan } from "../plan/memory.ts";
 import { withinBudget } from "./budget.ts";
 import { ConfigError, type TrainingConfig } from "./config.ts";
+import { textData, type TrainingData } from "./data.ts";
+import { type BaseModel, dropoutSeedOf, modelOf } from "./model.ts";
 import { gridChanges } from "./optim_args.ts";
-import { type Programs, recordEvaluate, recordGenerate, recordTrain } from "./programs.ts";
+import { type Programs, recordEvaluate, recordGenerate, recordTrain, type TrainOptions } from "./programs.ts";
 import { planPrograms } from "./trainer.ts";
 
 /** A training run that is fully decided: nothing is allocated yet. */
 export interface Run {
   readonly config: TrainingConfig;
   readonly tokenizer: Tokenizer;
-  readonly tokens: { readonly train: TokenIds; readonly validation: TokenIds };
-  readonly model: Llama;
+  readonly data: TrainingData;
+  readonly model: Model;
   readonly programs: Programs;
   readonly plan: MemoryPlan;
   readonly schedule: LearningRateSchedule;
@@ -47,81 +48,84 @@ export function prepareText({ tokenizer: kind, vocab_size, seed }: Pick<Training
   return { tokenizer, ids: tokenizer.encode(corpus) };
 }
 
+/** What a run is made of beside its settings. */
+export interface Prepared {
+  readonly tokenizer: Tokenizer;
+  readonly data: TrainingData;
+  /** Of a pretrained model. */
+  readonly base?: BaseModel;
+}
+
 /**
  * Turns settings and text into a run: tokenizer, model, programs and memory plan.
- * @param text of the dataset, or undefined for the embedded stories, or what prepareText made of either.
+ * @param text of the dataset, or undefined for the embedded stories, or what prepareText made of either; or tokenizer and data.
  * @throws ConfigError or RangeError if they do not fit together.
  */
-export function prepareRun(asked: TrainingConfig, text: string | undefined | PreparedText, variant: Variant): Run {
-  const { tokenizer, ids } = typeof text === "object" ? text : prepareText(asked, text);
-  const config = fitBudget(asked, tokenizer.vocab_size, variant);
-  const tokens = splitTokens(ids, config.validation_split, config.max_length);
-  const { model, programs, plan } = planRun(config, tokenizer.vocab_size, variant);
-  return { config, tokenizer, tokens, model, programs, plan, schedule: scheduleOf(config) };
+export function prepareRun(asked: TrainingConfig, text: string | undefined | PreparedText | Prepared, variant: Variant): Run {
+  const given = typeof text === "object" ? text : prepareText(asked, text);
+  const { tokenizer, base, data } = "data" in given ? given : { tokenizer: given.tokenizer, data: textData(asked, given.ids), base: undefined };
+  const config = fitBudget(asked, { vocab_size: tokenizer.vocab_size, packed: data.packed, variant, base });
+  const { model, programs, plan } = planRun(config, { vocab_size: tokenizer.vocab_size, packed: data.packed, variant, base });
+  return { config, tokenizer, data, model, programs, plan, schedule: scheduleOf(config) };
+}
+
+/** What a plan depends on beside the settings. */
+export interface Planned {
+  /** Of a new model. */
+  readonly vocab_size: number;
+  readonly variant: Variant;
+  /** Sequences hold several documents, or padding. */
+  readonly packed?: boolean;
+  readonly base?: BaseModel | undefined;
 }
 
 /** The config with the density that its memory_budget allows. */
-export const fitBudget = (config: TrainingConfig, vocab_size: number, variant: Variant): TrainingConfig =>
-  withinBudget(config, (tried) => totalBytes(bytesByRole(planRun(tried, vocab_size, variant).plan.buffers)));
+export const fitBudget = (config: TrainingConfig, planned: Planned): TrainingConfig =>
+  withinBudget(config, (tried) => totalBytes(bytesByRole(planRun(tried, planned).plan.buffers)));
 
 /** Model, programs and memory plan of a config. A pure function, of the shapes alone. */
-export function planRun(config: TrainingConfig, vocab_size: number, variant: Variant): { model: Llama; programs: Programs; plan: MemoryPlan } {
-  const model = createModel(config, vocab_size);
-  const { max_length: T, per_device_train_batch_size: B } = config;
-  const rope_table = ropeTableTensor(T, model.config.head_dim);
-  const options = { ...config, variant, model, rope_table, B, T, optimizer: createOptimizer(config, model), metrics_rows: Math.min(config.logging_steps, config.max_steps) };
+export function planRun(config: TrainingConfig, planned: Planned): { model: Model; programs: Programs; plan: MemoryPlan } {
+  const options = optionsOf(config, planned), { model, rope_table } = options;
   const programs = {
     rope_table,
-    train: recordTrain(options),
+    train: recordTrain({ ...options, optimizer: createOptimizer(config, model) }),
     evaluate: recordEvaluate(options),
     generate: recordGenerate(options),
   };
   return { model, programs, plan: planPrograms(programs) };
 }
 
-function createModel(config: TrainingConfig, vocab_size: number): Llama {
-  const factors = config.factor_rank > 0 ? { rank: config.factor_rank, alpha: config.factor_alpha } : undefined;
-  const model = createLlama(llamaConfigOf(config, vocab_size), config.dtype === "bfloat16" ? "bf16" : "f32", factors);
-  if (config.frozen_modules.length === 0) return model;
-  const frozen = new Set([...matching("frozen_modules", config.frozen_modules, membersOf(model))].map(({ variable }) => variable));
-  if (frozen.size === model.parameters.length) throw new ConfigError(`Cannot use "frozen_modules" ${JSON.stringify(config.frozen_modules)}: nothing would be left to train`);
-  return frozenModel(model, frozen);
+/** What all programs of a run are recorded from, but for the optimizer. */
+function optionsOf(config: TrainingConfig, { vocab_size, variant, packed = false, base }: Planned): Omit<TrainOptions, "optimizer"> {
+  const model = modelOf(config, vocab_size, base), needs = needsOf(model);
+  const { max_length: T, per_device_train_batch_size: B } = config;
+  if (T > needs.most) throw new ConfigError(`Cannot use "max_length" ${T}: the model has positions for ${needs.most} tokens. Use a smaller one`);
+  const rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);
+  return { ...config, variant, model, rope_table, B, T, packed, dropout_seed: dropoutSeedOf(config, model), metrics_rows: Math.min(config.logging_steps, config.max_steps) };
 }
 
 /** The optimizer that a config asks for. */
-export function createOptimizer(config: TrainingConfig, model: Llama): Optimizer {
+export function createOptimizer(config: TrainingConfig, model: Model): Optimizer {
   const { optim_args, optim_target_modules } = config;
   const grid = gridOf(config.optim, gridChanges(optim_args));
   return new Optimizer(membersOf(model), grid, { ...config, momentum: grid.momentum, optim_target_modules, state_free_modules: optim_args.state_free_modules ?? [] });
 }
 
-export function llamaConfigOf(config: TrainingConfig, vocab_size: number): LlamaConfig {
-  return {
-    vocab_size,
-    hidden_size: config.hidden_size,
-    intermediate_size: config.intermediate_size,
-    num_hidden_layers: config.num_hidden_layers,
-    num_attention_heads: config.num_attention_heads,
-    num_key_value_heads: config.num_key_value_heads,
-    head_dim: config.hidden_size / config.num_attention_heads,
-    rms_norm_eps: config.rms_norm_eps,
-    rope_parameters: { rope_theta: config.rope_theta },
-    tie_word_embeddings: config.tie_word_embeddings,
-    initializer_range: config.initializer_range,
-  };
-}
-
 function scheduleOf(config: TrainingConfig): LearningRateSchedule {
-  const learning_rate = config.learning_rate ?? PRESETS[config.optim].learning_rate;
+  // A pretrained model has most of its way behind it.
+  const learning_rate = config.learning_rate ?? PRESETS[config.optim].learning_rate / (config.model === "" ? 1 : 10);
   const { lr_scheduler_type, warmup_steps, max_steps, lr_scheduler_kwargs: { num_cycles, min_lr_rate } } = config;
   return { lr_scheduler_type, warmup_steps, max_steps, num_cycles, learning_rate, min_learning_rate: min_lr_rate * learning_rate };
 }
 
 /** Planned bytes by role of the same run under each optimizer: the config's own with its optim_args, the others as they are. */
-export function compareOptimizers(config: TrainingConfig, vocab_size: number, variant: Variant): { readonly optim: OptimizerName; readonly bytes: BytesByRole }[] {
+export function compareOptimizers(config: TrainingConfig, planned: Planned): { readonly optim: OptimizerName; readonly bytes: BytesByRole }[] {
+  const options = optionsOf(config, planned), { model, rope_table } = options;
+  const shared = { rope_table, evaluate: recordEvaluate(options), generate: recordGenerate(options) };
   return OPTIMIZERS.map((optim) => {
     const settings = optim === config.optim ? config : { ...config, optim, optim_args: {}, optim_target_modules: null };
-    return { optim, bytes: bytesByRole(planRun(settings, vocab_size, variant).plan.buffers) };
+    const train = recordTrain({ ...options, optimizer: createOptimizer(settings, model) });
+    return { optim, bytes: bytesByRole(planPrograms({ ...shared, train }).buffers) };
   });
 }
 
@@ -129,11 +133,11 @@ export function compareOptimizers(config: TrainingConfig, vocab_size: number, va
  * Refuses a run that the adapter cannot hold, naming what is largest and the batch size that would fit.
  * @param available bytes that may be used in all; Infinity if unknown.
  */
-export function checkRunFits(run: Run, { adapter, variant }: Pick<Gpu, "adapter" | "variant">, available: number): void {
+export function checkRunFits(run: Run, { adapter, variant }: Pick<Gpu, "adapter" | "variant">, available: number, base?: BaseModel): void {
   const problem = misfit(run.plan, adapter, available);
   if (!problem) return;
   for (let batch = Math.floor(run.config.per_device_train_batch_size / 2); batch >= 1; batch = Math.floor(batch / 2)) {
-    const { plan } = planRun({ ...run.config, per_device_train_batch_size: batch }, run.tokenizer.vocab_size, variant);
+    const { plan } = planRun({ ...run.config, per_device_train_batch_size: batch }, { vocab_size: run.tokenizer.vocab_size, variant, packed: run.data.packed, base });
     if (!misfit(plan, adapter, available)) throw new ConfigError(`${problem}. A per_device_train_batch_size of ${batch} fits; gradient_accumulation_steps makes up for it`);
   }
   throw new ConfigError(`${problem}. Not even a batch of 1 fits: use a smaller max_length, vocab_size or hidden_size`);

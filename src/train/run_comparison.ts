@@ -3,7 +3,8 @@ import { countParameters } from "../models/parameter.ts";
 import { bytesByRole } from "../plan/ledger.ts";
 import { nextRun, type PlannedRun, type RunResult } from "./compare.ts";
 import { type Comparison, naming } from "./compare_settings.ts";
-import { NonFiniteLossError, train, type TrainEvent } from "./loop.ts";
+import { NonFiniteLossError, type TrainEvent } from "./events.ts";
+import { train } from "./loop.ts";
 import { checkRunFits, type PreparedText, prepareRun, prepareText, type Run } from "./run.ts";
 import type { Point } from "./svg.ts";
 

@@ -14,16 +14,20 @@ export interface SampleOptions {
   readonly max_length: number;
 }
 
-/** Continues a prompt token by token. The result includes the prompt. Every token is a CPU-GPU sync point. */
+/** Continues a prompt token by token, until the text ends. The result includes the prompt. Every token is a CPU-GPU sync point. */
 export async function sampleText(trainer: Trainer, tokenizer: Tokenizer, options: SampleOptions): Promise<string> {
   const { prompt, max_new_tokens, max_length, seed } = options;
+  const { bos, eos } = tokenizer.special;
   // A model that was never shown an empty context starts after a line break, as its training text does.
-  const ids = [...tokenizer.encode(prompt || "\n")];
+  const start = prompt !== "" ? tokenizer.encode(prompt, { add_special_tokens: true }) : bos !== undefined ? [bos] : tokenizer.encode("\n");
+  const ids = start.length > 0 ? [...start] : [0];
   for (let index = 0; index < max_new_tokens; index++) {
     const logits = await trainer.nextLogits(ids.slice(-max_length));
-    ids.push(pickToken(logits, options, uniform(seed, "sample", 0, index)));
+    const id = pickToken(logits, options, uniform(seed, "sample", 0, index));
+    if (id === eos) break;
+    ids.push(id);
   }
-  return tokenizer.decode(ids).trimStart();
+  return tokenizer.decode(ids, { skip_special_tokens: true }).trimStart();
 }
 
 /** Draws a token: the one whose share of softmax(logits / temperature), over the top k, covers `random` in [0, 1). */

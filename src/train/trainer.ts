@@ -1,7 +1,9 @@
-import { type Batch, type EmbeddingSegments, embeddingSegments } from "../data/text.ts";
+import type { Batch } from "../data/batch.ts";
+import { type ClassificationMetrics, classificationMetrics } from "../data/metrics.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { Llama } from "../models/llama.ts";
-import { initialValues } from "../models/parameter.ts";
+import type { Model } from "../models/model.ts";
+import { initialValues, type Parameter } from "../models/parameter.ts";
+import { factorisedLayers } from "../models/parts.ts";
 import { ropeTable } from "../models/rope_table.ts";
 import { IGNORED } from "../ops/cross_entropy.ts";
 import { NO_CLIP } from "../optim/step/clip.ts";
@@ -12,8 +14,11 @@ import { Executor } from "../plan/executor.ts";
 import { allTensors, type MemoryPlan, planMemory } from "../plan/memory.ts";
 import type { Program } from "../plan/recorder.ts";
 import { bytesOf, type Tensor } from "../plan/tensor.ts";
-import type { BatchInputs, Programs } from "./programs.ts";
+import { BatchWriter } from "./inputs.ts";
+import { type LayoutEntry, layoutOf, type Remapping } from "./layout.ts";
+import type { Programs } from "./programs.ts";
 import { refactorise } from "./refactorise.ts";
+import { mergeAdapters } from "./relora.ts";
 
 type Words = Uint32Array<ArrayBuffer>;
 
@@ -22,6 +27,8 @@ export interface TrainingState {
   /** Steps done. */
   readonly step: number;
   readonly switching: SwitchingState;
+  readonly layout: readonly LayoutEntry[];
+  /** By name, the bits of each. */
   readonly tensors: ReadonlyMap<string, Words>;
 }
 
@@ -36,32 +43,55 @@ export interface StepMetrics {
   readonly skipped: boolean;
 }
 
+/** What a model makes of data that it is not trained on. */
+export interface Evaluation extends Partial<ClassificationMetrics> {
+  /** Mean of the labels' losses, in nats. */
+  readonly eval_loss: number;
+  /** How many there were. */
+  readonly labels: number;
+}
+
+/** Writes the weights of files; returns the parameters that it has written. */
+export type LoadWeights = (executor: Executor, model: Model) => Promise<ReadonlySet<Parameter>>;
+
+export interface TrainerOptions {
+  /** Of initial weights. Without it the caller sets every parameter that `load` does not. */
+  readonly seed?: number;
+  readonly load?: LoadWeights | undefined;
+  readonly onPipeline?: (done: number, total: number) => void;
+}
+
 /** A planned run on a device: weights and optimizer state live here, and every step is one submit. */
 export class Trainer {
   readonly executor: Executor;
   readonly #programs: Programs;
-  readonly #model: Llama;
-  /** Reused from step to step. */
-  readonly #segments = new Map<BatchInputs, EmbeddingSegments>();
+  readonly #model: Model;
+  readonly #writer: BatchWriter;
   #steps = 0;
   #stepsRead = 0;
 
-  private constructor(executor: Executor, programs: Programs, model: Llama) {
+  private constructor(executor: Executor, programs: Programs, model: Model) {
     this.executor = executor;
     this.#programs = programs;
     this.#model = model;
+    this.#writer = new BatchWriter(model);
   }
 
-  /** Allocates, compiles, and uploads the initial weights of a seed. Without one the caller sets every parameter. */
-  static async create(gpu: Gpu, model: Llama, programs: Programs, plan: MemoryPlan, seed: number | undefined, onPipeline?: (done: number, total: number) => void): Promise<Trainer> {
+  /** Allocates, compiles, and uploads the weights of files, and the initial ones of a seed for all others. */
+  static async create(gpu: Gpu, model: Model, programs: Programs, plan: MemoryPlan, { seed, load, onPipeline }: TrainerOptions = {}): Promise<Trainer> {
     const executor = await Executor.create(gpu, plan, onPipeline);
-    const trainer = new Trainer(executor, programs, model);
-    const { rope_table, train } = programs;
-    executor.write(rope_table, ropeTable(rope_table.shape[0]!, model.config.head_dim, model.config.rope_parameters));
-    if (train?.no_clip) executor.write(train.no_clip, NO_CLIP);
-    for (const [table, values] of train?.optimizer.constants ?? []) executor.write(table, values);
-    if (seed !== undefined) for (const parameter of model.parameters) executor.write(parameter.value, initialValues(parameter, seed));
-    return trainer;
+    try {
+      const { rope_table, train } = programs;
+      if (rope_table && model.family === "llama") executor.write(rope_table, ropeTable(rope_table.shape[0]!, model.config.head_dim, model.config.rope_parameters));
+      if (train?.no_clip) executor.write(train.no_clip, NO_CLIP);
+      for (const [table, values] of train?.optimizer.constants ?? []) executor.write(table, values);
+      const loaded = await load?.(executor, model);
+      if (seed !== undefined) for (const parameter of model.parameters) if (!loaded?.has(parameter)) executor.write(parameter.value, initialValues(parameter, seed));
+    } catch (error) {
+      executor.destroy();
+      throw error;
+    }
+    return new Trainer(executor, programs, model);
   }
 
   /** Optimizer steps submitted so far. */
@@ -79,34 +109,43 @@ export class Trainer {
   /** Everything that training has changed: with it, restore() goes on as if nothing had happened, bit by bit. CPU-GPU sync points. */
   async save(): Promise<TrainingState> {
     const tensors = new Map<string, Words>();
-    for (const tensor of this.#persistent()) tensors.set(tensor.label, await this.executor.readWords(tensor));
-    return { step: this.#steps, switching: this.#programs.train!.optimizer.save(), tensors };
+    for (const tensor of persistentTensors(this.#programs)) tensors.set(tensor.label, await this.executor.readWords(tensor));
+    return { step: this.#steps, switching: this.#programs.train!.optimizer.save(), layout: this.layout, tensors };
   }
 
   /**
-   * Takes up what save() gave, in a trainer of the same settings that has made no step.
-   * @throws RangeError if the tensors are not the same.
+   * Takes up what save() gave, in a trainer that has made no step. With a remapping only the weights that it names are taken, and all moments
+   * begin anew.
+   * @throws RangeError if a tensor is not as large as here, or one is missing.
    */
-  restore({ step, switching, tensors }: TrainingState): void {
-    const persistent = this.#persistent();
-    const problem = persistent.find((tensor) => tensors.get(tensor.label)?.byteLength !== bytesOf(tensor));
-    if (problem || tensors.size !== persistent.length) {
-      throw new RangeError(`Cannot resume: ${problem ? `the checkpoint has no tensor "${problem.label}" of ${bytesOf(problem)} bytes` : "the checkpoint has tensors that this run has not"}. Resume with the settings that it was saved with`);
+  restore({ step, switching, tensors }: TrainingState, remapping?: Remapping): void {
+    const places = new Map([...persistentTensors(this.#programs), ...this.#model.parameters.map(({ value }) => value)].map((tensor) => [tensor.label, tensor]));
+    const names = remapping ? [...remapping.kept, ...remapping.frozen] : persistentTensors(this.#programs).map(({ label }) => label);
+    for (const name of names) {
+      const tensor = places.get(name), words = tensors.get(name);
+      if (!tensor || words?.byteLength !== bytesOf(tensor)) throw new RangeError(`Cannot resume: the checkpoint has no tensor "${name}" of ${tensor ? bytesOf(tensor) : 0} bytes. Resume with the settings that it was saved with`);
+      this.executor.write(tensor, words);
     }
-    for (const tensor of persistent) this.executor.write(tensor, tensors.get(tensor.label)!);
-    this.#programs.train!.optimizer.restore(switching);
     this.#steps = this.#stepsRead = step;
+    const { optimizer } = this.#programs.train!;
+    if (remapping) optimizer.restartAt(step);
+    else optimizer.restore(switching);
   }
 
-  /** Parameters and optimizer state. */
-  #persistent(): Tensor[] {
-    const used = allTensors([...this.#programs.train!.variants.values()]);
-    return [...used].filter(({ role }) => role === "trainable" || role === "state");
+  /** What a checkpoint of this run holds. */
+  get layout(): LayoutEntry[] {
+    return layoutOf(persistentTensors(this.#programs));
   }
 
   /** Balances the factors of a factorised model, after which all moments begin anew. CPU-GPU sync points. */
   async refactorise(): Promise<void> {
-    await refactorise(this.executor, this.#model.factorised);
+    await refactorise(this.executor, factorisedLayers(this.#model));
+    this.#programs.train!.optimizer.restartAt(this.#steps);
+  }
+
+  /** Adds every adapter to the weight beside it and starts a new one, after which all moments begin anew (ReLoRA). CPU-GPU sync points. */
+  async mergeAdapters(seed: number): Promise<void> {
+    await mergeAdapters(this.executor, this.#model, seed, this.#steps);
     this.#programs.train!.optimizer.restartAt(this.#steps);
   }
 
@@ -120,7 +159,7 @@ export class Trainer {
     const train = this.#programs.train!;
     const { variant, inputs: numbers } = train.optimizer.at(this.#steps);
     const inputs = new Map<Tensor, Words>(numbers);
-    train.batches.forEach((tensors, i) => this.#addBatch(inputs, tensors, batches[i]!));
+    train.batches.forEach((tensors, i) => this.#writer.add(inputs, tensors, batches[i]!, this.#steps, i));
     inputs.set(train.schedule, packSchedule({
       learning_rate,
       loss_scale: 1 / Math.max(1, batches.reduce((sum, { labels }) => sum + countLabels(labels), 0)),
@@ -146,27 +185,33 @@ export class Trainer {
     return read;
   }
 
-  /** Mean loss over all tokens of the batches. A CPU-GPU sync point for each batch. */
-  async evaluate(batches: readonly Batch[]): Promise<number> {
-    const program = this.#programs.evaluate!;
+  /** Mean loss over all labels of the batches, and how well a model does that classifies. A CPU-GPU sync point for each batch. */
+  async evaluate(batches: AsyncIterable<Batch> | Iterable<Batch>): Promise<Evaluation> {
+    const program = this.#programs.evaluate!, classes = program.logits?.shape[1];
+    const predictions: number[] = [], labels: number[] = [];
     let sum = 0, count = 0;
-    for (const batch of batches) {
+    for await (const batch of batches) {
       const inputs = new Map<Tensor, Words>();
-      this.#addBatch(inputs, program.batch, batch);
+      this.#writer.add(inputs, program.batch, batch);
       this.executor.writeInputs(inputs);
       this.executor.run(program);
       for (const loss of await this.executor.read(program.loss)) sum += loss;
       count += countLabels(batch.labels);
+      if (!classes) continue;
+      const logits = await this.executor.read(program.logits!);
+      labels.push(...batch.labels);
+      batch.labels.forEach((_, row) => predictions.push(indexOfLargest(logits.subarray(row * classes, (row + 1) * classes))));
     }
-    return sum / count;
+    return { eval_loss: sum / count, labels: count, ...(classes && classificationMetrics(predictions, labels, classes)) };
   }
 
   /** Logits of the token after `ids`: (V). `ids` may hold at most T tokens. A CPU-GPU sync point. */
   async nextLogits(ids: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
     const program = this.#programs.generate!;
-    const padded = new Uint32Array(program.ids.shape[0]!);
-    padded.set(ids);
-    this.executor.writeInputs(new Map([[program.ids, padded], [program.position, Uint32Array.of(ids.length - 1)]]));
+    const input_ids = new Uint32Array(program.batch.T), inputs = new Map<Tensor, Words>();
+    input_ids.set(ids);
+    this.#writer.addPrompt(inputs, program.batch, { input_ids });
+    this.executor.writeInputs(inputs.set(program.position, Uint32Array.of(ids.length - 1)));
     this.executor.run(program);
     return await this.executor.read(program.logits);
   }
@@ -176,15 +221,6 @@ export class Trainer {
     const [program] = this.#programs.train!.variants.values();
     const found = await this.executor.firstNonFinite(program!);
     return found ? `first bad tensor: ${found.tensor.label} (${found.kernel})` : "no single tensor is bad when the step is replayed";
-  }
-
-  #addBatch(inputs: Map<Tensor, Words>, tensors: BatchInputs, { input_ids, labels }: Batch): void {
-    inputs.set(tensors.ids, input_ids).set(tensors.labels, labels);
-    if (!tensors.segments) return;
-    const sorted = embeddingSegments(input_ids, this.#segments.get(tensors));
-    this.#segments.set(tensors, sorted);
-    const { order, segment_ids, segment_offsets } = sorted;
-    inputs.set(tensors.segments.order, order).set(tensors.segments.segment_ids, segment_ids).set(tensors.segments.segment_offsets, segment_offsets);
   }
 
   destroy(): void {
@@ -197,4 +233,10 @@ export function planPrograms({ train, evaluate, generate }: Programs, others: re
   return planMemory([...(train?.variants.values() ?? []), evaluate, generate, ...others].filter((program) => program !== undefined));
 }
 
+/** Everything that training changes: parameters and optimizer state. */
+export const persistentTensors = ({ train }: Programs): Tensor[] => [...allTensors([...train!.variants.values()])].filter(({ role }) => role === "trainable" || role === "state");
+
 const countLabels = (labels: Words): number => labels.reduce((count, label) => count + (label === IGNORED ? 0 : 1), 0);
+
+/** The first of the largest. */
+const indexOfLargest = (numbers: Float32Array): number => numbers.reduce((best, number, index) => (number > numbers[best]! ? index : best), 0);

@@ -65,7 +65,7 @@ export async function measureKernels(task: KernelsTask): Promise<KernelsReport> 
   });
   // The plan of the training step alone decides where everything lies; the other programs only launch parts of it.
   const others = groups.flatMap(({ before, many }) => [before, ...many]);
-  const trainer = await Trainer.create(gpu, model, programs, { ...planPrograms(programs), programs: [train, ...others] }, 0);
+  const trainer = await Trainer.create(gpu, model, programs, { ...planPrograms(programs), programs: [train, ...others] }, { seed: 0 });
   setWeights(trainer, work);
   for (let step = 0; step < 2; step++) trainStep(trainer, work);
 

@@ -87,14 +87,14 @@ async function timeRefreshes(gpu: Gpu, clock: Clock, rounds: number): Promise<{ 
 /** The second step, as it takes seconds on a software adapter, beside which waiting for it is nothing. AdamW's: those of low rank take longer. */
 async function timeStep(gpu: Gpu, availableBytes: number): Promise<RefreshReport["step"]> {
   const config = parseConfig({ ...LLAMA_60M, tokenizer: "byte" });
-  const { model, programs: { evaluate: _evaluate, generate: _generate, ...programs } } = planRun(config, config.vocab_size, gpu.variant);
+  const { model, programs: { evaluate: _evaluate, generate: _generate, ...programs } } = planRun(config, { vocab_size: config.vocab_size, variant: gpu.variant });
   const plan = planPrograms(programs);
   try {
     checkFits(plan, gpu.adapter.limits, gpu.adapter.software ? availableBytes : Infinity);
   } catch (error) {
     return { skipped: (error as Error).message };
   }
-  const trainer = await Trainer.create(gpu, model, programs, plan, 0);
+  const trainer = await Trainer.create(gpu, model, programs, plan, { seed: 0 });
   const tokens = config.max_length, ids = Uint32Array.from({ length: tokens + 1 }, (_, i) => (7919 * i) % config.vocab_size);
   const batch = { input_ids: ids.slice(0, tokens), labels: ids.slice(1) };
   let milliseconds = 0;

@@ -53,7 +53,7 @@ export async function refuseMisfit(work: Work, stepsPerWait: number, availableBy
  * @throws RangeError of one line if the adapter cannot hold it.
  */
 export function planWork({ adapter, variant }: Gpu, { name: _name, ...work }: Work, logging_steps: number, availableBytes: number): ReturnType<typeof planRun> {
-  const planned = planRun(parseConfig({ ...work, tokenizer: "byte", logging_steps }), work.vocab_size, variant);
+  const planned = planRun(parseConfig({ ...work, tokenizer: "byte", logging_steps }), { vocab_size: work.vocab_size, variant });
   checkFits(planned.plan, adapter.limits, adapter.software ? availableBytes : Infinity);
   return planned;
 }
@@ -61,7 +61,7 @@ export function planWork({ adapter, variant }: Gpu, { name: _name, ...work }: Wo
 /** A trainer that starts from the initial weights of the work. */
 export async function openTrainer(gpu: Gpu, work: Work, logging_steps: number, availableBytes: number): Promise<Trainer> {
   const { model, programs, plan } = planWork(gpu, work, logging_steps, availableBytes);
-  const trainer = await Trainer.create(gpu, model, programs, plan, undefined);
+  const trainer = await Trainer.create(gpu, model, programs, plan);
   setWeights(trainer, work);
   return trainer;
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { SETTINGS } from "./run_optimizer.ts";
-import { createLlama, type LlamaConfig } from "../../src/models/llama.ts";
+import { createLlama } from "../../src/models/llama.ts";
+import type { LlamaConfig } from "../../src/models/llama_config.ts";
 import { membersOf } from "../../src/models/members.ts";
 import { GRID, type Grid } from "../../src/optim/grid.ts";
 import { inBlockOrder, layerOf, type Member, type MemberPatterns, matching, rolesOf } from "../../src/optim/members.ts";
@@ -9,7 +10,8 @@ import { gridOf } from "../../src/optim/presets.ts";
 
 const CONFIG: LlamaConfig = {
   vocab_size: 64, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 8,
-  rms_norm_eps: 1e-5, rope_parameters: { rope_theta: 10000 }, tie_word_embeddings: false, initializer_range: 0.02,
+  max_position_embeddings: 16, rms_norm_eps: 1e-5, rope_parameters: { rope_theta: 10000 }, tie_word_embeddings: false, initializer_range: 0.02,
+  qkv_bias: false, o_bias: false, mlp_bias: false, qk_norm: false,
 };
 const untied = membersOf(createLlama(CONFIG)), tied = membersOf(createLlama({ ...CONFIG, tie_word_embeddings: true }));
 const nameOf = ({ variable }: Member): string => variable.value.label;

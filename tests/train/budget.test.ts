@@ -6,9 +6,10 @@ import { parseConfig } from "../../src/train/config.ts";
 import { fitBudget, planRun } from "../../src/train/run.ts";
 import type { Settings } from "./tiny.ts";
 
+const PLANNED = { vocab_size: 256, variant: "portable" } as const;
 const configOf = (settings: Settings) => parseConfig({ tokenizer: "byte", hidden_size: 32, num_attention_heads: 2, num_key_value_heads: 2, intermediate_size: 64, ...settings });
-const total = (config: ReturnType<typeof configOf>): number => planRun(config, 256, "portable").plan.buffers.reduce((sum, { bytes }) => sum + bytes, 0);
-const fitted = (settings: Settings) => fitBudget(configOf(settings), 256, "portable");
+const total = (config: ReturnType<typeof configOf>): number => planRun(config, PLANNED).plan.buffers.reduce((sum, { bytes }) => sum + bytes, 0);
+const fitted = (settings: Settings) => fitBudget(configOf(settings), PLANNED);
 
 test("the largest density of 64 steps that fits is taken, and the run with it does fit", () => {
   for (const optim of ["frugal", "frugal_blocks", "frugal_svd", "galore", "fira", "apollo"]) {

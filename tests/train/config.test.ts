@@ -31,7 +31,7 @@ test("an unknown key is refused with the nearest one, of the settings and of the
   assertEquals(refusal({ learningrate: 3 }), 'Cannot use unknown setting "learningrate": did you mean "learning_rate"?');
   assertEquals(refusal({ block_siz: 3 }), 'Cannot use unknown setting "block_siz": did you mean "block_size"?');
   const far = refusal({ quantisation: 3 });
-  assert(far.startsWith('Cannot use unknown setting "quantisation". Known settings: dataset, tokenizer, ') && !far.includes("did you mean"), far);
+  assert(far.startsWith('Cannot use unknown setting "quantisation". Known settings: dataset, packing, ') && !far.includes("did you mean"), far);
 });
 
 test("a key that every object inherits is unknown like any other", () => {
@@ -67,7 +67,7 @@ test("every alias stands for a setting and is none itself", () => {
   for (const [alias, key] of Object.entries(ALIASES)) {
     assert(CONFIG_KEYS.includes(key), `${alias} stands for ${key}, which is no setting`);
     assert(!(CONFIG_KEYS as readonly string[]).includes(alias), `${alias} is a setting`);
-    const value = parseConfig({})[key] ?? 1;
+    const value = parseConfig({})[key] ?? (key === "trainable_modules" ? ["embed"] : 1);
     assertEquals(parseConfig({ [alias]: value }), parseConfig({ [key]: value }), alias);
   }
 });
@@ -107,8 +107,13 @@ const FRACTION: typeof COUNT = [[-0.1, 1, NaN, "0.5", null], [0, 0.999]];
 const FLAG: typeof COUNT = [[0, 1, "true", "yes", null], [true, false]];
 const TEXT: typeof COUNT = [[5, true, null, ["a"]], ["", "a\nb"]];
 const RANGES: Readonly<Record<string, typeof COUNT>> = {
-  dataset: TEXT, resume_from_checkpoint: TEXT, prompt: TEXT, output_dir: TEXT, run_name: TEXT,
-  tokenizer: [["BPE", "", 0, null], ["byte", "bpe"]],
+  dataset: TEXT, resume_from_checkpoint: TEXT, prompt: TEXT, output_dir: TEXT, run_name: TEXT, model: TEXT, revision: TEXT,
+  tokenizer: [TEXT[0], ["byte", "bpe", "some/folder"]],
+  // Only beside peft, and thaw and freeze_trained only beside resume_from_checkpoint.
+  adapter: [TEXT[0], [""]], thaw: [FLAG[0], [false]], freeze_trained: [FLAG[0], [false]],
+  packing: FLAG, completion_only_loss: FLAG, assistant_only_loss: FLAG, load_in_8bit: FLAG, load_in_4bit: FLAG, ignore_base_hash: FLAG,
+  dropout: [FRACTION[0].filter((value) => value !== null), [...FRACTION[1], null]],
+  save_total_limit: COUNT,
   vocab_size: [[255, 256.5, 262145, NaN, "512"], [257, 262144]],
   validation_split: [[0, 1, -0.1, NaN, "0.1"], [0.001, 0.999]],
   max_length: COUNT, intermediate_size: COUNT, per_device_train_batch_size: COUNT, gradient_accumulation_steps: COUNT,
@@ -123,15 +128,17 @@ const RANGES: Readonly<Record<string, typeof COUNT>> = {
   warmup_steps: [[-1, 1.5, 2 ** 53, NaN, "5%", null], [0, 0.5, 1, 100]],
   adam_beta1: FRACTION, adam_beta2: FRACTION,
   seed: COUNT_OR_ZERO, top_k: COUNT_OR_ZERO, save_steps: COUNT_OR_ZERO, factor_rank: COUNT_OR_ZERO,
-  refactor_steps: [COUNT_OR_ZERO[0], [0]],
+  refactor_steps: [COUNT_OR_ZERO[0], [0]], relora_steps: [COUNT_OR_ZERO[0], [0]],
   tie_word_embeddings: FLAG, gradient_checkpointing: FLAG,
   optim: [["", "ADAMW", 1, null], [...OPTIMIZERS]],
   lr_scheduler_type: [["", "polynomial", 1, null], [...LR_SCHEDULER_TYPES]],
   optim_args: [[5, true, null], [{}, { momentum: 0 }]],
   optim_target_modules: [[5, true], [null, ["attn"], "all-linear", "q_proj,v_proj"]],
   frozen_modules: [[5, true, null], [[], ["embed"], "embed"]],
+  trainable_modules: [[5, true], [null, [], ["embed"], "embed,norm"]],
+  peft: [[5, true], [null, {}, { r: 4 }, "lora", "lora r=4"]],
   memory_budget: [[5, true, "much", "5 apples", "-1MB"], [null, "512MB", "1.5 GiB", "1000"]],
-  dtype: [["bf16", 16, null], ["float32", "bfloat16"]],
+  dtype: [["bf16", 16, null], ["auto", "float32", "bfloat16"]],
   lr_scheduler_kwargs: [[5, true, null], [{}, { num_cycles: 2 }]],
 };
 
@@ -182,6 +189,51 @@ test("transformers' one-line form of optim_args and lr_scheduler_kwargs is read 
   assertEquals(parseConfig({ lr_scheduler_kwargs: "num_cycles=3" }).lr_scheduler_kwargs, { num_cycles: 3, min_lr_rate: 0.1 });
   assertEquals(refusal({ optim_args: "momentum=much" }), 'Cannot use "optim_args.momentum": must be a number from 0 up to, not including, 1, got "much"');
   assertEquals(refusal({ optim_args: "momentum=" }), 'Cannot use "optim_args.momentum": must be a number from 0 up to, not including, 1, got ""');
+});
+
+const LORA = { peft_type: "LORA", r: 8, lora_alpha: 8, lora_dropout: 0, target_modules: null, modules_to_save: null, use_rslora: false, bias: "none" };
+
+test("peft is an object, a word, pairs, or settings of their own under other tools' names", () => {
+  const peft = (settings: Settings): unknown => parseConfig(settings).peft;
+  assertEquals([peft({}), peft({ peft: null }), peft({ peft: {} }), peft({ peft: "lora" })], [null, null, LORA, LORA]);
+  for (const given of ["lora r=16 lora_alpha=32", "lora, r=16, lora_alpha=32", "lora r=16,lora_alpha=32", { r: 16, lora_alpha: 32 }, { peft_type: "lora", r: 16, lora_alpha: 32 }]) {
+    assertEquals(peft({ peft: given }), { ...LORA, r: 16, lora_alpha: 32 }, JSON.stringify(given));
+  }
+  assertEquals(peft({ lora_r: 4, lora_alpha: 2, lora_dropout: 0.1, lora_target_modules: "q_proj,v_proj", modules_to_save: "embed_tokens", use_rslora: true }),
+    { ...LORA, r: 4, lora_alpha: 2, lora_dropout: 0.1, target_modules: ["q_proj", "v_proj"], modules_to_save: ["embed_tokens"], use_rslora: true });
+  assertEquals(peft({ peft: "lora r=4", lora_rank: 16 }), { ...LORA, r: 16 }, "a setting of its own wins");
+  const targets = (target_modules: unknown): unknown => parseConfig({ peft: { target_modules } }).peft!.target_modules;
+  assertEquals([["q_proj"], "q_proj", "all-linear", ".*(q|v)_proj"].map(targets), [["q_proj"], ["q_proj"], "all-linear", ".*(q|v)_proj"]);
+  assertEquals(parseConfig({ peft: "lora r=4 target_modules=q_proj,k_proj modules_to_save=norm" }).peft, { ...LORA, r: 4, target_modules: ["q_proj", "k_proj"], modules_to_save: ["norm"] });
+  const heard: string[] = [];
+  parseConfig({ lora_r: 4 }, (message) => heard.push(message));
+  assertEquals(heard, ['"lora_r" is read as "peft.r"']);
+});
+
+test("keys of peft are checked and named with their path", () => {
+  assertEquals(refusal({ peft: { rr: 3 } }), 'Cannot use unknown setting "peft.rr": did you mean "peft.r"?');
+  assert(refusal({ peft: "dora" }).startsWith('Cannot use unknown setting "peft.dora"'), refusal({ peft: "dora" }));
+  assertEquals(refusal({ peft: { r: 0 } }), 'Cannot use "peft.r": must be a whole number above 0, got 0');
+  assertEquals(refusal({ lora_dropout: 1 }), 'Cannot use "peft.lora_dropout": must be a number from 0 up to, not including, 1, got 1');
+  assert(refusal({ peft: { bias: "all" } }).startsWith('Cannot use "peft.bias": must be "none"'), refusal({ peft: { bias: "all" } }));
+  assert(refusal({ peft: { peft_type: "IA3" } }).startsWith('Cannot use "peft.peft_type": must be one of LORA'), refusal({ peft: { peft_type: "IA3" } }));
+});
+
+test("settings that contradict each other about what is trained are refused with what to leave out", () => {
+  const cases: readonly (readonly [Settings, string])[] = [
+    [{ trainable_modules: ["norm"], frozen_modules: ["embed"] }, 'Cannot use "trainable_modules" beside "frozen_modules"'],
+    [{ peft: "lora", trainable_modules: ["norm"] }, 'Cannot use "peft" beside "trainable_modules" or "frozen_modules"'],
+    [{ peft: "lora", frozen_modules: ["norm"] }, 'Cannot use "peft" beside "trainable_modules" or "frozen_modules"'],
+    [{ peft: "lora", factor_rank: 4 }, 'Cannot use "peft" beside "factor_rank"'],
+    [{ adapter: "folder" }, 'Cannot use "adapter" "folder" without "peft"'],
+    [{ relora_steps: 5 }, 'Cannot use "relora_steps" 5 without "peft"'],
+    [{ peft: "lora", relora_steps: 5, load_in_4bit: true }, 'Cannot use "relora_steps" with quantized weights'],
+    [{ load_in_4bit: true, load_in_8bit: true }, 'Cannot use "load_in_4bit" beside "load_in_8bit"'],
+    [{ thaw: true }, 'Cannot use "thaw" without "resume_from_checkpoint"'],
+    [{ freeze_trained: true }, 'Cannot use "freeze_trained" without "resume_from_checkpoint"'],
+  ];
+  for (const [settings, message] of cases) assert(refusal(settings).startsWith(message), `${JSON.stringify(settings)}: ${refusal(settings)}`);
+  parseConfig({ peft: "lora", adapter: "folder", relora_steps: 5, thaw: true, freeze_trained: true, resume_from_checkpoint: "run" });
 });
 
 test("sizes of memory are read as people write them", () => {

@@ -7,6 +7,7 @@ import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { matrixBytes, momentBytes, poolBytes } from "../optim/state_bytes.ts";
 import { type Settings, TEXT, TINY } from "./tiny.ts";
 
+const PLANNED = { vocab_size: 256, variant: "portable" } as const;
 const configOf = (settings: Settings) => parseConfig({ ...TINY, max_length: 64, ...settings });
 const runOf = (per_device_train_batch_size: number, settings: Settings = {}): Run => prepareRun(configOf({ per_device_train_batch_size, ...settings }), TEXT, "portable");
 
@@ -58,15 +59,15 @@ test("a model that is too large itself is refused without the offer of a batch",
 });
 
 test("a plan is a function of its settings alone", () => {
-  const bytes = () => planRun(configOf({}), 256, "portable").plan.buffers;
+  const bytes = () => planRun(configOf({}), PLANNED).plan.buffers;
   assertEquals(bytes(), bytes());
 });
 
 test("optimizers compared side by side have the bytes that each has alone, and state as their rules say", () => {
-  const config = configOf({}), compared = compareOptimizers(config, 256, "portable");
+  const config = configOf({}), compared = compareOptimizers(config, PLANNED);
   assertEquals(compared.map(({ optim }) => optim), OPTIMIZERS);
   for (const { optim, bytes } of compared) {
-    assertEquals(bytes, bytesByRole(planRun({ ...config, optim }, 256, "portable").plan.buffers));
+    assertEquals(bytes, bytesByRole(planRun({ ...config, optim }, PLANNED).plan.buffers));
     assertEquals(bytes.state, stateBytesOf(optim), optim);
   }
 });

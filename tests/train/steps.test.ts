@@ -1,19 +1,16 @@
 // What a step asks of WebGPU, counted at WebGPU itself, and what a bad step leaves alone.
 
-import { sampleBatch } from "../../src/data/text.ts";
 import { bytesByRole } from "../../src/plan/ledger.ts";
 import { parseConfig } from "../../src/train/config.ts";
 import { planRun, type Run } from "../../src/train/run.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { assert, assertEquals, assertRejects, test } from "../harness.ts";
-import { prepareTiny, type Settings, sharedGpu, TINY, trainTiny } from "./tiny.ts";
+import { batchesOf, prepareTiny, type Settings, sharedGpu, TINY, trainTiny } from "./tiny.ts";
 
 async function openTrainer(settings: Settings = {}): Promise<{ trainer: Trainer; run: Run; step: (learning_rate?: number) => void }> {
   const gpu = await sharedGpu(), run = prepareTiny(gpu, settings);
-  const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, 1);
-  const { gradient_accumulation_steps, per_device_train_batch_size: batch, max_length: length } = run.config;
-  const batchOf = (step: number) => [...Array(gradient_accumulation_steps).keys()].map((part) => sampleBatch(run.tokens.train, { seed: part, step, batch, length }));
-  return { trainer, run, step: (learning_rate = 1e-3) => trainer.step(batchOf(trainer.steps), learning_rate) };
+  const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, { seed: 1 });
+  return { trainer, run, step: (learning_rate = 1e-3) => trainer.step(batchesOf(run, trainer.steps), learning_rate) };
 }
 
 const WATCHED: readonly [object, readonly string[]][] = [
@@ -71,7 +68,7 @@ test("a run creates nothing after its first step, neither for metrics nor for ev
   const calls = await callsDuring(async () => {
     for (let i = 0; i < 4; i++) step();
     await trainer.readMetrics();
-    await trainer.evaluate([sampleBatch(run.tokens.train, { seed: 1, step: 0, batch: 2, length: 16 })]);
+    await trainer.evaluate(run.data.validation());
     await trainer.nextLogits([1, 2, 3]);
   });
   assertEquals(created(calls), []);
@@ -83,7 +80,7 @@ test("a run creates nothing after its first step, neither for metrics nor for ev
 test("two layers of width 64 with clipping and AdamW take at most 120 dispatches, of every kind of kernel", () => {
   const config = parseConfig({ ...TINY, num_hidden_layers: 2, hidden_size: 64, intermediate_size: 256, num_attention_heads: 4, num_key_value_heads: 4, max_length: 64, per_device_train_batch_size: 4 });
   for (const variant of ["portable", "portable_small", "tiled"] as const) {
-    const { length } = planRun(config, 256, variant).programs.train!.steps;
+    const { length } = planRun(config, { vocab_size: 256, variant }).programs.train!.steps;
     assert(length <= 120, `${variant}: ${length} dispatches`);
   }
 });

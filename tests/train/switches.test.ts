@@ -1,8 +1,7 @@
 // What a change of subspace asks of WebGPU: a step like any other.
 
 import { assert, assertEquals, test } from "../harness.ts";
-import { prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
-import { sampleBatch } from "../../src/data/text.ts";
+import { batchesOf, prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
 import { OPTIMIZERS } from "../../src/optim/presets.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 
@@ -16,10 +15,9 @@ for (const [name, { optim, optim_args = {} }] of Object.entries(CASES)) {
   test(`${name}: steps that switch are one submit each and create nothing`, async () => {
     const gpu = await sharedGpu();
     const run = prepareTiny(gpu, { optim, optim_args: { ...optim_args as object, update_gap: 2 }, max_steps: 6 });
-    const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, run.config.seed);
-    const { max_length: length, per_device_train_batch_size: batch, seed } = run.config;
+    const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, { seed: run.config.seed });
     const before = { ...trainer.executor.counters }, bytes = trainer.executor.allocatedBytes;
-    for (let step = 0; step < 6; step++) trainer.step([sampleBatch(run.tokens.train, { seed, step, batch, length })], 0.01);
+    for (let step = 0; step < 6; step++) trainer.step(batchesOf(run, step), 0.01);
     const metrics = await trainer.readMetrics();
     assert(metrics.length > 0 && metrics.every(({ loss, skipped }) => Number.isFinite(loss) && !skipped), `${name}: ${JSON.stringify(metrics)}`);
     const { submits, buffersCreated, bindGroupsCreated, pipelinesCreated } = trainer.executor.counters;

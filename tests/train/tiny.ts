@@ -1,9 +1,10 @@
 // The smallest run worth the name, and what its listener heard.
 
-import type { Gpu } from "../../src/gpu/device.ts";
-import { openGpu } from "../../src/gpu/device.ts";
+import type { Batch } from "../../src/data/batch.ts";
+import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { parseConfig } from "../../src/train/config.ts";
-import { type Control, type Summary, train, type TrainEvent } from "../../src/train/loop.ts";
+import type { Control, Summary, TrainEvent } from "../../src/train/events.ts";
+import { train } from "../../src/train/loop.ts";
 import { prepareRun, type Run } from "../../src/train/run.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 
@@ -32,6 +33,13 @@ let shared: Promise<Gpu> | undefined;
 export const sharedGpu = (): Promise<Gpu> => (shared ??= openGpu());
 
 export const prepareTiny = (gpu: Gpu, settings: Settings = {}): Run => prepareRun(parseConfig({ ...TINY, ...settings }), TEXT, gpu.variant);
+
+/** The micro-batches of a step, which of a text are there at once. */
+export function batchesOf(run: Run, step: number): readonly Batch[] {
+  const batches = run.data.batches(step);
+  if (batches instanceof Promise) throw new Error("the batches of a text are promised");
+  return batches;
+}
 
 export const NEVER: Control = { stopped: () => false, unpaused: () => Promise.resolve() };
 

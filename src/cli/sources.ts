@@ -1,0 +1,62 @@
+import { openFolder } from "../checkpoint/source/open_folder.deno.ts";
+import { directoryFolder } from "../checkpoint/source/directory.deno.ts";
+import type { Folder } from "../checkpoint/source/source.ts";
+import { formatOf } from "../data/rows/read_rows.ts";
+import { splitFiles } from "../data/rows/split.ts";
+import { normalizeText } from "../data/text.ts";
+import { ConfigError, type TrainingConfig } from "../train/config.ts";
+import type { DatasetFiles } from "../train/data.ts";
+import type { FineTuningSources } from "../train/fine_tuning.ts";
+import { readFile } from "./files.ts";
+
+/** The dataset of the settings: a text, files of rows, or undefined where none is named. */
+export async function readDataset({ dataset }: Pick<TrainingConfig, "dataset">): Promise<string | DatasetFiles | undefined> {
+  if (dataset === "") return undefined;
+  if (await isFolder(dataset)) return await readDatasetFolder(dataset);
+  if (formatOf(dataset) !== "text") return { train: [await openFile(dataset)], validation: [] };
+  return await readText(dataset);
+}
+
+/** A text alone, for what is trained from nothing. */
+export async function readTextDataset(config: Pick<TrainingConfig, "dataset">): Promise<string | undefined> {
+  const dataset = await readDataset(config);
+  if (dataset === undefined || typeof dataset === "string") return dataset;
+  throw new ConfigError(`Cannot use dataset ${config.dataset}: a new model is trained on a text file. Give one, or a pretrained model as --model`);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return normalizeText(await readFile(path, "dataset"));
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(`Cannot use dataset ${path}: ${(error as Error).message}`);
+  }
+}
+
+async function readDatasetFolder(path: string): Promise<string | DatasetFiles> {
+  const names: string[] = [];
+  for await (const { name, isFile } of Deno.readDir(path)) if (isFile) names.push(name);
+  const { train, validation } = splitFiles(names.sort());
+  if (formatOf(train[0]!) === "text") return await readText(`${path}/${train[0]!}`);
+  const open = (files: readonly string[]) => Promise.all(files.map((name) => openFile(`${path}/${name}`)));
+  return { train: await open(train), validation: await open(validation) };
+}
+
+/** The folders of the model, its tokenizer and its adapter that the settings name. */
+export async function openSources({ model, tokenizer, adapter, revision }: TrainingConfig): Promise<Omit<FineTuningSources, "dataset">> {
+  const isKind = tokenizer === "bpe" || tokenizer === "byte";
+  return {
+    model: await openFolder(model, { revision }),
+    ...(!isKind && { tokenizer: await openFolder(tokenizer) }),
+    ...(adapter !== "" && { adapter: await openFolder(adapter) }),
+  };
+}
+
+async function openFile(path: string): Promise<NonNullable<Awaited<ReturnType<Folder["open"]>>>> {
+  const slash = path.lastIndexOf("/"), folder = directoryFolder(slash < 0 ? "." : path.slice(0, slash) || "/");
+  const source = await folder.open(path.slice(slash + 1));
+  if (source) return source;
+  throw new ConfigError(`Cannot use dataset ${path}: there is no such file`);
+}
+
+const isFolder = (path: string): Promise<boolean> => Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);

@@ -1,0 +1,105 @@
+import type { Json } from "../models/config_reader.ts";
+import { freeze } from "../models/freeze.ts";
+import { type LlamaConfig, llamaJson } from "../models/llama_config.ts";
+import { type LoraConfig, withLora } from "../models/lora.ts";
+import { membersOf } from "../models/members.ts";
+import { createModel, type Model } from "../models/model.ts";
+import type { Parameter, WeightType } from "../models/parameter.ts";
+import { denseLayers, mapModel } from "../models/parts.ts";
+import { matching } from "../optim/members.ts";
+import type { Variable } from "../plan/recorder.ts";
+import { ConfigError, type TrainingConfig } from "./config.ts";
+
+/** What planning needs to know of a pretrained model. */
+export interface BaseModel {
+  /** config.json */
+  readonly json: Json;
+  /** The format in which the files hold a tensor. */
+  storedAs(name: string): WeightType;
+}
+
+/** The model that a config asks for: pretrained or new, with adapters, frozen where nothing is trained. Holds no numbers. */
+export function modelOf(config: TrainingConfig, vocab_size: number, base?: BaseModel): Model {
+  const factors = config.factor_rank > 0 ? { rank: config.factor_rank, alpha: config.factor_alpha } : undefined;
+  const json = base?.json ?? llamaJson(llamaConfigOf(config, vocab_size));
+  const plain = createModel(withDropout(json, config.dropout), config.dtype === "bfloat16" ? "bf16" : "f32", factors);
+  const lora = loraOf(config);
+  const model = lora ? withLora(plain, lora) : plain;
+  const trained = trainedOf(config, model);
+  if (trained.size === model.parameters.length) {
+    if (config.load_in_4bit || config.load_in_8bit) throw new ConfigError(`Cannot use "load_in_${config.load_in_4bit ? 4 : 8}bit": only frozen weights are quantized, and everything is trained. Add --peft lora, or freeze something`);
+    return model;
+  }
+  if (trained.size === 0) throw new ConfigError(`Cannot use "frozen_modules" ${JSON.stringify(config.frozen_modules)}: nothing would be left to train`);
+  const merged = config.relora_steps > 0 ? new Set<Variable>(denseLayers(model).filter((layer) => layer.lora).map(({ weight }) => weight)) : new Set<Variable>();
+  const frozen = freeze(model, {
+    trains: (parameter) => trained.has(parameter) || merged.has(parameter),
+    storedAs: (name) => (config.dtype === "auto" ? base?.storedAs(name) ?? "f32" : config.dtype === "bfloat16" ? "bf16" : "f32"),
+    quantized: config.load_in_4bit ? "nf4" : config.load_in_8bit ? "int8" : undefined,
+  });
+  // What ReLoRA merges adapters into changes, so it is saved with the run; but it has no gradient.
+  return mapModel(frozen, { parameter: (parameter) => (merged.has(parameter) ? { ...parameter, needsGradient: false } : parameter) });
+}
+
+export function loraOf({ peft }: TrainingConfig): LoraConfig | undefined {
+  return peft ? { ...peft, modules_to_save: peft.modules_to_save ?? [] } : undefined;
+}
+
+/** The parameters that the settings train. */
+function trainedOf(config: TrainingConfig, model: Model): ReadonlySet<Variable> {
+  const { peft, trainable_modules, frozen_modules } = config;
+  const members = membersOf(model), named = (setting: string, patterns: readonly string[]) => new Set([...matching(setting, patterns, members)].map(({ variable }) => variable));
+  if (peft) return new Set([...adapters(model), ...saved(model, peft.modules_to_save ?? [])]);
+  if (trainable_modules) return named("trainable_modules", trainable_modules);
+  const frozen = named("frozen_modules", frozen_modules);
+  return new Set(model.parameters.filter((parameter) => !frozen.has(parameter)));
+}
+
+const adapters = (model: Model): Parameter[] => denseLayers(model).flatMap(({ lora }) => (lora ? [lora.a, lora.b] : []));
+
+/** Whole modules that are trained beside adapters. A new classification head always is, as in PEFT. */
+function saved(model: Model, modules: readonly string[]): Parameter[] {
+  const all = model.family === "bert" ? [...modules, "classifier"] : modules;
+  const moduleOf = ({ value }: Parameter): string => value.label.replace(/\.(weight|bias)$/, "");
+  return [...new Set(all)].flatMap((name) => {
+    const found = model.parameters.filter((parameter) => `.${moduleOf(parameter)}.`.includes(`.${name}.`) && !/\.lora_[AB]$/.test(moduleOf(parameter)));
+    if (found.length > 0) return found;
+    throw new ConfigError(`Cannot use "peft.modules_to_save" ${JSON.stringify(modules)}: the model has no module "${name}"${name === "lm_head" ? ", its head is the embedding; name that" : ""}`);
+  });
+}
+
+/** The same config.json with all of its dropouts set, if they are given. */
+function withDropout(json: Json, dropout: number | null): Json {
+  if (dropout === null) return json;
+  const keys = ["embd_pdrop", "resid_pdrop", "attn_pdrop", "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"];
+  return { ...json, ...Object.fromEntries(keys.map((key) => [key, dropout])) };
+}
+
+/** The seed of dropout, if anything is dropped. */
+export function dropoutSeedOf(config: TrainingConfig, model: Model): number | undefined {
+  const { config: own } = model;
+  const shares = "embd_pdrop" in own ? [own.embd_pdrop, own.resid_pdrop, own.attn_pdrop] : "hidden_dropout_prob" in own ? [own.hidden_dropout_prob, own.attention_probs_dropout_prob, own.classifier_dropout] : [];
+  return Math.max(0, config.peft?.lora_dropout ?? 0, ...shares) > 0 ? config.seed : undefined;
+}
+
+function llamaConfigOf(config: TrainingConfig, vocab_size: number): LlamaConfig {
+  return {
+    vocab_size,
+    hidden_size: config.hidden_size,
+    intermediate_size: config.intermediate_size,
+    num_hidden_layers: config.num_hidden_layers,
+    num_attention_heads: config.num_attention_heads,
+    num_key_value_heads: config.num_key_value_heads,
+    head_dim: config.hidden_size / config.num_attention_heads,
+    max_position_embeddings: config.max_length,
+    rms_norm_eps: config.rms_norm_eps,
+    rope_parameters: { rope_theta: config.rope_theta },
+    tie_word_embeddings: config.tie_word_embeddings,
+    initializer_range: config.initializer_range,
+    qkv_bias: false,
+    o_bias: false,
+    mlp_bias: false,
+    qk_norm: false,
+  };
+}
+

@@ -1,0 +1,43 @@
+import { DeviceLostError, type Gpu } from "../gpu/device.ts";
+
+/** Waits before the first attempt, the second and so on. */
+const BACKOFF_SECONDS = [1, 2, 4];
+/** More losses than there are waits, within this time, are no accident. */
+const WINDOW_MINUTES = 10;
+
+/** What recovery does to the world, so that a test can stand in for it. */
+export interface RecoveryOptions {
+  readonly reopen: () => Promise<Gpu>;
+  readonly wait?: (seconds: number) => Promise<void>;
+  /** Milliseconds. */
+  readonly now?: () => number;
+}
+
+/** Opens the device again after each loss of it, later each time, and gives up at the third loss in ten minutes. */
+export class Recovery {
+  readonly #options: Required<RecoveryOptions>;
+  #losses: number[] = [];
+
+  constructor({ reopen, wait = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds)), now = () => performance.now() }: RecoveryOptions) {
+    this.#options = { reopen, wait, now };
+  }
+
+  /**
+   * A new device like `old`.
+   * @throws the error itself unless it is a DeviceLostError; DeviceLostError at the third loss in ten minutes; Error if another adapter answers.
+   */
+  async after(error: unknown, old: Gpu): Promise<Gpu> {
+    if (!(error instanceof DeviceLostError)) throw error;
+    const { reopen, wait, now } = this.#options;
+    this.#losses = [...this.#losses.filter((at) => now() - at < WINDOW_MINUTES * 60_000), now()];
+    if (this.#losses.length >= BACKOFF_SECONDS.length) {
+      throw new DeviceLostError("third time in ten minutes", `${error.message}. Not trying again`);
+    }
+    await wait(BACKOFF_SECONDS[this.#losses.length - 1]!);
+    const gpu = await reopen();
+    if (gpu.variant !== old.variant || gpu.adapter.name !== old.adapter.name) {
+      throw new Error(`Cannot go on after the loss of ${old.adapter.name}: the adapter is now ${gpu.adapter.name}, which computes other bits. Resume from the last checkpoint`);
+    }
+    return gpu;
+  }
+}
