@@ -1,4 +1,4 @@
-/** The public names of Scrimp. Everything here runs in a browser's Worker and in Deno alike. */
+/** The public names of Scrimp. Everything here runs in a browser's Worker and in Deno alike, but for what keeps files in the browser's storage. */
 export { type AdapterReport, describeAdapter, DeviceLostError, type Gpu, NoAdapterError, openGpu, OutOfMemoryError, requestAdapter, type Variant, variantFor } from "./gpu/device.ts";
 export { checkAgrees, defineKernel, type Kernel } from "./gpu/kernel.ts";
 export { Executor } from "./plan/executor.ts";
@@ -6,20 +6,37 @@ export { bytesByRole, type BytesByRole, formatBytes, formatLedger, ledger, type 
 export { type MemoryPlan, planMemory } from "./plan/memory.ts";
 export { type Program, Recorder, type Variable } from "./plan/recorder.ts";
 export { type Role, ROLES, type Tensor, tensor } from "./plan/tensor.ts";
+export { llamaJson } from "./models/llama_config.ts";
+export { classesOf } from "./models/model.ts";
 export { countParameters } from "./models/parameter.ts";
 export { GRID, type Grid } from "./optim/grid.ts";
 export { Optimizer } from "./optim/optimizer.ts";
 export { gridOf, OPTIMIZERS, type OptimizerName, PRESETS } from "./optim/presets.ts";
 export { describeComparison, type MethodResult, rankMethods, type RunResult } from "./train/compare.ts";
+export { adapterFiles } from "./checkpoint/model/peft.ts";
+export { openPretrained, type Pretrained } from "./checkpoint/model/pretrained.ts";
+export { type Contents, type Files, modelFiles, tokenizerFiles } from "./checkpoint/model/save.ts";
+export { blobSource, filesFolder } from "./checkpoint/source/blob.ts";
+export { hubFolder, isRepository } from "./checkpoint/source/hub.ts";
+export { browserCache } from "./checkpoint/source/hub_cache_browser.ts";
+export type { ByteSource, Folder } from "./checkpoint/source/source.ts";
+export { openBrowserStore } from "./checkpoint/store/browser.ts";
+export { type CheckpointStore, RunInUseError, StorageFullError } from "./checkpoint/store/store.ts";
 export { type Comparison, nameComparison, parseComparison } from "./train/compare_settings.ts";
 export { comparisonSvg } from "./train/comparison_chart.ts";
 export { ConfigError, parseConfig, type TrainingConfig } from "./train/config.ts";
+export type { DatasetFiles } from "./train/data.ts";
 export { type Control, NonFiniteLossError, type Summary, type TrainEvent } from "./train/events.ts";
+export { type FineTuning, prepareFineTuning } from "./train/fine_tuning.ts";
+export { layoutOf } from "./train/layout.ts";
 export { train } from "./train/loop.ts";
 export { lossCurveSvg } from "./train/loss_curve.ts";
+export { type BaseModel, loraOf } from "./train/model.ts";
 export { checkRunFits, compareOptimizers, fitBudget, planRun, prepareRun, type Run } from "./train/run.ts";
 export { prepareComparison, runComparison } from "./train/run_comparison.ts";
 export { sampleText } from "./train/sample.ts";
-export { Trainer, type TrainingState } from "./train/trainer.ts";
-export { encodeTraining, openTraining, type TrainingContext } from "./train/training_file.ts";
+export { type LoadWeights, persistentTensors, Trainer, type TrainingState } from "./train/trainer.ts";
+export { encodeTraining, type OpenedTraining, openTraining, type TrainingContext } from "./train/training_file.ts";
+export { generateStories } from "./data/corpus.ts";
+export { formatOf, readFiles } from "./data/rows/read_rows.ts";
 export { normalizeText } from "./data/text.ts";

@@ -6,14 +6,15 @@ import type { Arguments } from "./arguments.ts";
 import { openComparisonFolder } from "./compare_folder.ts";
 import { jsonProgress, textProgress } from "./compare_report.ts";
 import { availableBytes, readSettings } from "./files.ts";
-import { readTextDataset } from "./sources.ts";
+import { openFineTuning, readTextDataset } from "./sources.ts";
 
-/** Trains the same model on the same text under several methods and leaves a folder with every result, a table and a picture. */
+/** Trains the same model on the same data under several methods and leaves a folder with every result, a table and a picture. */
 export async function compare(args: Arguments): Promise<number> {
   const comparison = parseComparison(await readSettings(args, nameComparison), (message) => console.error(`note: ${message}`));
-  const text = await readTextDataset(comparison.base);
+  const { base } = comparison;
+  const source = base.model === "" ? await readTextDataset(base) : await openFineTuning(base);
   const gpu = await openGpu();
-  const prepared = prepareComparison(comparison, text, gpu, availableBytes(gpu.adapter.software));
+  const prepared = await prepareComparison(comparison, source, gpu, availableBytes(gpu.adapter.software));
   const folder = await openComparisonFolder(comparison), { results } = folder;
   const progress = (args.json ? jsonProgress : textProgress)(comparison, results);
   const summary = () => [describeComparison(comparison, results), rankMethods(comparison, results)] as const;

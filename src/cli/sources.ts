@@ -42,6 +42,13 @@ async function readDatasetFolder(path: string): Promise<string | DatasetFiles> {
   return { train: await open(train), validation: await open(validation) };
 }
 
+/** Everything that a fine-tuning reads from. */
+export async function openFineTuning(config: TrainingConfig): Promise<FineTuningSources> {
+  const dataset = await readDataset(config);
+  if (dataset === undefined) throw new ConfigError("Cannot fine-tune without data: expected --dataset FILE, a text or rows (.jsonl, .json, .csv, .tsv, .parquet)");
+  return { ...await openSources(config), dataset };
+}
+
 /** The folders of the model, its tokenizer and its adapter that the settings name. */
 export async function openSources({ model, tokenizer, adapter, revision }: TrainingConfig): Promise<Omit<FineTuningSources, "dataset">> {
   const isKind = tokenizer === "bpe" || tokenizer === "byte";

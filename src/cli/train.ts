@@ -4,7 +4,6 @@ import { openGpu } from "../gpu/device.ts";
 import { llamaJson } from "../models/llama_config.ts";
 import { countParameters } from "../models/parameter.ts";
 import { formatLedger } from "../plan/ledger.ts";
-import { ConfigError, type TrainingConfig } from "../train/config.ts";
 import { type FineTuning, prepareFineTuning } from "../train/fine_tuning.ts";
 import { train as runTraining } from "../train/loop.ts";
 import { loraOf } from "../train/model.ts";
@@ -16,12 +15,12 @@ import { availableBytes, readConfig, writeFolder } from "./files.ts";
 import { budgetNote } from "./plan.ts";
 import { jsonReport, type Report, textReport } from "./report.ts";
 import { openRunFolder, readCheckpoint } from "./run_folder.ts";
-import { openSources, readDataset, readTextDataset } from "./sources.ts";
+import { openFineTuning, readTextDataset } from "./sources.ts";
 
 /** Trains a model, new or pretrained, and leaves a run folder: settings, metrics, loss curve, model or adapter. */
 export async function train(args: Arguments): Promise<number> {
   const asked = await readConfig(args);
-  const tuning = asked.model === "" ? undefined : await prepareTuning(asked);
+  const tuning = asked.model === "" ? undefined : await prepareFineTuning(asked, await openFineTuning(asked));
   const config = tuning?.config ?? asked;
   const text = tuning ? tuning.prepared : await readTextDataset(config);
   const gpu = await openGpu();
@@ -49,12 +48,6 @@ export async function train(args: Arguments): Promise<number> {
   }
   report.end(folder.path);
   return 0;
-}
-
-async function prepareTuning(config: TrainingConfig): Promise<FineTuning> {
-  const dataset = await readDataset(config);
-  if (dataset === undefined) throw new ConfigError("Cannot fine-tune without data: expected --dataset FILE, a text or rows (.jsonl, .json, .csv, .tsv, .parquet)");
-  return await prepareFineTuning(config, { ...await openSources(config), dataset });
 }
 
 /** What a checkpoint of the run depends on. The base is hashed only where there will be one, or was. */

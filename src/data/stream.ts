@@ -60,12 +60,15 @@ export class ExampleStream<E extends Tokens> {
   #epoch = 0;
   #counts = noRows();
 
-  /** @param resumed position of a checkpoint: epochs before it are not read again. */
-  constructor(source: ExampleSource<E>, { seed, gradient_accumulation_steps, resumed }: { seed: number; gradient_accumulation_steps: number; resumed?: StreamPosition }) {
+  constructor(source: ExampleSource<E>, { seed, gradient_accumulation_steps }: { seed: number; gradient_accumulation_steps: number }) {
     this.#source = source;
     this.#seed = seed;
     this.#count = gradient_accumulation_steps;
-    if (resumed) this.#firsts.set(resumed.epoch, resumed.first_sequence);
+  }
+
+  /** Takes up the position of a checkpoint: epochs before it need not be read again. */
+  resume({ epoch, first_sequence }: StreamPosition): void {
+    this.#firsts.set(epoch, first_sequence);
   }
 
   /**

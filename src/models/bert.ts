@@ -8,7 +8,7 @@ import { tanh } from "../ops/tanh.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
 import type { BertConfig } from "./bert_config.ts";
-import { dropped, type ForwardInputs } from "./inputs.ts";
+import { dropoutOf, dropped, type ForwardInputs } from "./inputs.ts";
 import { dense, type DenseLayer, projection } from "./linear.ts";
 import { type Norm, norm } from "./norm.ts";
 import { type Parameter, parameter, parametersIn, type WeightType } from "./parameter.ts";
@@ -93,7 +93,8 @@ function bertLayer(r: Recorder, config: BertConfig, layer: BertLayer, x: Variabl
   const { B, T, dropout, documents } = inputs, { num_attention_heads: H, layer_norm_eps: eps, hidden_dropout_prob: p } = config;
   const project = (x: Variable, to: DenseLayer): Variable => projection(r, x, to, { dropout });
   const q = project(x, layer.query), k = project(x, layer.key), v = project(x, layer.value);
-  const size = { B, T, H, KV: H, D: config.hidden_size / H, causal: false, ...(documents && { documents }) };
+  const dropsProbabilities = dropoutOf(dropout, config.attention_probs_dropout_prob, `${index}.attention probabilities`);
+  const size = { B, T, H, KV: H, D: config.hidden_size / H, causal: false, ...(documents && { documents }), dropout: dropsProbabilities };
   const attended = dropped(r, project(attention(r, q, k, v, size), layer.attention_output), dropout, p, `${index}.attention`);
   const middle = layerNorm(r, add(r, attended, x), layer.attention_norm.weight, layer.attention_norm.bias, eps);
   const hidden = gelu(r, project(middle, layer.intermediate), "exact");

@@ -6,7 +6,7 @@ import { layerNorm } from "../ops/layer_norm.ts";
 import { splitColumns } from "../ops/split_columns.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import { ConfigReader, type Json } from "./config_reader.ts";
-import { dropped, type ForwardInputs } from "./inputs.ts";
+import { dropoutOf, dropped, type ForwardInputs } from "./inputs.ts";
 import { dense, type DenseLayer, type DenseOptions, projection } from "./linear.ts";
 import { type Norm, norm } from "./norm.ts";
 import { type Parameter, parameter, parametersIn, type WeightType } from "./parameter.ts";
@@ -115,7 +115,8 @@ function gpt2Layer(r: Recorder, config: Gpt2Config, layer: Gpt2Layer, x: Variabl
   const project = (x: Variable, to: DenseLayer): Variable => projection(r, x, to, { dropout });
   const normed = layerNorm(r, x, layer.ln_1.weight, layer.ln_1.bias, eps);
   const [q, k, v] = splitColumns(r, project(normed, layer.c_attn), 3) as [Variable, Variable, Variable];
-  const attended = attention(r, q, k, v, { B, T, H, KV: H, D: config.n_embd / H, ...(documents && { documents }) });
+  const dropsProbabilities = dropoutOf(dropout, config.attn_pdrop, `${index}.attention probabilities`);
+  const attended = attention(r, q, k, v, { B, T, H, KV: H, D: config.n_embd / H, ...(documents && { documents }), dropout: dropsProbabilities });
   const middle = add(r, x, dropped(r, project(attended, layer.c_proj), dropout, p, `${index}.attention`));
   const hidden = gelu(r, project(layerNorm(r, middle, layer.ln_2.weight, layer.ln_2.bias, eps), layer.c_fc), "tanh");
   return add(r, middle, dropped(r, project(hidden, layer.mlp_c_proj), dropout, p, `${index}.mlp`));

@@ -1,5 +1,5 @@
 import { purposeKey } from "../gpu/philox.ts";
-import { dropout } from "../ops/dropout.ts";
+import { type Dropout, dropout } from "../ops/dropout.ts";
 import type { Segments } from "../ops/embedding.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
@@ -37,8 +37,13 @@ export interface ForwardInputs {
   readonly dropout?: DropoutSource;
 }
 
+/** How a share p of the numbers of a place is dropped, where dropout is wanted. `place` keys the mask. */
+export function dropoutOf(source: DropoutSource | undefined, p: number, place: string): Dropout | undefined {
+  return source && p !== 0 ? { p, key: purposeKey(source.seed, `dropout ${place}`), clock: source.clock } : undefined;
+}
+
 /** x with a share p of its numbers dropped, where dropout is wanted. `place` keys the mask. */
 export function dropped(r: Recorder, x: Variable, source: DropoutSource | undefined, p: number, place: string): Variable {
-  if (!source || p === 0) return x;
-  return dropout(r, x, { p, key: purposeKey(source.seed, `dropout ${place}`), clock: source.clock });
+  const wanted = dropoutOf(source, p, place);
+  return wanted ? dropout(r, x, wanted) : x;
 }

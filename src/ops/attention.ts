@@ -3,6 +3,9 @@ import type { AttentionSize } from "./attention_operands.ts";
 import { flashAttention } from "./flash_attention.ts";
 import { materialisedAttention } from "./materialised_attention.ts";
 
+/** Whether some probabilities shall be dropped: the flash kernels have no binding left for it. */
+const drops = ({ training }: Recorder, { dropout }: AttentionSize): boolean => training && dropout !== undefined && dropout.p !== 0;
+
 /**
  * Whether to hold all probabilities, T / D times the memory of the queries. On llvmpipe and SwiftShader, forward and backward of 16
  * heads of 64 numbers took 0.3 to 0.6 of flashAttention's time for all T from 16 to 512; heads of 16 took 1.2 to 1.7 of it. Up to
@@ -10,15 +13,17 @@ import { materialisedAttention } from "./materialised_attention.ts";
  * gains neither time nor memory.
  * Documents and attention in both directions have the flash kernels alone.
  */
-const isMaterialised = ({ variant }: Recorder, { T, D, causal = true, documents }: AttentionSize): boolean =>
+const isFasterMaterialised = ({ variant }: Recorder, { T, D, causal = true, documents }: AttentionSize): boolean =>
   variant !== "tiled" && D >= 64 && T <= 2 * D && causal && !documents;
 
 /**
  * softmax(q kᵀ / √D) v over the keys that a position sees: those of its document (size.documents), up to itself (size.causal).
  * q: (B*T, H*D), k and v: (B*T, KV*D); returns (B*T, H*D). What is in another document, or later, changes no bit of a finite
  * result; but a NaN or infinity there, or a product that overflows, may spread to positions beside it: 0 times it is NaN.
- * @throws Error if the documents' shape or type is wrong.
+ * With size.dropout a share of the probabilities is dropped after the softmax in training, as in PyTorch's. All probabilities are then
+ * in memory, and twice until the backward pass: 2 B H T² floats.
+ * @throws Error if the documents' shape or type is wrong; RangeError if the share is not in [0, 1).
  */
 export function attention(r: Recorder, q: Variable, k: Variable, v: Variable, size: AttentionSize): Variable {
-  return isMaterialised(r, size) ? materialisedAttention(r, q, k, v, size) : flashAttention(r, q, k, v, size);
+  return drops(r, size) || isFasterMaterialised(r, size) ? materialisedAttention(r, q, k, v, size) : flashAttention(r, q, k, v, size);
 }

@@ -1,5 +1,7 @@
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
+import type { AttentionWindow } from "./attention_window.ts";
+import type { Dropout } from "./dropout.ts";
 
 export interface AttentionSize {
   readonly B: number;
@@ -17,7 +19,11 @@ export interface AttentionSize {
    * a document that nobody reads. Default: each sequence is one.
    */
   readonly documents?: Tensor;
+  /** Of the probabilities, in training. */
+  readonly dropout?: Dropout | undefined;
 }
+
+export const windowOf = ({ causal = true, documents }: Pick<AttentionSize, "causal" | "documents">): AttentionWindow => ({ causal, documents: documents !== undefined });
 
 /** @throws Error if `documents` has another shape or type than attention reads. */
 export function checkDocuments({ B, T, documents }: AttentionSize): void {

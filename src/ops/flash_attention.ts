@@ -2,8 +2,9 @@ import { type Access, ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts"
 import { memoize } from "../gpu/memoize.ts";
 import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
-import { type AttentionSize, checkDocuments, newGradient } from "./attention_operands.ts";
-import { type AttentionWindow, forwardText, keyBackwardText, queryBackwardText, shapeOf, windowText } from "./flash_attention_text.ts";
+import { type AttentionSize, checkDocuments, newGradient, windowOf } from "./attention_operands.ts";
+import { type AttentionWindow, PAST } from "./attention_window.ts";
+import { forwardText, keyBackwardText, queryBackwardText, shapeOf, windowText } from "./flash_attention_text.ts";
 import { tiledForwardText, tiledKeyBackwardText, tiledQueryBackwardText } from "./flash_attention_tiled_text.ts";
 import forwardCode from "../../shaders/flash_attention.wgsl" with { type: "text" };
 import keyBackwardCode from "../../shaders/flash_attention_key_backward.wgsl" with { type: "text" };
@@ -28,8 +29,6 @@ interface Rows {
 const perQueryHead = ({ B, T, H }: Rows, { ROWS }: Constants): number => B * H * ceilDiv(T, Number(ROWS));
 const perKeyHead = ({ B, T, KV }: Rows, { ROWS }: Constants): number => B * KV * ceilDiv(T, Number(ROWS));
 
-const causal: AttentionWindow = { causal: true, documents: false };
-
 /** @param window tells documents or none, as the bindings must. */
 const forwardKernel = <const B extends Readonly<Record<string, Access>>>(bindings: B, window: AttentionWindow) => {
   const definition = { bindings, params }, constants = windowText(window, "forward");
@@ -39,16 +38,16 @@ const forwardKernel = <const B extends Readonly<Record<string, Access>>>(binding
   };
 };
 const forwardBindings = { q: "read", k: "read", v: "read", out: "read_write", lse: "read_write" } as const;
-const sequenceForwardKernel = forwardKernel(forwardBindings, causal);
-const documentsForwardKernel = forwardKernel({ ...forwardBindings, documents: "read" }, { ...causal, documents: true });
+const sequenceForwardKernel = forwardKernel(forwardBindings, PAST);
+const documentsForwardKernel = forwardKernel({ ...forwardBindings, documents: "read" }, { ...PAST, documents: true });
 
 const queryBackward = {
   bindings: { q: "read", k: "read", v: "read", out: "read", dout: "read", lse: "read", dq: "read_write", delta: "read_write" },
   params,
 } as const;
-const queryBackwardConstants = windowText(causal, "query backward");
+const queryBackwardConstants = windowText(PAST, "query backward");
 const queryBackwardKernel = {
-  portable: defineKernel({ ...queryBackward, name: "flash_attention_query_backward", code: queryBackwardCode, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...queryBackwardConstants, ...queryBackwardText(16, causal) }, groups: perThread }),
+  portable: defineKernel({ ...queryBackward, name: "flash_attention_query_backward", code: queryBackwardCode, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...queryBackwardConstants, ...queryBackwardText(16, PAST) }, groups: perThread }),
   tiled: defineKernel({ ...queryBackward, name: "flash_attention_query_backward_tiled", code: queryBackwardTiledCode, libraries: [slicesCode, windowCode], constants: { ...queryBackwardConstants, ...tiledQueryBackwardText(16) }, groups: perQueryHead }),
 };
 
@@ -56,9 +55,9 @@ const keyBackward = {
   bindings: { q: "read", k: "read", v: "read", dout: "read", lse: "read", delta: "read", dk: "read_write", dv: "read_write" },
   params,
 } as const;
-const keyBackwardConstants = windowText(causal, "key backward");
+const keyBackwardConstants = windowText(PAST, "key backward");
 const keyBackwardKernel = {
-  portable: defineKernel({ ...keyBackward, name: "flash_attention_key_backward", code: keyBackwardCode, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...keyBackwardConstants, ...keyBackwardText(16, causal) }, groups: perThread }),
+  portable: defineKernel({ ...keyBackward, name: "flash_attention_key_backward", code: keyBackwardCode, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...keyBackwardConstants, ...keyBackwardText(16, PAST) }, groups: perThread }),
   tiled: defineKernel({ ...keyBackward, name: "flash_attention_key_backward_tiled", code: keyBackwardTiledCode, libraries: [slicesCode, windowCode], constants: { ...keyBackwardConstants, ...tiledKeyBackwardText(16) }, groups: perKeyHead }),
 };
 
@@ -86,8 +85,8 @@ const keyBackwardFamily = memoize((head: Head) => familyOf(keyBackwardKernel, wi
 /** attention() that never holds the probabilities: it computes them again in the backward pass. */
 export function flashAttention(r: Recorder, q: Variable, k: Variable, v: Variable, size: AttentionSize): Variable {
   checkDocuments(size);
-  const { B, T, H, KV, D, causal = true, documents } = size;
-  const head = { D, causal, documents: documents !== undefined };
+  const { B, T, H, KV, D, documents } = size;
+  const head = { D, ...windowOf(size) };
   const needsGradient = q.needsGradient || k.needsGradient || v.needsGradient;
   const out = { value: r.tensor("attention", [B * T, H * D]), needsGradient };
   // The backward kernels find the documents behind it.

@@ -3,6 +3,7 @@
  * times on software adapters and spill on some real ones.
  */
 import type { Constants } from "../gpu/preprocess.ts";
+import { type AttentionWindow, isWindowed, windowConstants } from "./attention_window.ts";
 import { lines, range } from "./text.ts";
 
 export interface Shape {
@@ -23,20 +24,9 @@ export function shapeOf(D: number, perRow: number): Shape {
   return { chunks, rows, vector };
 }
 
-/** Which keys a position sees. */
-export interface AttentionWindow {
-  readonly causal: boolean;
-  readonly documents: boolean;
-}
-
-/** Where each position sees its whole past and nothing else, shaders need no windows. */
-const isWindowed = ({ causal, documents }: AttentionWindow): boolean => documents || !causal;
-
-/** What the shaders of a window have in common: whether they loop from `begin` to `end`, which shaders/lib/attention_window.wgsl knows. */
+/** The constants of a window in a pass of flash attention, whose forward pass leaves the documents behind lse. */
 export function windowText(window: AttentionWindow, pass: "forward" | "query backward" | "key backward"): Constants {
-  const WINDOWED = isWindowed(window);
-  const plain = pass === "key backward" ? { BEGIN: "first", END: "params.T" } : { BEGIN: "0u", END: "end" };
-  return { CAUSAL: window.causal, DOCUMENTS: window.documents, WINDOWED, FORWARD: pass === "forward", ...(WINDOWED ? { BEGIN: "begin", END: "end" } : plain) };
+  return { ...windowConstants(window, pass === "key backward" ? "queries" : "keys"), BOUND: pass === "forward", BEHIND_LSE: true };
 }
 
 const constantsOf = ({ chunks, rows, vector }: Shape): Constants => ({ CHUNKS: chunks, ROWS: rows, VECTOR: vector });

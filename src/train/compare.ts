@@ -119,12 +119,12 @@ function aggregate(runs: readonly RunResult[]): MethodResult {
 }
 
 /** What all runs have in common, in a line: data, model, tokens a step, steps, seeds. */
-export function describeComparison({ base: { dataset }, methods, seeds }: Comparison, results: readonly RunResult[]): string {
+export function describeComparison({ base: { dataset, model }, methods, seeds }: Comparison, results: readonly RunResult[]): string {
   const configs = methods.flatMap(({ sweep }) => sweep.map(({ config }) => config));
   const tokens = configs.map((config) => config.gradient_accumulation_steps * config.per_device_train_batch_size * config.max_length);
   return [
     dataset.replace(/^.*[/\\]/, "") || "embedded stories",
-    ...(results.length > 0 ? [`LLaMA of ${range(results.map(({ parameters }) => parameters))} parameters`] : []),
+    ...(results.length > 0 ? [`${model.replace(/^.*[/\\]/, "") || "LLaMA"} of ${range(results.map(({ parameters }) => parameters))} parameters`] : []),
     `${range(tokens)} tokens a step`,
     `${range(configs.map(({ max_steps }) => max_steps))} steps`,
     seeds.length === 1 ? `seed ${seeds[0]}` : `${seeds.length} seeds`,

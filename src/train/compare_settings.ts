@@ -48,7 +48,7 @@ const schema = v.object(entries);
 const KEYS: readonly string[] = Object.keys(entries);
 
 /** Settings that methods may not differ in. */
-const SHARED = ["dataset", "seed", "output_dir", "run_name"];
+const SHARED = ["dataset", "model", "seed", "output_dir", "run_name"];
 
 /** Samples cost time and are not compared. The one that each run ends with is made as short as can be. */
 const NO_SAMPLES = { sample_steps: Number.MAX_SAFE_INTEGER, sample_tokens: 1, prompt: "" };

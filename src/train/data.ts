@@ -9,7 +9,7 @@ import { fingerprint } from "../data/rows/fingerprint.ts";
 import { type NumberedRow, readFiles } from "../data/rows/read_rows.ts";
 import type { ReadableBytes } from "../data/rows/row_source.ts";
 import { heldOut } from "../data/rows/split.ts";
-import { exampleBatches, type ExampleSource, ExampleStream } from "../data/stream.ts";
+import { exampleBatches, type ExampleSource, ExampleStream, type StreamPosition } from "../data/stream.ts";
 import { sampleBatch, splitTokens, type TokenIds, validationBatches } from "../data/text.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { TrainingConfig } from "./config.ts";
@@ -22,6 +22,10 @@ export interface TrainingData {
   batches(step: number): Promise<readonly Batch[]> | readonly Batch[];
   /** The first eval_batches batches of what is never trained on. */
   validation(): AsyncIterable<Batch> | Iterable<Batch>;
+  /** Where a stream of rows is, for a checkpoint; null for what is a function of the step alone. */
+  position(): StreamPosition | null;
+  /** Takes up a checkpoint's, so that what came before need not be read again. */
+  resume(position: StreamPosition): void;
   /** Lets go of files. */
   close(): Promise<void>;
   /** For people: what there is of it. */
@@ -43,6 +47,8 @@ export function textData(config: TrainingConfig, ids: TokenIds): TrainingData {
       return [...Array(count).keys()].map((index) => ({ input_ids: part(input_ids, index), labels: part(labels, index) }));
     },
     validation: () => validationBatches(tokens.validation, { batch, length, limit }),
+    position: () => null,
+    resume() {},
     close: () => Promise.resolve(),
     summary: { train_tokens: tokens.train.length, validation_tokens: tokens.validation.length },
     fingerprint: new Sha256().update(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)).hex(),
@@ -85,11 +91,17 @@ export function wholeData(dataset: string | DatasetFiles, { config, tokenizer, c
   return { packed: config.packing, batches: exampleBatches(languageSource(rows, config, tokenizer), limit) };
 }
 
-type Streamed = Pick<TrainingData, "batches" | "validation" | "close">;
+type Streamed = Omit<TrainingData, "packed" | "summary" | "fingerprint">;
 
 function streamed<E extends { readonly input_ids: Uint32Array }>(source: (part: "train" | "validation") => ExampleSource<E>, { seed, gradient_accumulation_steps, eval_batches }: TrainingConfig): Streamed {
   const stream = new ExampleStream(source("train"), { seed, gradient_accumulation_steps });
-  return { batches: (step) => stream.batches(step), validation: () => exampleBatches(source("validation"), eval_batches), close: () => stream.close() };
+  return {
+    batches: (step) => stream.batches(step),
+    validation: () => exampleBatches(source("validation"), eval_batches),
+    position: () => stream.position,
+    resume: (position) => stream.resume(position),
+    close: () => stream.close(),
+  };
 }
 
 function languageSource(rows: () => AsyncIterable<NumberedRow>, config: TrainingConfig, tokenizer: Tokenizer): ExampleSource<Example> {

@@ -17,6 +17,7 @@ export interface Resumed {
 /** What a run has told and kept: it outlives the device. Steps that are made again after a loss are not told again. */
 export class Progress {
   readonly #emit: Listener;
+  readonly #data: Run["data"];
   readonly #optimizer: Optimizer;
   /** Of the optimizer before the first step. */
   readonly #initial: ReturnType<Optimizer["save"]>;
@@ -29,8 +30,10 @@ export class Progress {
   #keptAt = performance.now();
   #cost = 0;
 
-  constructor({ programs }: Run, emit: Listener, resumed: Resumed | undefined) {
+  constructor({ programs, data }: Run, emit: Listener, resumed: Resumed | undefined) {
     this.#emit = emit;
+    this.#data = data;
+    if (resumed?.state.position) data.resume(resumed.state.position);
     this.#optimizer = programs.train!.optimizer;
     this.#initial = this.#optimizer.save();
     this.#kept = resumed?.state;
@@ -64,7 +67,7 @@ export class Progress {
   async keep(trainer: Trainer, guard: Guard, save: boolean): Promise<void> {
     const begun = performance.now(), seconds = (begun - this.#keptAt) / 1000;
     if (!save && seconds < Math.max(LEAST_SECONDS, this.#cost / SHARE_OF_TIME)) return;
-    const state = this.#kept = await guard(trainer.save());
+    const state = this.#kept = await guard(trainer.save(this.#data.position()));
     this.#remapping = undefined;
     this.#keptAt = performance.now();
     this.#cost = (this.#keptAt - begun) / 1000;

@@ -2,40 +2,63 @@ import type { Gpu } from "../gpu/device.ts";
 import { countParameters } from "../models/parameter.ts";
 import { bytesByRole } from "../plan/ledger.ts";
 import { nextRun, type PlannedRun, type RunResult } from "./compare.ts";
-import { type Comparison, naming } from "./compare_settings.ts";
+import type { Comparison } from "./compare_settings.ts";
+import { ConfigError } from "./config.ts";
 import { NonFiniteLossError, type TrainEvent } from "./events.ts";
 import { train } from "./loop.ts";
+import { type FineTuningSources, prepareFineTuning } from "./fine_tuning.ts";
 import { checkRunFits, type PreparedText, prepareRun, prepareText, type Run } from "./run.ts";
 import type { Point } from "./svg.ts";
+import type { LoadWeights } from "./trainer.ts";
+
+/** A run, and what writes the weights of its pretrained model. */
+interface Ready {
+  readonly run: Run;
+  readonly load?: LoadWeights;
+}
 
 /** A comparison that is ready to run: every method fits its settings and the adapter. */
 export interface PreparedComparison {
   readonly comparison: Comparison;
-  readonly prepare: (plan: PlannedRun) => Run;
+  readonly prepare: (plan: PlannedRun) => Promise<Ready>;
 }
 
 /**
  * Plans each run before there is one. A text is made into tokens once for all that read it with the same tokenizer.
- * @param text of the dataset, or undefined for the embedded stories.
+ * @param source text of the dataset, or undefined for the embedded stories; or where a pretrained model and its data are.
  * @param available bytes that a run may use in all; Infinity if unknown.
  * @throws ConfigError naming the method that does not fit.
  */
-export function prepareComparison(comparison: Comparison, text: string | undefined, gpu: Gpu, available: number): PreparedComparison {
-  const { base, methods, seeds } = comparison;
-  const texts = new Map<string, PreparedText>();
-  const prepare = ({ entry: { config }, seed }: PlannedRun): Run => {
-    const { tokenizer, vocab_size } = config, key = `${tokenizer} ${vocab_size}`;
-    const prepared = texts.get(key) ?? prepareText({ tokenizer, vocab_size, seed: base.seed }, text);
-    texts.set(key, prepared);
-    return prepareRun({ ...config, seed }, prepared, gpu.variant);
-  };
+export async function prepareComparison(comparison: Comparison, source: string | undefined | FineTuningSources, gpu: Gpu, available: number): Promise<PreparedComparison> {
+  const { methods, seeds } = comparison;
+  const prepare = typeof source === "object" ? tunings(source, gpu) : trainings(comparison, source, gpu);
   for (const method of methods) {
     for (const entry of method.sweep) {
-      naming(`Method "${method.name}"${entry.label && `, ${entry.label}`}`, () => checkRunFits(prepare({ method, entry, seed: seeds[0]! }), gpu, available));
+      await prepare({ method, entry, seed: seeds[0]! }).then(({ run }) => checkRunFits(run, gpu, available)).catch((error) => named(method, entry, error));
     }
   }
   return { comparison, prepare };
 }
+
+/** Throws an error again, with the method that it is of. */
+function named({ name }: PlannedRun["method"], { label }: PlannedRun["entry"], error: unknown): never {
+  throw new ConfigError(`Method "${name}"${label && `, ${label}`}: ${(error as Error).message}`);
+}
+
+function trainings({ base }: Comparison, text: string | undefined, gpu: Gpu): PreparedComparison["prepare"] {
+  const texts = new Map<string, PreparedText>();
+  return async ({ entry: { config }, seed }) => {
+    const { tokenizer, vocab_size } = config, key = `${tokenizer} ${vocab_size}`;
+    const prepared = texts.get(key) ?? prepareText({ tokenizer, vocab_size, seed: base.seed }, text);
+    texts.set(key, prepared);
+    return { run: prepareRun({ ...config, seed }, prepared, gpu.variant) };
+  };
+}
+
+const tunings = (sources: FineTuningSources, gpu: Gpu): PreparedComparison["prepare"] => async ({ entry, seed }) => {
+  const { config, prepared, load } = await prepareFineTuning({ ...entry.config, seed }, sources);
+  return { run: prepareRun(config, prepared, gpu.variant), load };
+};
 
 /** Runs, one after another, what `results` lack of a comparison, and gives each result as it is found; the caller adds it to `results`. */
 export async function* runComparison(
@@ -46,13 +69,13 @@ export async function* runComparison(
 ): AsyncGenerator<RunResult> {
   for (let plan = nextRun(comparison, results); plan; plan = nextRun(comparison, results)) {
     const { method, entry, seed } = plan, current = plan;
-    const outcome = await measure(gpu, prepare(plan), (step) => onStep(current, step));
+    const outcome = await measure(gpu, await prepare(plan), (step) => onStep(current, step));
     yield { method: method.name, entry: entry.label, seed, ...outcome };
   }
 }
 
 /** Trains and keeps the numbers. A loss that is not finite is a result. */
-async function measure(gpu: Gpu, run: Run, onStep: (step: number) => void): Promise<Omit<RunResult, "method" | "entry" | "seed">> {
+async function measure(gpu: Gpu, { run, load }: Ready, onStep: (step: number) => void): Promise<Omit<RunResult, "method" | "entry" | "seed">> {
   const begun = performance.now();
   const curve: Point[] = [];
   let tokens_per_second: number | null = null, eval_loss: number | null = null, problem: string | null = null;
@@ -63,7 +86,7 @@ async function measure(gpu: Gpu, run: Run, onStep: (step: number) => void): Prom
     if (event.type === "end") eval_loss = event.summary.eval_loss;
   };
   try {
-    const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, listen);
+    const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, listen, { load });
     trainer.destroy();
     if (!Number.isFinite(eval_loss)) [problem, eval_loss] = [`The validation loss is ${eval_loss}`, null];
   } catch (error) {

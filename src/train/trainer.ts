@@ -1,4 +1,5 @@
 import type { Batch } from "../data/batch.ts";
+import type { StreamPosition } from "../data/stream.ts";
 import { type ClassificationMetrics, classificationMetrics } from "../data/metrics.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Model } from "../models/model.ts";
@@ -26,6 +27,8 @@ type Words = Uint32Array<ArrayBuffer>;
 export interface TrainingState {
   /** Steps done. */
   readonly step: number;
+  /** Where the data are, if they are read as a stream. */
+  readonly position: StreamPosition | null;
   readonly switching: SwitchingState;
   readonly layout: readonly LayoutEntry[];
   /** By name, the bits of each. */
@@ -107,10 +110,10 @@ export class Trainer {
   }
 
   /** Everything that training has changed: with it, restore() goes on as if nothing had happened, bit by bit. CPU-GPU sync points. */
-  async save(): Promise<TrainingState> {
+  async save(position: StreamPosition | null = null): Promise<TrainingState> {
     const tensors = new Map<string, Words>();
     for (const tensor of persistentTensors(this.#programs)) tensors.set(tensor.label, await this.executor.readWords(tensor));
-    return { step: this.#steps, switching: this.#programs.train!.optimizer.save(), layout: this.layout, tensors };
+    return { step: this.#steps, position, switching: this.#programs.train!.optimizer.save(), layout: this.layout, tensors };
   }
 
   /**

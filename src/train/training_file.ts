@@ -3,6 +3,7 @@ import type { TensorEntry } from "../checkpoint/safetensors/header.ts";
 import { openSafetensors, type TensorFile } from "../checkpoint/safetensors/reader.ts";
 import { writeSafetensors } from "../checkpoint/safetensors/writer.ts";
 import type { ByteSource } from "../checkpoint/source/source.ts";
+import type { StreamPosition } from "../data/stream.ts";
 import type { SwitchingState } from "../optim/step/switching.ts";
 import { ConfigError, type TrainingConfig } from "./config.ts";
 import { type LayoutEntry, layoutHash, remap, type Remapping } from "./layout.ts";
@@ -19,6 +20,7 @@ export interface TrainingContext {
 /** What a checkpoint says of itself, in the header's `training`. */
 interface Description extends TrainingContext {
   readonly step: number;
+  readonly position: StreamPosition | null;
   readonly switching: SwitchingState;
   readonly config: Readonly<Record<string, unknown>>;
   readonly layout: readonly LayoutEntry[];
@@ -41,8 +43,8 @@ const DTYPES = { f32: "F32", bf16: "BF16" } as const;
  * A training state as the pieces of a safetensors file: weights and optimizer state in their own types, what has no such type as its words. Step,
  * settings, layout, data and the base model stand in the header.
  */
-export function encodeTraining({ step, switching, layout, tensors }: TrainingState, config: TrainingConfig, context: TrainingContext): AsyncIterable<Uint8Array<ArrayBuffer>> {
-  const description: Description = { step, switching, config: bound(config), layout, layout_sha256: layoutHash(layout), ...context };
+export function encodeTraining({ step, position, switching, layout, tensors }: TrainingState, config: TrainingConfig, context: TrainingContext): AsyncIterable<Uint8Array<ArrayBuffer>> {
+  const description: Description = { step, position, switching, config: bound(config), layout, layout_sha256: layoutHash(layout), ...context };
   const entries = layout.map(({ name, shape, type }) => {
     const dtype = type === "f32" || type === "bf16" ? DTYPES[type] : "U32" as const;
     const words = tensors.get(name)!.length;
@@ -81,8 +83,8 @@ export async function openTraining(source: ByteSource, config: TrainingConfig, l
   const tensors = new Map<string, Uint32Array<ArrayBuffer>>();
   for (const entry of file.tensors.values()) if (!wanted || wanted.has(entry.name)) tensors.set(entry.name, await readWords(file, entry));
   if (remapping) notes.push(`resumed by name: ${remapping.kept.length} weights kept, ${remapping.thawed.length} thawed, ${remapping.frozen.length} frozen; the moments begin anew`);
-  const { step, switching } = description;
-  return { state: { step, switching, layout: description.layout, tensors }, remapping, notes };
+  const { step, position, switching } = description;
+  return { state: { step, position, switching, layout: description.layout, tensors }, remapping, notes };
 }
 
 function describe(file: TensorFile): Description {

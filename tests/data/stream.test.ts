@@ -35,8 +35,11 @@ function datasetOf(count: number, seed = 41): ReadableBytes {
   return memoryFile("t.jsonl", Array.from({ length: count }, (_, i) => JSON.stringify(row(i))).join("\n"));
 }
 
-const streamOf = (source: ExampleSource<Example>, { seed = 1, count = 2, resumed }: { seed?: number; count?: number; resumed?: ExampleStream<Example>["position"] } = {}) =>
-  new ExampleStream(source, { seed, gradient_accumulation_steps: count, ...(resumed && { resumed }) });
+const streamOf = (source: ExampleSource<Example>, { seed = 1, count = 2, resumed }: { seed?: number; count?: number; resumed?: ExampleStream<Example>["position"] } = {}) => {
+  const stream = new ExampleStream(source, { seed, gradient_accumulation_steps: count });
+  if (resumed) stream.resume(resumed);
+  return stream;
+};
 
 /** The numbers of the rows in a batch, in its order. */
 function rowsIn(batches: readonly Batch[]): number[] {

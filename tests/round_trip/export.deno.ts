@@ -39,7 +39,7 @@ async function exportModel(path: string): Promise<string> {
   const pretrained = await openPretrained(directoryFolder(path));
   const { json } = pretrained, plain = createModel(json), { vocab_size } = plain.config;
   const config = parseConfig({ model: path, peft: "lora r=4 target_modules=all-linear", max_steps: STEPS, learning_rate: 5e-3, max_length: T, per_device_train_batch_size: B, dropout: 0 });
-  const data: TrainingData = { packed: false, batches: (step) => [randomBatch(plain, step)], validation: () => [], close: () => Promise.resolve(), summary: {}, fingerprint: "" };
+  const data: TrainingData = { packed: false, batches: (step) => [randomBatch(plain, step)], validation: () => [], position: () => null, resume() {}, close: () => Promise.resolve(), summary: {}, fingerprint: "" };
   const run = prepareRun(config, { tokenizer: new IdTokenizer(vocab_size), data, base: { json, storedAs: pretrained.storedAs } }, gpu.variant);
   const logits = logitsProgram(run.model);
   const trainer = await Trainer.create(gpu, run.model, run.programs, planPrograms(run.programs, [logits]), { seed: 1, load: loaderOf(pretrained, undefined) });

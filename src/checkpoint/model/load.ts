@@ -12,24 +12,34 @@ const SAME_BITS: Readonly<Record<string, Tensor["type"]>> = { F32: "f32", BF16: 
 
 /**
  * Writes every parameter that a file has to the device, piece by piece: a tensor is never held whole, and what is stored as it came is copied
- * without being looked at. Gives the parameters that were written.
+ * without being looked at. Two tensors are under way at a time, so that one is read while the other is packed. Gives the parameters that were
+ * written.
  * @throws RangeError if the file ends early, or a quantized weight has no scales.
  */
 export async function loadWeights(executor: Executor, model: Model, weights: TensorFile, onBytes: (done: number, total: number) => void = () => {}): Promise<ReadonlySet<Parameter>> {
   const names = new Map([...matchNames(model, weights.tensors.keys()).found].map(([parameter, name]) => [name, parameter]));
   const entries = [...weights.tensors.values()].filter(({ name }) => names.has(name));
   const total = entries.reduce((sum, { start, end }) => sum + end - start, 0);
+  const left = each(entries);
   let done = 0;
-  for (const entry of entries) {
-    const { value } = names.get(entry.name)!;
-    // A tied tensor that the programs of this run do not read has no place on the device.
-    if (executor.plan.location.has(value)) {
-      if (entry.dtype === "I8") await loadQuantized(executor, value, weights, entry);
-      else await loadTensor(executor, value, weights, entry);
+  const loadLeft = async (): Promise<void> => {
+    for (const entry of left) {
+      const { value } = names.get(entry.name)!;
+      // A tied tensor that the programs of this run do not read has no place on the device.
+      if (executor.plan.location.has(value)) {
+        if (entry.dtype === "I8") await loadQuantized(executor, value, weights, entry);
+        else await loadTensor(executor, value, weights, entry);
+      }
+      onBytes(done += entry.end - entry.start, total);
     }
-    onBytes(done += entry.end - entry.start, total);
-  }
+  };
+  for (const ended of await Promise.allSettled([loadLeft(), loadLeft()])) if (ended.status === "rejected") throw ended.reason;
   return new Set(names.values());
+}
+
+/** Items for several loops, each to one of them. A loop that is left by an error ends this generator, and with it the others. */
+function* each<T>(items: Iterable<T>): Generator<T, void, void> {
+  yield* items;
 }
 
 /** One tensor of a file into one on the device, of another format if need be. */

@@ -108,12 +108,14 @@ async function filesOf(hub: Hub, commit: string): Promise<ReadonlyMap<string, Hu
 }
 
 function refuse({ repo, revision, access }: Hub, error: Error): never {
-  const what = `Cannot read ${repo} from the hub`;
-  if (error instanceof HubUnreachableError) throw new HubUnreachableError(`${what}: ${error.message}. Check the network, or give a local folder: it works the same`, { cause: error });
+  const what = `Cannot read ${repo} from the hub`, local = "give a local folder: it works the same";
+  if (error instanceof HubUnreachableError) throw new HubUnreachableError(`${what}: ${error.message}. Check the network, or ${local}`, { cause: error });
   if (!(error instanceof HubApiError)) throw error;
-  const { statusCode: status } = error, denied = status === 401 || status === 403;
-  if (denied && access.accessToken) throw new RangeError(`${what}: it is gated, private or absent, and the token of HF_TOKEN may not read it (HTTP ${status}). Ask for access at ${HUB}/${repo}`);
-  if (denied) throw new RangeError(`${what}: it is gated, private or absent (HTTP ${status}). Check the name, or set HF_TOKEN to a token that may read it`);
-  if (status === 404) throw new RangeError(`${what}: there is no such repository, or no revision "${revision}" of it (HTTP 404). Check the name; a local folder works too`);
-  throw new HubUnreachableError(`${what}: it answers HTTP ${status}. Try again later, or give a local folder: it works the same`, { cause: error });
+  const { statusCode: status } = error;
+  if (status === 401 || status === 403) {
+    const advice = access.accessToken ? `The token of HF_TOKEN may not read it: ask for access at ${HUB}/${repo}` : "Check the name, or set HF_TOKEN to a token that may read it";
+    throw new RangeError(`${what}: it is gated, private or absent (HTTP ${status}). ${advice}`);
+  }
+  if (status === 404) throw new RangeError(`${what}: there is no such repository, or no revision "${revision}" of it (HTTP 404). Check the name, or ${local}`);
+  throw new HubUnreachableError(`${what}: it answers HTTP ${status}. Try again later, or ${local}`, { cause: error });
 }

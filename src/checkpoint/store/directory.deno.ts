@@ -14,6 +14,7 @@ export async function openDirectoryStore(folder: string, keep: number): Promise<
   checkKeep(keep);
   await Deno.mkdir(folder, { recursive: true }).catch((error) => refuse(`Cannot keep checkpoints in ${folder}`, error));
   const lock = await lockFolder(folder);
+  await syncFolder(`${folder}/..`); // the folder itself may be new
   const files = directoryFolder(folder);
 
   async function list(): Promise<number[]> {

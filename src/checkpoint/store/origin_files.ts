@@ -23,7 +23,13 @@ export async function readOriginFile(folder: FileSystemDirectoryHandle, name: st
  * Writes from byte `start` on, and has it on the disk when it resolves. The file is made if absent, and ends after these bytes if `truncate`.
  * @throws DOMException QuotaExceededError
  */
-export async function writeOriginFile(folder: FileSystemDirectoryHandle, name: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, start = 0, truncate = true): Promise<void> {
+export async function writeOriginFile(
+  folder: FileSystemDirectoryHandle,
+  name: string,
+  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  start = 0,
+  truncate = true,
+): Promise<void> {
   const handle = await (await folder.getFileHandle(name, { create: true })).createSyncAccessHandle();
   try {
     if (truncate) handle.truncate(start);

@@ -60,14 +60,13 @@ export const wordsOf = (format: Format, length: number): number => dataWords(for
  * first value in its tensor, are for the message.
  */
 export function pack(format: Format, values: Floats, name = "the values", first = 0): Words {
-  const bad = isQuantised(format) ? firstNonFinite(values) : -1;
-  if (bad >= 0) throw new RangeError(`Cannot store ${name} as ${format}: number ${first + bad} is ${values[bad]}, expected finite ones. Store it as f32, f16 or bf16`);
-  return FORMATS[format].pack(values);
-}
-
-function firstNonFinite(values: Floats): number {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i]!)) return i;
-  return -1;
+  const words = FORMATS[format].pack(values);
+  if (!isQuantised(format)) return words;
+  // A group's scale tells of all its numbers.
+  const scales = new Float32Array(words.buffer, 4 * dataWords(format, values.length)), group = scales.findIndex((scale) => !Number.isFinite(scale));
+  if (group < 0) return words;
+  const bad = values.findIndex((value, i) => i >= GROUP * group && !Number.isFinite(value));
+  throw new RangeError(`Cannot store ${name} as ${format}: number ${first + bad} is ${values[bad]}, expected finite ones. Store it as f32, f16 or bf16`);
 }
 
 /** The numbers of a tensor of `length` from all its words. Of f32 a view, no copy; of int8 and nf4 rounded to f32 as kernels round them. */

@@ -9,16 +9,20 @@ import { roundToEven } from "./rounding.ts";
 
 const LARGEST = 127;
 
-/** The words of an int8 tensor with these values, which are finite. A group of zeros has the scale 0. */
+/** The words of an int8 tensor with these values. A group of zeros has the scale 0; one with numbers that are not finite has such a scale, and no codes. */
 export function toInt8(values: Float32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const scales = largestOfGroups(values).map((largest) => largest / LARGEST), dataWords = Math.ceil(values.length / 4);
-  const words = new Uint32Array(dataWords + scales.length), bytes = new Int8Array(words.buffer);
-  for (let i = 0; i < values.length; i++) {
-    const scale = scales[groupOf(i)]!;
-    // A scale that is rounded down, as the smallest are, may leave a quotient beyond 127.
-    if (scale > 0) bytes[i] = Math.max(-LARGEST, Math.min(LARGEST, roundToEven(values[i]! / scale)));
+  const largest = largestOfGroups(values), dataWords = Math.ceil(values.length / 4);
+  const words = new Uint32Array(dataWords + largest.length), bytes = new Int8Array(words.buffer), scales = new Float32Array(words.buffer, 4 * dataWords);
+  for (let group = 0; group < largest.length; group++) {
+    scales[group] = largest[group]! / LARGEST;
+    const scale = scales[group]!, end = Math.min(GROUP * (group + 1), values.length);
+    if (!(scale > 0 && scale < Infinity)) continue;
+    for (let i = GROUP * group; i < end; i++) {
+      // A scale that is rounded down, as the smallest are, may leave a quotient beyond 127.
+      const code = roundToEven(values[i]! / scale) | 0;
+      bytes[i] = code > LARGEST ? LARGEST : code < -LARGEST ? -LARGEST : code;
+    }
   }
-  words.set(new Uint32Array(scales.buffer), dataWords);
   return words;
 }
 

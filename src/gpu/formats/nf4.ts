@@ -13,7 +13,6 @@ export const NF4: readonly number[] = [
 ];
 /** Half way between neighbours, where the nearest of the table changes; nothing lies beyond the last. */
 const MIDPOINTS = Float64Array.from(NF4, (value, i) => (i + 1 < NF4.length ? (value + NF4[i + 1]!) / 2 : Infinity));
-const ZERO = NF4.indexOf(0);
 
 /** [-1, 1] is cut into steps of 1 / STEPS, narrower than any two midpoints lie apart: the code at the start of each. */
 const STEPS = 1024;
@@ -21,17 +20,20 @@ const CODES = Uint8Array.from({ length: 2 * STEPS + 1 }, (_, step) => MIDPOINTS.
 
 /** The code of the number of the table that is nearest to x, in [-1, 1]. One look and a comparison: a search's branches cannot be predicted. */
 function nearest(x: number): number {
-  const code = CODES[Math.floor((x + 1) * STEPS)]!;
+  const code = CODES[((x + 1) * STEPS) | 0]!;
   return x > MIDPOINTS[code]! ? code + 1 : code;
 }
 
-/** The words of an nf4 tensor with these values, which are finite. A group of zeros has the absmax 0. */
+/** The words of an nf4 tensor with these values. A group of zeros has the absmax 0; one with numbers that are not finite has such an absmax, and its codes mean nothing. */
 export function toNf4(values: Float32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
   const largest = largestOfGroups(values), dataWords = Math.ceil(values.length / 8);
   const words = new Uint32Array(dataWords + largest.length);
-  for (let i = 0; i < values.length; i++) {
-    const absmax = largest[groupOf(i)]!;
-    words[i >> 3]! |= (absmax > 0 ? nearest(values[i]! / absmax) : ZERO) << (4 * (i & 7));
+  for (let at = 0; at < dataWords; at++) {
+    // Of zeros all quotients are to be zero too.
+    const absmax = largest[groupOf(8 * at)]! || 1;
+    let word = 0;
+    for (let i = Math.min(8 * at + 8, values.length) - 1; i >= 8 * at; i--) word = (word << 4) | nearest(values[i]! / absmax);
+    words[at] = word;
   }
   words.set(new Uint32Array(largest.buffer), dataWords);
   return words;
