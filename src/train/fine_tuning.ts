@@ -46,7 +46,7 @@ export async function prepareFineTuning(asked: TrainingConfig, sources: FineTuni
   const tokenizer: Tokenizer = pretrained.tokenizer ?? new IdTokenizer(model.config.vocab_size);
   if (classes && typeof sources.dataset === "string") throw new ConfigError("Cannot use a text as \"dataset\" of a model that classifies: expected rows of {text, label}. Give a .jsonl, .csv or .parquet file");
   const data = typeof sources.dataset === "string" ? textData(config, tokenizer.encode(sources.dataset)) : await rowData(sources.dataset, { config, tokenizer, classes });
-  const base = { json, storedAs: pretrained.storedAs };
+  const base = { json, storedAs: pretrained.storedAs, isNew: pretrained.isNew };
   return { config, prepared: { tokenizer, data, base }, pretrained, load: loaderOf(pretrained, sources.adapter) };
 }
 

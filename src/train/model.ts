@@ -16,6 +16,8 @@ export interface BaseModel {
   readonly json: Json;
   /** The format in which the files hold a tensor. */
   storedAs(name: string): WeightType;
+  /** Parameters that the files lack: those of a new classification head. */
+  readonly isNew?: ReadonlySet<string>;
 }
 
 /** The model that a config asks for: pretrained or new, with adapters, frozen where nothing is trained. Holds no numbers. */
@@ -25,7 +27,7 @@ export function modelOf(config: TrainingConfig, vocab_size: number, base?: BaseM
   const plain = createModel(withDropout(json, config.dropout), config.dtype === "bfloat16" ? "bf16" : "f32", factors);
   const lora = loraOf(config);
   const model = lora ? withLora(plain, lora) : plain;
-  const trained = trainedOf(config, model);
+  const trained = trainedOf(config, model, base?.isNew ?? new Set());
   if (trained.size === model.parameters.length) {
     if (config.load_in_4bit || config.load_in_8bit) throw new ConfigError(`Cannot use "load_in_${config.load_in_4bit ? 4 : 8}bit": only frozen weights are quantized, and everything is trained. Add --peft lora, or freeze something`);
     return model;
@@ -45,8 +47,18 @@ export function loraOf({ peft }: TrainingConfig): LoraConfig | undefined {
   return peft ? { ...peft, modules_to_save: peft.modules_to_save ?? [] } : undefined;
 }
 
-/** The parameters that the settings train. */
-function trainedOf(config: TrainingConfig, model: Model): ReadonlySet<Variable> {
+/** The parameters that the settings train. @throws ConfigError if what is new would stay as it was drawn. */
+function trainedOf(config: TrainingConfig, model: Model, isNew: ReadonlySet<string>): ReadonlySet<Variable> {
+  const added = model.parameters.filter(({ value }) => isNew.has(value.label));
+  const chosen = chosenBy(config, model);
+  // Beside adapters a new head is trained anyway, as in PEFT.
+  if (config.peft) return new Set([...chosen, ...added]);
+  const left = added.find((parameter) => !chosen.has(parameter));
+  if (left) throw new ConfigError(`Cannot freeze ${left.value.label}: the model's files do not have it, so it is new and must be trained. Add it to "trainable_modules", or take it out of "frozen_modules"`);
+  return chosen;
+}
+
+function chosenBy(config: TrainingConfig, model: Model): ReadonlySet<Variable> {
   const { peft, trainable_modules, frozen_modules } = config;
   const members = membersOf(model), named = (setting: string, patterns: readonly string[]) => new Set([...matching(setting, patterns, members)].map(({ variable }) => variable));
   if (peft) return new Set([...adapters(model), ...saved(model, peft.modules_to_save ?? [])]);
@@ -57,7 +69,7 @@ function trainedOf(config: TrainingConfig, model: Model): ReadonlySet<Variable> 
 
 const adapters = (model: Model): Parameter[] => denseLayers(model).flatMap(({ lora }) => (lora ? [lora.a, lora.b] : []));
 
-/** Whole modules that are trained beside adapters. A new classification head always is, as in PEFT. */
+/** Whole modules that are trained beside adapters; a classifier always is, as in PEFT. */
 function saved(model: Model, modules: readonly string[]): Parameter[] {
   const all = model.family === "bert" ? [...modules, "classifier"] : modules;
   const moduleOf = ({ value }: Parameter): string => value.label.replace(/\.(weight|bias)$/, "");

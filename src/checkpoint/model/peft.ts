@@ -54,9 +54,9 @@ export function adapterFiles({ model, config, base, revision }: AdapterToSave, e
   ]);
 }
 
-/** Names as the user gave them, and the classification head, which PEFT adds by itself. */
+/** Names as the user gave them, and those of a classification head, which is trained without being named. */
 const modulesOf = (saved: ReadonlySet<string>, { modules_to_save }: LoraConfig): string[] =>
-  [...new Set([...modules_to_save, ...[...saved].filter((name) => name.startsWith("classifier")).map(() => "classifier")])];
+  [...new Set([...modules_to_save, ...["classifier", "pooler"].filter((head) => [...saved].some((name) => `.${name}.`.includes(`.${head}.`)))])];
 
 /** Settings of PEFT's that change what an adapter computes, and the only value that is computed here. */
 const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
