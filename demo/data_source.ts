@@ -1,13 +1,13 @@
 import type { Remote } from "comlink";
 import { ConfigError, formatBytes } from "../src/index.ts";
-import { byId, count, find, lineOf } from "./dom.ts";
+import { byId, find, lineOf } from "./dom.ts";
 import type { TrainingApi } from "./protocol.ts";
 
 const form = byId<HTMLFormElement>("settings");
 const input = byId<HTMLInputElement>("file");
 const figure = byId("preview");
 
-/** The text to train on: the built-in stories, or a file that was chosen or dropped. */
+/** What to train on: the built-in stories, or a file that was chosen or dropped. */
 export class DataSource {
   readonly #worker: Remote<TrainingApi>;
   #file: File | null = null;
@@ -29,9 +29,18 @@ export class DataSource {
     this.#show("About 2 MB of short English stories, written by a grammar", "");
   }
 
+  /** Whether what is wanted is there. */
+  get isChosen(): boolean {
+    return this.#wantsStories || this.#file !== null;
+  }
+
+  get #wantsStories(): boolean {
+    return find<HTMLInputElement>(form, "[name=data]:checked").value === "stories";
+  }
+
   /** The chosen file, or null for the stories. @throws ConfigError if a file is wanted and there is none. */
-  get file(): Blob | null {
-    if (find<HTMLInputElement>(form, "[name=data]:checked").value === "stories") return null;
+  get file(): File | null {
+    if (this.#wantsStories) return null;
     if (this.#file) return this.#file;
     throw new ConfigError("Cannot train on a file: none is chosen. Choose one under Data, or use the built-in stories");
   }
@@ -41,10 +50,10 @@ export class DataSource {
     if (!file) return;
     byId("file-error").textContent = "";
     try {
-      const { characters, head } = await this.#worker.preview(file);
+      const { extent, head } = await this.#worker.preview(file);
       this.#file = file;
       find<HTMLInputElement>(form, "[name=data][value=file]").checked = true;
-      this.#show(`${file.name}: ${formatBytes(file.size)}, ${count(characters)} characters`, head);
+      this.#show(`${file.name}: ${formatBytes(file.size)}, ${extent}`, head);
       form.dispatchEvent(new Event("change"));
     } catch (error) {
       input.value = "";

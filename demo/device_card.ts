@@ -9,7 +9,7 @@ export function showDevice(report: DeviceReport): void {
 
 function adapterFacts({ name, software, limits, features }: AdapterReport, variant: string): HTMLElement[] {
   const kind = software ? create("span", { class: "tag warn" }, "software, on the CPU") : create("span", { class: "tag" }, "GPU");
-  const kernels = variant === "portable" ? "portable, no barriers" : "tiled, workgroup memory";
+  const kernels = variant === "tiled" ? "tiled, workgroup memory" : "portable, no barriers";
   return [
     create("p", { class: "adapter" }, name, " ", kind),
     create("dl", { class: "facts" },

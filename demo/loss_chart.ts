@@ -29,7 +29,7 @@ export class LossChart {
     this.#rebuild();
   }
 
-  /** Steps count from 1 and come in order. */
+  /** Steps count from 1 and come in order; those of a run that goes on begin later. */
   addStep(step: number, loss: number): void {
     const last = this.#mean.at(-1) ?? loss;
     const share = Math.min(1, 50 / this.#maxSteps);
@@ -40,7 +40,8 @@ export class LossChart {
   }
 
   addValidation(step: number, loss: number): void {
-    if (step > 0) this.#validation[step - 1] = loss;
+    const index = step - (this.#steps[0] ?? Infinity);
+    if (index >= 0) this.#validation[index] = loss;
   }
 
   draw(): void {

@@ -1,12 +1,15 @@
 import { proxy, wrap } from "comlink";
-import { type BytesByRole, OPTIMIZERS, type OptimizerName, type TrainingConfig } from "../src/index.ts";
+import { type BytesByRole, formatBytes, OPTIMIZERS, type OptimizerName, type TrainingConfig } from "../src/index.ts";
 import { DataSource } from "./data_source.ts";
 import { showDevice } from "./device_card.ts";
 import { byId, count, lineOf } from "./dom.ts";
+import { showKeptRuns } from "./kept_card.ts";
 import { showComparison, showLedger } from "./memory_card.ts";
-import type { RunEvent, TrainingApi } from "./protocol.ts";
-import { beginRun, endRun, setStatus, showCompiling, showEvents } from "./run_card.ts";
-import { openSettings, readSettings, rememberSettings } from "./settings_form.ts";
+import { ModelSource } from "./model_source.ts";
+import type { KeptRun, RunEvent, RunRequest, TrainingApi } from "./protocol.ts";
+import { showResults } from "./results_card.ts";
+import { addNote, beginRun, endRun, setStatus, showEvents, showProgress } from "./run_card.ts";
+import { fillIn, formValues, openSettings, readSettings, rememberSettings } from "./settings_form.ts";
 
 type State = "idle" | "starting" | "running" | "pausing" | "paused" | "stopping";
 
@@ -14,7 +17,7 @@ const form = byId<HTMLFormElement>("settings");
 const [start, pause, stop] = [byId<HTMLButtonElement>("start"), byId<HTMLButtonElement>("pause"), byId<HTMLButtonElement>("stop")];
 const thread = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "scrimp" });
 const worker = wrap<TrainingApi>(thread);
-const data = new DataSource(worker);
+const data = new DataSource(worker), model = new ModelSource(worker);
 
 /** The form is read once the keys rest for so long. */
 const MILLISECONDS_OF_TYPING = 150;
@@ -37,6 +40,7 @@ function enter(next: State): void {
   pause.disabled = idle || next === "stopping";
   pause.textContent = next === "pausing" || next === "paused" ? "Resume" : "Pause";
   stop.disabled = idle || next === "stopping";
+  for (const button of byId("kept").querySelectorAll("button")) button.disabled = start.disabled;
   // A button that is disabled under the keyboard's focus would send it to the top of the page.
   const buttons = [pause, start, stop];
   focusLost ||= buttons.some((button) => button.disabled && button === document.activeElement);
@@ -71,7 +75,7 @@ async function plan(config: TrainingConfig): Promise<void> {
 
 async function settingsChanged(): Promise<void> {
   try {
-    const config = readSettings();
+    const config = readSettings(model.name);
     showError(undefined);
     await plan(config);
   } catch (error) {
@@ -96,54 +100,84 @@ function rememberAndPlan(): void {
 // ---- a run ------------------------------------------------------------------------------------------------------
 
 /** What Start does: refuses settings that cannot be, else trains until the run has ended one way or another. */
-async function run(): Promise<void> {
+async function run(goOn: boolean): Promise<void> {
   if (state !== "idle" || !ready) return;
   try {
-    const config = readSettings(), file = data.file;
+    const config = readSettings(model.name), { file } = data;
     showError(undefined);
     // A change just before the start still shows in the table, and delays nothing: the Worker plans first.
     if (byId("memory").dataset["stale"] === "true") rememberAndPlan();
-    await runWith(config, file);
+    await runWith({ config, file, goOn, choices: { fields: formValues(), folder: model.folder, file: file?.name ?? null } });
   } catch (error) {
     showError(error);
   }
 }
 
-async function runWith(config: TrainingConfig, file: Blob | null): Promise<void> {
+/** Takes up a run of an earlier page, with its settings and once its files are chosen again. */
+async function goOn({ choices: { fields, folder, file } }: KeptRun): Promise<void> {
+  if (state !== "idle") return;
+  fillIn(fields);
+  model.show();
+  if (fields["source"] === "hub" && !model.isOpen) await model.openRepository();
+  settle();
+  const missing = [...(folder !== null && !model.isOpen ? [`the folder ${folder} under Model`] : []), ...(file !== null && !data.isChosen ? [`the file ${file} under Data`] : [])];
+  if (missing.length === 0) return await run(true);
+  clearTimeout(typing);
+  showError(`Choose ${missing.join(" and ")} again, then press Go on`);
+}
+
+async function runWith(request: RunRequest): Promise<void> {
+  const { config } = request;
   let steps = 0, ending = "Ended by an error";
   const listen = (events: readonly RunEvent[]): void => {
     showEvents(events, config.max_steps);
     for (const event of events) {
-      if (event.type === "step") steps = event.step;
+      if (event.type === "step" || event.type === "resumed") steps = event.step;
       react(event, steps);
     }
   };
   enter("starting");
-  setStatus("Reading the text…");
+  setStatus("Reading the data…");
   try {
     beginRun(config.max_steps);
-    await worker.start(config, file, proxy(listen));
+    showResults([], worker, showError);
+    showResults(await worker.start(request, proxy(listen)), worker, showError);
     ending = steps === 0 ? "Stopped before the first step" : `${steps < config.max_steps ? "Stopped" : "Finished"} after ${count(steps)} steps`;
   } finally {
     enter("idle");
     endRun();
     setStatus(ending);
+    await offerKeptRuns();
   }
 }
 
 function react(event: RunEvent, steps: number): void {
+  const isBusy = state === "starting" || state === "running";
   switch (event.type) {
     case "prepared":
       showLedger(event.plan, largestBuffer);
       return;
     case "compiling":
-      showCompiling(event.done, event.total);
-      if (state === "starting" || state === "running") setStatus(`Compiling kernels: ${event.done} of ${event.total}`);
+      showProgress(event.done, event.total);
+      if (isBusy) setStatus(`Compiling kernels: ${event.done} of ${event.total}`);
+      return;
+    case "loading":
+      showProgress(event.done, event.total);
+      if (isBusy) setStatus(`${event.what} the model: ${formatBytes(event.done)} of ${formatBytes(event.total)}`);
       return;
     case "step":
-      if (state !== "starting" && state !== "running") return;
+      if (!isBusy) return;
       if (state === "starting") enter("running");
       setStatus("Training");
+      return;
+    case "resumed":
+      addNote(`Goes on after step ${count(event.step)}.`);
+      return;
+    case "recovered":
+      addNote(`The GPU was lost and opened again; the run went on after step ${count(event.step)}.`);
+      return;
+    case "note":
+      addNote(event.message);
       return;
     case "paused":
       if (state !== "pausing") return;
@@ -152,14 +186,18 @@ function react(event: RunEvent, steps: number): void {
       return;
     case "evaluation":
     case "sample":
-    case "checkpoint":
-    case "recovered":
+    case "saved":
     case "end":
       return;
     default:
       event satisfies never;
   }
 }
+
+const offerKeptRuns = async (): Promise<void> => {
+  await showKeptRuns((kept) => void goOn(kept));
+  enter(state);
+};
 
 function togglePause(): void {
   if (state === "pausing" || state === "paused") {
@@ -183,7 +221,7 @@ function stopRun(): void {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  void run();
+  void run(false);
 });
 form.addEventListener("input", settle);
 form.addEventListener("change", settle);
@@ -191,6 +229,7 @@ pause.addEventListener("click", togglePause);
 stop.addEventListener("click", stopRun);
 byId("reset").addEventListener("click", () => {
   form.reset();
+  model.show();
   settle();
 });
 thread.addEventListener("error", (event) => {
@@ -211,6 +250,6 @@ if (device.found) {
   largestBuffer = Math.min(maxBufferSize, maxStorageBufferBindingSize);
 }
 ready = device.found;
-enter("idle");
+await offerKeptRuns();
 setStatus(ready ? "Ready" : "Training needs WebGPU: see Device");
 await settingsChanged();

@@ -3,9 +3,9 @@ import { byId, count, create, createSvg, find } from "./dom.ts";
 import type { PlanReport } from "./protocol.ts";
 
 const MEANING: Readonly<Record<Role, string>> = {
-  frozen: "tables and frozen weights",
-  trainable: "the weights",
-  gradient: "of the weights",
+  frozen: "weights that stay, tables",
+  trainable: "weights that are trained",
+  gradient: "of what is trained",
   state: "what the optimizer remembers",
   activation: "kept for the backward pass",
   input: "batches, kernel parameters",
@@ -17,9 +17,10 @@ const swatch = (role: Role): HTMLElement => create("span", { class: "swatch", st
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
 
 /** The plan of the run as it is set, role by role. `largest` is the adapter's limit for one buffer, if known. */
-export function showLedger({ parameters, rows, bytes }: PlanReport, largest: number | undefined): void {
+export function showLedger({ model, parameters, trainable_parameters, rows, bytes }: PlanReport, largest: number | undefined): void {
   const total = totalBytes(bytes), table = byId("ledger");
-  byId("memory-subject").textContent = `LLaMA with ${count(parameters)} parameters: all that the run will allocate on the GPU.`;
+  const trained = trainable_parameters === parameters ? "" : `, ${count(trainable_parameters)} of them trained`;
+  byId("memory-subject").textContent = `${model} with ${count(parameters)} parameters${trained}: all that the run will allocate on the GPU.`;
   find(table, "tbody").replaceChildren(...rows.map((row) =>
     create("tr", {},
       create("th", { scope: "row" }, swatch(row.role), row.role, create("small", {}, MEANING[row.role])),

@@ -11,10 +11,14 @@ const progress = byId<HTMLProgressElement>("progress");
 
 export const setStatus = (text: string): void => void (byId("status").textContent = text);
 
+/** What stays to be read when the status has moved on. */
+export const addNote = (text: string): void => byId("run-notes").append(`${text}\n`);
+
 /** Clears what the last run left. */
 export function beginRun(maxSteps: number): void {
   for (const id of ["step", "loss", "grad-norm", "learning-rate", "speed", "eta"]) byId(id).textContent = "–";
   byId("summary").hidden = true;
+  byId("run-notes").replaceChildren();
   byId("samples-card").hidden = true;
   byId("samples").replaceChildren();
   progress.removeAttribute("value");
@@ -34,7 +38,8 @@ export function showEvents(events: readonly RunEvent[], maxSteps: number): void 
   chart.draw();
 }
 
-export function showCompiling(done: number, total: number): void {
+/** Of what comes before the first step. */
+export function showProgress(done: number, total: number): void {
   progress.max = total;
   progress.value = done;
 }
@@ -70,16 +75,19 @@ function addSample(step: number, text: string): void {
 function showSummary(summary: Summary): void {
   // A run that was stopped while it compiled has nothing to sum up.
   if (summary.steps === 0) return;
+  // A finished run that was opened again has made no step here.
+  const stepped = !Number.isNaN(summary.train_loss);
   const planned = totalBytes(summary.planned_bytes), allocated = totalBytes(summary.allocated_bytes);
   const made = summary.buffers_created_per_step + summary.bind_groups_created_per_step + summary.pipelines_created_per_step;
   find(byId("summary"), "dl").replaceChildren(
     fact("Steps", `${count(summary.steps)}${summary.skipped_steps ? `, ${count(summary.skipped_steps)} updates skipped` : ""}`),
-    fact("Training loss", summary.train_loss.toFixed(4)),
+    fact("Training loss", stepped ? summary.train_loss.toFixed(4) : "–"),
     fact("Validation loss", summary.eval_loss.toFixed(4)),
-    fact("Speed", `${count(Math.round(summary.tokens_per_second))} tokens/s`),
-    fact("Parameters", count(summary.parameters)),
+    ...(summary.accuracy === undefined ? [] : [fact("Classes", `accuracy ${summary.accuracy.toFixed(3)}, F1 ${summary.f1!.toFixed(3)}, Matthews ${summary.matthews_correlation!.toFixed(3)}`)]),
+    fact("Speed", stepped ? `${count(Math.round(summary.tokens_per_second))} tokens/s` : "–"),
+    fact("Parameters", `${count(summary.parameters)}${summary.trainable_parameters < summary.parameters ? `, ${count(summary.trainable_parameters)} trained` : ""}`),
     fact("Memory", `${formatBytes(planned)} planned, ${formatBytes(allocated)} allocated`),
-    fact("In a step", `${summary.submits_per_step} submit, ${count(summary.dispatches_per_step)} dispatches, ${made} objects created`),
+    fact("In a step", stepped ? `${summary.submits_per_step} submit, ${count(summary.dispatches_per_step)} dispatches, ${made} objects created` : "–"),
   );
   byId("summary").hidden = false;
 }

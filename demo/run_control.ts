@@ -1,5 +1,10 @@
 import type { Control } from "../src/index.ts";
 
+/** The run was stopped before it could begin. */
+export class StoppedError extends Error {
+  override readonly name = "StoppedError";
+}
+
 /** Lets the page pause and stop a run. A pause holds the loop on a promise; there is no timer to throttle. */
 export class RunControl implements Control {
   readonly #onHeld: () => void;

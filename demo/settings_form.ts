@@ -3,14 +3,18 @@ import { ConfigError, OPTIMIZERS, parseConfig, PRESETS, type TrainingConfig } fr
 import { byId, create, find } from "./dom.ts";
 
 const KEY = "scrimp settings";
-const NUMBERS = ["hidden_size", "num_hidden_layers", "num_attention_heads", "max_length", "max_steps", "per_device_train_batch_size", "seed", "temperature"] as const;
+const STEPS_BETWEEN_CHECKPOINTS = 50;
+const NUMBERS = ["max_length", "max_steps", "per_device_train_batch_size", "seed", "temperature"] as const;
+const SHAPE = ["hidden_size", "num_hidden_layers", "num_attention_heads"] as const;
 
 type Field = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
 
 const form = byId<HTMLFormElement>("settings");
 const field = (name: string): Field => find<Field>(form, `[name="${name}"]`);
-/** Everything that is remembered. A file cannot be: the page may not open it by itself again. */
-const fields = (): Field[] => [...form.elements].filter((element): element is Field => "name" in element && !["", "data"].includes(String(element.name)));
+/** What cannot be remembered on its own: the page may not open the files that belong to it by itself again. */
+const CHOICES: readonly string[] = ["data", "source"];
+const choice = (name: string): string => find<HTMLInputElement>(form, `[name=${name}]:checked`).value;
+const fields = (): Field[] => [...form.elements].filter((element): element is Field => "name" in element && !["", ...CHOICES].includes(String(element.name)));
 
 /** Fills in the optimizers and the settings of the last visit. */
 export async function openSettings(): Promise<void> {
@@ -33,19 +37,53 @@ export async function rememberSettings(): Promise<void> {
   await set(KEY, Object.fromEntries(fields().map(({ name, value }) => [name, value]))).catch(() => {});
 }
 
-/** The form as settings. @throws ConfigError for the first that cannot be. */
-export function readSettings(): TrainingConfig {
+/** Everything that the form says, to fill it in again for the same run. */
+export const formValues = (): Record<string, string> => Object.fromEntries([...fields().map(({ name, value }) => [name, value]), ...CHOICES.map((name) => [name, choice(name)])]);
+
+export function fillIn(values: Readonly<Record<string, string>>): void {
+  for (const field of fields()) if (values[field.name] !== undefined) restore(field, values[field.name]!);
+  for (const name of CHOICES) for (const radio of form.querySelectorAll<HTMLInputElement>(`[name=${name}]`)) radio.checked = radio.value === values[name];
+}
+
+/**
+ * The form as settings.
+ * @param model the pretrained model, empty for a new one.
+ * @throws ConfigError for the first that cannot be.
+ */
+export function readSettings(model: string): TrainingConfig {
   const optim = field("optim").value, rate = field("learning_rate").value;
-  find<HTMLInputElement>(form, "[name=learning_rate]").placeholder = String(PRESETS[optim as keyof typeof PRESETS].learning_rate);
-  const [tokenizer, vocab_size = "256"] = field("tokenizer").value.split(" ");
-  const numbers = Object.fromEntries(NUMBERS.map((name) => [name, numberOf(name)]));
-  const shown = { tokenizer, vocab_size: Number(vocab_size), optim, learning_rate: rate === "" ? null : Number(rate), prompt: field("prompt").value, ...numbers };
+  const usual = PRESETS[optim as keyof typeof PRESETS].learning_rate / (model === "" ? 1 : 10);
+  find<HTMLInputElement>(form, "[name=learning_rate]").placeholder = String(Number(usual.toPrecision(6)));
+  const numbers = numbersOf(NUMBERS);
+  const shown = {
+    ...(model === "" ? newModel() : { model, ...tuning() }),
+    optim,
+    learning_rate: rate === "" ? null : Number(rate),
+    prompt: field("prompt").value,
+    run_name: field("run_name").value.trim(),
+    ...numbers,
+  };
+  if (shown.run_name === "") throw new ConfigError("Cannot start a run without a name: expected a word, under which its checkpoints are kept");
   const further = readFurther(shown);
   const notes: string[] = [];
-  const config = parseConfig({ ...derived(numbers), ...shown, ...further }, (note) => notes.push(note));
+  const config = parseConfig({ ...rhythm(numbers), ...(model === "" ? proportions(shown) : {}), ...shown, ...further }, (note) => notes.push(note));
   byId("notes").textContent = notes.join("; ");
   return config;
 }
+
+function newModel(): Record<string, unknown> {
+  const [tokenizer, vocab_size = "256"] = field("tokenizer").value.split(" ");
+  return { tokenizer, vocab_size: Number(vocab_size), ...numbersOf(SHAPE) };
+}
+
+function tuning(): Record<string, unknown> {
+  if (field("tuning").value === "full") return {};
+  const format = field("base_format").value, names = field("target_modules").value.replace(/\s+/g, "");
+  const peft = { ...numbersOf(["r", "lora_alpha"]), ...(names !== "" && { target_modules: names }) };
+  return { peft, ...(format !== "" && { [format]: true }) };
+}
+
+const numbersOf = (names: readonly string[]): Record<string, unknown> => Object.fromEntries(names.map((name) => [name, numberOf(name)]));
 
 /** Text that is no number stays text, so that the message shows what was typed. */
 function numberOf(name: string): number | string {
@@ -55,11 +93,15 @@ function numberOf(name: string): number | string {
   return Number(value);
 }
 
-/** What follows from the form, unless the further settings say otherwise: a LLaMA's usual shape, and a few samples in a run. */
-function derived({ hidden_size, num_attention_heads, max_steps }: Record<string, unknown>): Record<string, unknown> {
+/** How often things happen, unless the further settings say otherwise: a few samples in a run. */
+function rhythm({ max_steps }: Record<string, unknown>): Record<string, unknown> {
   const every = (part: number): number => Math.max(1, Math.round(Number(max_steps) * part)) || 1;
-  const intermediate_size = Math.max(16, Math.round(Number(hidden_size) / 6) * 16) || 16;
-  return { num_key_value_heads: num_attention_heads, intermediate_size, eval_steps: every(1 / 20), sample_steps: every(1 / 5), eval_batches: 4 };
+  return { eval_steps: every(1 / 20), sample_steps: every(1 / 5), eval_batches: 4, save_steps: STEPS_BETWEEN_CHECKPOINTS };
+}
+
+/** A LLaMA's usual shape. */
+function proportions({ hidden_size, num_attention_heads }: Record<string, unknown>): Record<string, unknown> {
+  return { num_key_value_heads: num_attention_heads, intermediate_size: Math.max(16, Math.round(Number(hidden_size) / 6) * 16) || 16 };
 }
 
 function readFurther(shown: Record<string, unknown>): Record<string, unknown> {
@@ -69,9 +111,10 @@ function readFurther(shown: Record<string, unknown>): Record<string, unknown> {
   if (typeof settings !== "object" || settings === null || Array.isArray(settings)) {
     throw new ConfigError('Cannot use the further settings: expected a JSON object like { "weight_decay": 0 }');
   }
-  const twice = Object.keys(settings).find((name) => name in shown);
+  const twice = Object.keys(settings).find((name) => Object.hasOwn(shown, name));
   if (twice !== undefined) throw new ConfigError(`Cannot use "${twice}" in the further settings: the form has it already. Remove one of them`);
   if ("dataset" in settings) throw new ConfigError('Cannot use "dataset" in the further settings: a page has no paths. Choose the file under Data');
+  if ("model" in settings) throw new ConfigError('Cannot use "model" in the further settings: a page has no paths. Choose it under Model');
   return settings as Record<string, unknown>;
 }
 

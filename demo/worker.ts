@@ -1,70 +1,66 @@
 import { expose, type Remote, releaseProxy } from "comlink";
-import {
-  bytesByRole,
-  checkRunFits,
-  countParameters,
-  describeAdapter,
-  fitBudget,
-  type Gpu,
-  ledger,
-  normalizeText,
-  openGpu,
-  planRun,
-  prepareRun,
-  requestAdapter,
-  type Run,
-  train,
-  type TrainingConfig,
-  type Variant,
-} from "../src/index.ts";
-import type { DeviceReport, Listener, PlanReport, Preview, RunEvent, TrainingApi } from "./protocol.ts";
+import { blobSource, describeAdapter, fitBudget, formatOf, normalizeText, planRun, readFiles, requestAdapter, type Variant, variantFor } from "../src/index.ts";
+import { PretrainedModels } from "./pretrained_models.ts";
+import type { DeviceReport, Listener, Preview, TrainingApi } from "./protocol.ts";
 import { Reporter } from "./reporter.ts";
-import { RunControl } from "./run_control.ts";
+import { RunControl, StoppedError } from "./run_control.ts";
+import type { Trained } from "./trained.ts";
+import { planReportOf, trainRun } from "./training_run.ts";
 
-const HEAD_CHARACTERS = 600;
+const HEAD_CHARACTERS = 600, HEAD_ROWS = 3;
 
+const models = new PretrainedModels();
 /** Plans are made for these kernels: those of the adapter, once it is known. */
 let variant: Variant = "tiled";
 let control: RunControl | undefined;
+let trained: Trained | undefined;
 
 const api: TrainingApi = {
   async device(): Promise<DeviceReport> {
     try {
       const adapter = describeAdapter(await requestAdapter());
-      variant = adapter.software ? "portable" : "tiled";
+      variant = variantFor(adapter);
       return { found: true, adapter, variant };
     } catch (error) {
       return { found: false, reason: error instanceof Error ? error.message : String(error) };
     }
   },
 
+  openModel: (place) => models.open(place),
+
   plan(config) {
+    const base = models.find(config.model);
     const vocab_size = config.tokenizer === "byte" ? 256 : config.vocab_size;
-    const planned = { vocab_size, variant };
-    return reportOf(planRun(fitBudget(config, planned), planned));
+    const planned = { vocab_size, variant, packed: config.packing, base };
+    return planReportOf(planRun(fitBudget(config, planned), planned), config.model);
   },
 
   async preview(file): Promise<Preview> {
-    const text = await readText(file);
-    return { characters: text.length, head: text.slice(0, HEAD_CHARACTERS) };
+    if (formatOf(file.name) !== "text") return await previewRows(file);
+    const text = normalizeText(new Uint8Array(await file.arrayBuffer()));
+    return { extent: `${text.length.toLocaleString("en")} characters`, head: text.slice(0, HEAD_CHARACTERS) };
   },
 
-  async start(config, file, listener) {
+  async start(request, listener) {
     const reporter = new Reporter(listener);
     control = new RunControl(() => reporter.add({ type: "paused" }));
-    let gpu: Gpu | undefined;
+    trained?.destroy();
+    trained = undefined;
     try {
-      const text = file === null ? undefined : await readText(file);
-      // A device of its own for each run: whatever befell the last one, this one starts clean.
-      gpu = await openGpu();
-      await runOn(gpu, config, text, control, (event) => reporter.add(event));
+      trained = await trainRun(request, models.find(request.config.model), control, (event) => reporter.add(event));
+      return trained.files;
     } catch (error) {
-      throw await lossOf(gpu) ?? error;
+      if (error instanceof StoppedError) return [];
+      throw error;
     } finally {
-      gpu?.device.destroy();
       await reporter.finished();
       (listener as Remote<Listener>)[releaseProxy]();
     }
+  },
+
+  async result(kind, name) {
+    if (!trained) throw new Error(`Cannot make ${name}: nothing is trained. Start a run`);
+    return await trained.read(kind, name);
   },
 
   pause: () => control?.pause(),
@@ -72,32 +68,14 @@ const api: TrainingApi = {
   stop: () => control?.stop(),
 };
 
-async function runOn(gpu: Gpu, config: TrainingConfig, text: string | undefined, control: RunControl, emit: (event: RunEvent) => void): Promise<void> {
-  const run = prepareRun(config, text, gpu.variant);
-  checkRunFits(run, gpu, availableBytes(gpu));
-  emit({ type: "prepared", plan: reportOf(run), summary: run.data.summary, vocab_size: run.tokenizer.vocab_size });
-  const trainer = await train(gpu, run, control, emit);
-  trainer.destroy();
-}
-
-function reportOf({ model, plan }: Pick<Run, "model" | "plan">): PlanReport {
-  const parameters = countParameters(model.parameters);
-  return { parameters, rows: ledger(plan), bytes: bytesByRole(plan.buffers) };
-}
-
-/** A lost device also breaks whatever was under way, with an obscure message and a moment before the loss is known. */
-async function lossOf(gpu: Gpu | undefined): Promise<Error | undefined> {
-  return await Promise.race([gpu?.lost, new Promise<undefined>((resolve) => setTimeout(resolve, 100))]);
-}
-
-async function readText(file: Blob): Promise<string> {
-  return normalizeText(new Uint8Array(await file.arrayBuffer()));
-}
-
-/** A software adapter takes the computer's own memory, which some browsers tell, rounded. No browser tells that of a real GPU. */
-function availableBytes({ adapter }: Gpu): number {
-  const { deviceMemory } = navigator as WorkerNavigator & { readonly deviceMemory?: number };
-  return adapter.software && deviceMemory !== undefined ? deviceMemory * 2 ** 30 : Infinity;
+/** The first rows, of which a whole column may be an image: what does not read as JSON text is told by its type. */
+async function previewRows(file: File): Promise<Preview> {
+  const rows: string[] = [];
+  for await (const { row } of readFiles([blobSource(file.name, file)])) {
+    rows.push(JSON.stringify(row, (_, value) => (typeof value === "bigint" ? Number(value) : ArrayBuffer.isView(value) ? "bytes" : value)));
+    if (rows.length === HEAD_ROWS) break;
+  }
+  return { extent: `rows of ${formatOf(file.name)}`, head: rows.join("\n").slice(0, HEAD_CHARACTERS) };
 }
 
 expose(api);

@@ -1,7 +1,8 @@
-// out[t] = sum over j <= t of p[t, j] x[j]: the values of causal attention by their probabilities, and the gradient of the queries.
-// When TRANSPOSE: out[j] = sum over t >= j and over the query heads that share the key head of p[t, j] x[t]: the gradients of
+// out[t] = sum over its keys j of p[t, j] x[j]: the values of attention by their probabilities, and the gradient of the queries.
+// When TRANSPOSE: out[j] = sum over the t that see j and over the query heads that share the key head of p[t, j] x[t]: the gradients of
 // values and keys; heads in order, no atomics.
-//   p: (B, H, T, T), 0 beyond the diagonal; x: (B, T, KV, D), out: (B, T, H, D); the other way round when TRANSPOSE.
+//   p: (B, H, T, T), 0 where j is no key of t; x: (B, T, KV, D), out: (B, T, H, D); the other way round when TRANSPOSE.
+//   Its keys: j <= t. WINDOWED: those of lib/attention_window. documents: (B, T, 2).
 // One thread per 4 positions and RUN vectors of one head of out, everything in registers, no barriers. A head is CHUNKS times VECTOR.
 // Launch: ceil(B * heads * ceil(T / 4) * CHUNKS / RUN / WORKGROUP) workgroups. Any B, T, H, KV dividing H, D. Sums in f32.
 
@@ -10,6 +11,9 @@ struct Params { n: u32, T: u32, H: u32, KV: u32 }
 @group(0) @binding(0) var<storage, read> p: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<${VECTOR}>;
 @group(0) @binding(2) var<storage, read_write> out: array<${VECTOR}>;
+#if ${DOCUMENTS}
+@group(0) @binding(3) var<storage, read> documents: array<vec2u>;
+#endif
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
@@ -28,9 +32,14 @@ ${CLEAR_SUMS}
   let b = head / params.KV;
   let h = head % params.KV;
   let heads = params.KV;
+#if ${WINDOWED}
+  let last_seen = queries_seeing(b, min(first + 3u, last));
+  let begin = queries_seeing(b, first).x;
+  let end = last_seen.x + last_seen.y;
+#endif
   for (var query_head = h * shared_by; query_head < (h + 1u) * shared_by; query_head++) {
     let p_start = (b * params.H + query_head) * params.T * params.T;
-    for (var i = first; i < params.T; i++) {
+    for (var i = ${BEGIN}; i < ${END}; i++) {
       let source = ((b * params.T + i) * params.H + query_head) * ${CHUNKS}u + c;
 ${MULTIPLY}
     }
@@ -40,8 +49,14 @@ ${MULTIPLY}
   let h = head % params.H;
   let heads = params.H;
   let p_start = head * params.T * params.T;
+#if ${WINDOWED}
+  let last_seen = keys_seen(b, min(first + 3u, last));
+  let begin = keys_seen(b, first).x;
+  let end = last_seen.x + last_seen.y;
+#else
   let end = min(first + 4u, params.T);
-  for (var i = 0u; i < end; i++) {
+#endif
+  for (var i = ${BEGIN}; i < end; i++) {
     let source = ((b * params.T + i) * params.KV + h / shared_by) * ${CHUNKS}u + c;
 ${MULTIPLY}
   }

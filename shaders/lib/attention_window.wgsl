@@ -1,21 +1,26 @@
 // What a position of attention sees and what sees it, where that is not simply all before it: documents packed into one sequence, or
 // both directions. A document is [start, end), start <= t < end <= T, the same for all its positions; without DOCUMENTS it is [0, T).
 // A window is (first, count). Unsigned numbers wrap, so that i - first < count says whether i is inside. Without WINDOWED: nothing.
-// The forward pass binds the documents and leaves them behind lse: (B, T, H), then (B, T, 2), for the backward kernels, which already
-// have the eight buffers of WebGPU's guarantee. They are kept as numbers, not bits (small bits are denormal), exact below 2^24.
+// Where they are BOUND, documents are (B, T, 2). Flash attention's forward pass leaves them BEHIND_LSE, (B, T, H), then (B, T, 2), for
+// its backward kernels, which already have the eight buffers of WebGPU's guarantee: as numbers, not bits (small bits are denormal),
+// exact below 2^24.
 #if ${WINDOWED}
 #if ${DOCUMENTS}
+#if ${BEHIND_LSE}
 fn place_behind_lse(b: u32, t: u32) -> u32 { return params.B * params.T * params.H + 2u * (b * params.T + t); }
 
-#if ${FORWARD}
+#endif
+#if ${BOUND}
 fn document_of(b: u32, t: u32) -> vec2u { return documents[b * params.T + t]; }
 
+#if ${BEHIND_LSE}
 fn keep_document(b: u32, t: u32) {
   let document = document_of(b, t);
   let place = place_behind_lse(b, t);
   lse[place] = f32(document.x);
   lse[place + 1u] = f32(document.y);
 }
+#endif
 #else
 fn document_of(b: u32, t: u32) -> vec2u {
   let place = place_behind_lse(b, t);

@@ -40,8 +40,9 @@ export async function prepareComparison(comparison: Comparison, source: string |
   return { comparison, prepare };
 }
 
-/** Throws an error again, with the method that it is of. */
+/** Throws an error of settings or files again, with the method that it is of. */
 function named({ name }: PlannedRun["method"], { label }: PlannedRun["entry"], error: unknown): never {
+  if (!(error instanceof ConfigError || error instanceof RangeError || error instanceof TypeError)) throw error;
   throw new ConfigError(`Method "${name}"${label && `, ${label}`}: ${(error as Error).message}`);
 }
 

@@ -84,6 +84,9 @@ export function linesOf({ stdout }: Pick<Result, "stdout">): Line[] {
   });
 }
 
+/** What the first line of a run says of its data. */
+export const validationTokensOf = (lines: readonly Line[]): number => Number((lines[0]!["data"] as Line)["validation_tokens"]);
+
 /** The result of a command that must succeed in silence. */
 export function succeeded(result: Result): Result {
   assertEquals([result.code, result.stderr], [0, ""], `the command failed; stdout ${result.stdout.slice(-300)}`);

@@ -1,12 +1,12 @@
 import { ROLES } from "../../src/plan/tensor.ts";
 import { assert, assertClose, assertEquals, test } from "../harness.ts";
-import { filesBelow, inFolder, type Line, linesOf, scrimp, scrimpInterrupted, succeeded, TEXT, TINY } from "./program.deno.ts";
+import { filesBelow, inFolder, type Line, linesOf, scrimp, scrimpInterrupted, succeeded, TEXT, TINY, validationTokensOf } from "./program.deno.ts";
 
 const SUMMARY = [
-  "steps", "train_loss", "eval_loss", "tokens_per_second", "planned_bytes", "allocated_bytes", "submits_per_step",
+  "steps", "train_loss", "eval_loss", "labels", "parameters", "trainable_parameters", "tokens_per_second", "planned_bytes", "allocated_bytes", "submits_per_step",
   "dispatches_per_step", "buffers_created_per_step", "bind_groups_created_per_step", "adapter",
 ];
-const RUN_FILES = ["loss.svg", "metrics.jsonl", "model", "model/config.json", "model/model.safetensors", "model/tokenizer.json", "training.json"];
+const RUN_FILES = ["loss.svg", "metrics.jsonl", "model", "model/config.json", "model/model.safetensors", "model/tokenizer.json", "model/tokenizer_config.json", "training.json"];
 
 const summaryOf = (lines: readonly Line[]): Line => lines.at(-1)!["summary"] as Line;
 const read = (path: string): string => Deno.readTextFileSync(path);
@@ -14,7 +14,8 @@ const read = (path: string): string => Deno.readTextFileSync(path);
 test("train --json prints one object a line, the plan first and the summary last, and leaves a run folder", () =>
   inFolder(async (folder) => {
     const lines = linesOf(succeeded(await scrimp(folder, ["train", "--json", "--dataset", "text.txt", "--output_dir=out", "--run_name=a", "--eval_steps=2", ...TINY])));
-    assertEquals(Object.keys(lines[0]!), ["adapter", "dataset", "parameters", "vocab_size", "train_tokens", "validation_tokens", "ledger"]);
+    assertEquals(Object.keys(lines[0]!), ["adapter", "model", "dataset", "parameters", "trainable_parameters", "vocab_size", "data", "ledger"]);
+    assertEquals([lines[0]!["model"], lines[0]!["parameters"], lines[0]!["trainable_parameters"], Object.keys(lines[0]!["data"] as object)], ["LLaMA", 6448, 6448, ["train_tokens", "validation_tokens"]]);
     assertEquals(lines.slice(1, -1).map(({ type, step }) => [type, step]), [["step", 1], ["step", 2], ["evaluation", 2], ["step", 3], ["step", 4], ["evaluation", 4], ["sample", 4]]);
     assertEquals(Object.keys(lines.at(-1)!), ["summary"]);
     const summary = summaryOf(lines);
@@ -98,10 +99,11 @@ test("eval finds the loss that the run ended with, from the saved model and the 
   inFolder(async (folder) => {
     // With all of the validation part, which for bytes is the end of the text.
     const lines = linesOf(succeeded(await scrimp(folder, ["train", "--json", "--dataset=text.txt", "--run_name=a", ...TINY, "--eval_batches=1000"])));
-    await Deno.writeTextFile(`${folder}/validation.txt`, TEXT.slice(-Number(lines[0]!["validation_tokens"])));
+    await Deno.writeTextFile(`${folder}/validation.txt`, TEXT.slice(-validationTokensOf(lines)));
     const [found] = linesOf(succeeded(await scrimp(folder, ["eval", "--json", "--model=runs/a/model", "--dataset=validation.txt", "--per_device_train_batch_size=2"])));
-    const { eval_loss, perplexity, tokens } = found!;
-    assertEquals([eval_loss, tokens], [summaryOf(lines)["eval_loss"], lines[0]!["validation_tokens"]]);
+    const { eval_loss, perplexity, labels } = found!;
+    // Every token but the first is a label.
+    assertEquals([eval_loss, labels, labels], [summaryOf(lines)["eval_loss"], summaryOf(lines)["labels"], validationTokensOf(lines) - 1]);
     assertClose([Number(perplexity)], [Math.exp(Number(eval_loss))], { name: "perplexity", relative: 1e-12 });
     // Another batch size adds the same losses in another order.
     const [other] = linesOf(succeeded(await scrimp(folder, ["eval", "--json", "--model=runs/a/model", "--dataset=validation.txt", "--per_device_train_batch_size=5"])));

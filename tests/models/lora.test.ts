@@ -43,7 +43,10 @@ for (const family of FAMILIES) {
       const layers = denseLayers(model).filter(({ lora }) => lora);
       layers.forEach(({ lora }, i) => values.set(lora!.b.value.label, someNumbers(lora!.b.value.shape, i)));
       const merged = new Map(values);
-      for (const layer of layers) merged.set(layer.weight.value.label, mergedWeight(layer, values.get(layer.weight.value.label)!, values.get(layer.lora!.a.value.label)!, values.get(layer.lora!.b.value.label)!));
+      for (const layer of layers) {
+        const [weight, a, b] = [layer.weight, layer.lora!.a, layer.lora!.b].map(({ value }) => values.get(value.label)!) as [Floats, Floats, Floats];
+        merged.set(layer.weight.value.label, mergedWeight(layer, weight, a, b));
+      }
       const own = recordModel(variant, model, values), whole = recordModel(variant, plain, merged);
       const [logits, expected, gradients, of] = await runAll([own.logits, whole.logits, own.gradients, whole.gradients]);
       // The merged weight is rounded once, the adapter's sums are rounded on their own: some roundings of f32 through two layers.
@@ -118,7 +121,10 @@ test("a pattern that matches no linear layer, or is none, is refused in one line
 });
 
 test("a rank above a side of a layer is refused, naming the layer", () => {
-  for (const [r, message] of [[17, "Cannot adapt model.layers.0.self_attn.q_proj (16,16) with r 17: expected a whole number from 1 to 16"], [9, "Cannot adapt model.layers.0.self_attn.k_proj (8,16) with r 9: expected a whole number from 1 to 8"]] as const) {
+  for (const [r, message] of [
+    [17, "Cannot adapt model.layers.0.self_attn.q_proj (16,16) with r 17: expected a whole number from 1 to 16"],
+    [9, "Cannot adapt model.layers.0.self_attn.k_proj (8,16) with r 9: expected a whole number from 1 to 8"],
+  ] as const) {
     assertThrows(() => withLora(createModel(SMALL.llama), { ...LORA, r }), message);
   }
   assertThrows(() => withLora(createModel(SMALL.gpt2), { ...LORA, r: 17 }), "Cannot adapt transformer.h.0.attn.c_attn (48,16) with r 17");

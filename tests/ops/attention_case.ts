@@ -3,8 +3,15 @@
 import { random } from "../harness.ts";
 import { attention as reference, attentionBackward, attentionScales, type AttentionSize, type Operands } from "../reference/attention.ts";
 import { TOLERANCES } from "../tolerances.ts";
+import { defineKernel } from "../../src/gpu/kernel.ts";
+import { purposeKey } from "../../src/gpu/philox.ts";
 import { flashAttention } from "../../src/ops/flash_attention.ts";
-import type { Expected, OpCase, Words } from "./run_op.ts";
+import { Executor } from "../../src/plan/executor.ts";
+import { planMemory } from "../../src/plan/memory.ts";
+import type { Recorder } from "../../src/plan/recorder.ts";
+import type { Tensor } from "../../src/plan/tensor.ts";
+import { type Draw, dropoutFactors, SEED } from "./dropout_factors.ts";
+import { type Expected, type OpCase, recordCase, testGpu, type Words } from "./run_op.ts";
 import { uniform } from "./values.ts";
 
 export type Numbers = readonly [B: number, T: number, H: number, KV: number, D: number];
@@ -19,6 +26,8 @@ export interface Options {
   readonly causal?: boolean;
   /** Lengths of the documents of each sequence. Sequences beyond take them from the start again. */
   readonly lengths?: readonly (readonly number[])[];
+  /** A share p of the probabilities is dropped. */
+  readonly dropout?: Draw & { readonly p: number };
   /** Changes the operands before anything else sees them. */
   readonly edit?: (operands: Operands, size: AttentionSize) => void;
 }
@@ -32,9 +41,9 @@ export const documentsOf = (B: number, lengths: readonly (readonly number[])[]):
   }).flat());
 
 export function attentionCase([B, T, H, KV, D]: Numbers, options: Options = {}): OpCase {
-  const { range = 1, frozen = [], attention = flashAttention, causal = true, lengths, edit } = options;
+  const { range = 1, frozen = [], attention = flashAttention, causal = true, lengths, dropout: draw, edit } = options;
   const next = random(B * 7919 + T * 131 + H * 17 + KV * 3 + D), documents = lengths && documentsOf(B, lengths);
-  const size: AttentionSize = { B, T, H, KV, D, causal, ...(documents && { documents }) };
+  const size: AttentionSize = { B, T, H, KV, D, causal, ...(documents && { documents }), ...(draw && { factors: dropoutFactors(B * H * T * T, draw.p, draw) }) };
   const operands: Operands = { q: uniform(next, B * T * H * D, range), k: uniform(next, B * T * KV * D, range), v: uniform(next, B * T * KV * D) };
   const dout = uniform(next, B * T * H * D);
   edit?.(operands, size);
@@ -42,13 +51,40 @@ export function attentionCase([B, T, H, KV, D]: Numbers, options: Options = {}):
   const close = (name: keyof typeof scale): Expected => ({ value: value[name], scale: scale[name], tolerance: TOLERANCES.attention, terms: T + D });
   const variable = (name: keyof Operands, heads: number) => ({ shape: [B * T, heads * D], values: operands[name], frozen: frozen.includes(name) });
   const gradients = (["dq", "dk", "dv"] as const).filter((name) => !frozen.includes(name.slice(1)));
-  const more = [frozen.length > 0 && `frozen ${frozen}`, !causal && "both directions", lengths && `documents of ${lengths.map((own) => own.join("+")).join(" and ")}`];
+  const more = [frozen.length > 0 && `frozen ${frozen}`, !causal && "both directions", lengths && `documents of ${lengths.map((own) => own.join("+")).join(" and ")}`, draw && `dropout ${Object.values(draw).join(" ")}`];
+  const { p = 0, purpose = "test", step = 3, micro = 0 } = draw ?? {};
   return {
     name: [`${attention.name} B ${B}, T ${T}, H ${H}, KV ${KV}, D ${D}, +-${range}`, ...more.filter(Boolean)].join(", "),
     variables: { q: variable("q", H), k: variable("k", KV), v: variable("v", KV) },
-    ...(documents && { inputs: { documents }, shapes: { documents: [B * T, 2] } }),
-    record: (r, { q, k, v }, { documents }) => ({ out: attention(r, q!, k!, v!, { B, T, H, KV, D, causal, ...(documents && { documents }) }) }),
+    inputs: { ...(documents && { documents }), ...(draw && { clock: Uint32Array.of(step, micro) }) },
+    shapes: { documents: [B * T, 2] },
+    record: (r, { q, k, v }, { documents, clock }) => {
+      const dropout = clock && { p, key: purposeKey(SEED, purpose), clock };
+      return { out: attention(r, q!, k!, v!, { B, T, H, KV, D, causal, ...(documents && { documents }), dropout }) };
+    },
     seeds: { out: dout },
     expected: { out: close("out"), ...Object.fromEntries(gradients.map((name) => [name, close(name)])) },
   };
+}
+
+const keep = defineKernel({ name: "keep", code: "", bindings: {}, params: {}, groups: () => 1 });
+
+/** The bits of each case's outputs and gradients. A last step that is planned, not run, keeps them apart. */
+export async function bitsOf(cases: readonly OpCase[], variant: Recorder["variant"]): Promise<readonly Readonly<Record<string, Words>>[]> {
+  const recorded = cases.map((one) => recordCase(one, variant)), programs = recorded.map(({ program }) => program);
+  const plan = planMemory(recorded.map(({ program: { name, steps }, outputs }) => {
+    return { name, steps: [...steps, { kernel: keep, tensors: Object.values(outputs), params: {}, grid: [1, 1, 1] as const }] };
+  }));
+  const executor = await Executor.create(await testGpu(), { ...plan, programs });
+  try {
+    const read = async ([name, output]: [string, Tensor]) => [name, await executor.readWords(output)] as const;
+    // Cases share memory, so one is read before the next runs.
+    return await Promise.all(recorded.map(async ({ program, written, outputs }) => {
+      for (const [target, data] of written) if (plan.location.has(target)) executor.write(target, data);
+      executor.run(program);
+      return Object.fromEntries(await Promise.all(Object.entries(outputs).map(read)));
+    }));
+  } finally {
+    executor.destroy();
+  }
 }

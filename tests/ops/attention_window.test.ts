@@ -4,19 +4,19 @@ import { assert, assertClose, assertEquals, assertThrows, random, test } from ".
 import { attention as reference, attentionBackward, type AttentionSize, type Operands } from "../reference/attention.ts";
 import type { Reals } from "../reference/ops.ts";
 import { attention } from "../../src/ops/attention.ts";
-import { defineKernel } from "../../src/gpu/kernel.ts";
-import { Executor } from "../../src/plan/executor.ts";
-import { planMemory } from "../../src/plan/memory.ts";
+import { flashAttention } from "../../src/ops/flash_attention.ts";
+import { materialisedAttention } from "../../src/ops/materialised_attention.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
-import { type Tensor, tensor } from "../../src/plan/tensor.ts";
-import { attentionCase, documentsOf, type Numbers, type Options } from "./attention_case.ts";
-import { checkOps, type OpCase, recordCase, testGpu, testVariants, type Words } from "./run_op.ts";
+import { tensor } from "../../src/plan/tensor.ts";
+import { attentionCase, bitsOf, documentsOf, type Numbers, type Options } from "./attention_case.ts";
+import { checkOps, type OpCase, testVariants, type Words } from "./run_op.ts";
 import { uniform } from "./values.ts";
 
 // Few widths, and narrow ones: a page's software adapter compiles each kernel for seconds.
 /** Odd lengths, so that documents cross blocks and tiles wherever those lie; 144 positions. */
 const ODD = [1, 2, 5, 16, 17, 33, 70];
-const together = (numbers: Numbers, options: Options): OpCase[] => [true, false].map((causal) => attentionCase(numbers, { ...options, causal }));
+const FORMS = [flashAttention, materialisedAttention];
+const together = (numbers: Numbers, options: Options): OpCase[] => FORMS.flatMap((attention) => [true, false].map((causal) => attentionCase(numbers, { ...options, attention, causal })));
 
 test("the reference's windows: gradients by central differences, and each document as if it were alone", () => {
   const T = 6, lengths = [[1, 2, 3], [4, 2]], size = { B: 2, T, H: 2, KV: 1, D: 3 }, documents = documentsOf(2, lengths);
@@ -46,11 +46,11 @@ test("the reference's windows: gradients by central differences, and each docume
 });
 
 test("attention in both directions: lengths around the tiles, heads and widths", async () => {
-  const both = (...numbers: Numbers): OpCase => attentionCase(numbers, { causal: false });
+  const both = (...numbers: Numbers): OpCase[] => FORMS.map((attention) => attentionCase(numbers, { attention, causal: false }));
   await checkOps([
-    ...[1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 130].map((T, i) => both(1 + (i % 3), T, 2, 1, 8)),
-    ...([[1, 1], [3, 1], [6, 2], [5, 5]] as const).map(([H, KV]) => both(2, 9, H, KV, 8)),
-    ...[5, 40].map((D) => both(1, 11, 2, 1, D)),
+    ...[1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 130].flatMap((T, i) => both(1 + (i % 3), T, 2, 1, 8)),
+    ...([[1, 1], [3, 1], [6, 2], [5, 5]] as const).flatMap(([H, KV]) => both(2, 9, H, KV, 8)),
+    ...[5, 40].flatMap((D) => both(1, 11, 2, 1, D)),
   ]);
 });
 
@@ -84,7 +84,8 @@ test("documents whose scores are far below those of their neighbours", async () 
 });
 
 test("one document that fills the sequence gives the bits of none", async () => {
-  const pair = (numbers: Numbers, causal: boolean): OpCase[] => [attentionCase(numbers, { causal }), attentionCase(numbers, { causal, lengths: [[numbers[1]]] })];
+  const pair = (numbers: Numbers, causal: boolean): OpCase[] =>
+    FORMS.flatMap((attention) => [attentionCase(numbers, { attention, causal }), attentionCase(numbers, { attention, causal, lengths: [[numbers[1]]] })]);
   const cases = [...pair([2, 70, 4, 2, 8], true), ...pair([2, 70, 4, 2, 8], false), ...pair([1, 19, 2, 1, 8], true)];
   for (const variant of await testVariants()) {
     const bits = await bitsOf(cases, variant);
@@ -98,14 +99,14 @@ test("what happens in one document changes no bit of another's outputs and gradi
     const next = random(which + 1), length = lengths[which]!, start = ends[which]! - length;
     for (const [values, width] of [[q, H * D], [k, KV * D], [v, KV * D]] as const) values.set(uniform(next, length * width, 100), start * width);
   };
-  const caseOf = (causal: boolean, edit?: Options["edit"]): OpCase => attentionCase([1, T, H, KV, D], { causal, lengths: [lengths], ...(edit && { edit }) });
-  for (const variant of await testVariants()) for (const causal of [true, false]) {
-    const [before, ...after] = await bitsOf([caseOf(causal), ...lengths.map((_, which) => caseOf(causal, changed(which)))], variant);
+  for (const variant of await testVariants()) for (const attention of FORMS) for (const causal of [true, false]) {
+    const caseOf = (edit?: Options["edit"]): OpCase => attentionCase([1, T, H, KV, D], { attention, causal, lengths: [lengths], ...(edit && { edit }) });
+    const [before, ...after] = await bitsOf([caseOf(), ...lengths.map((_, which) => caseOf(changed(which)))], variant);
     for (const [which, bits] of after.entries()) for (const [name, words] of Object.entries(bits)) {
       const width = words.length / T, old = before![name]!, end = ends[which]!;
       const outside = (of: Words): number[] => [...of.subarray(0, (end - lengths[which]!) * width), ...of.subarray(end * width)];
-      assertEquals(outside(words), outside(old), `${name} outside document ${which}, causal ${causal} (${variant})`);
-      assert(words.some((word, i) => word !== old[i]), `${name} of document ${which} must change (${variant})`);
+      assertEquals(outside(words), outside(old), `${name} outside document ${which}, causal ${causal} (${attention.name}, ${variant})`);
+      assert(words.some((word, i) => word !== old[i]), `${name} of document ${which} must change (${attention.name}, ${variant})`);
     }
   }
 });
@@ -138,25 +139,3 @@ test("attention() refuses documents of another shape or type, and has flash kern
   assertEquals(record(undefined, "u32", false), ["flash_attention"]);
   assert(record(undefined).includes("attention_scores"), "the same size without a window is materialised");
 });
-
-const keep = defineKernel({ name: "keep", code: "", bindings: {}, params: {}, groups: () => 1 });
-
-/** The bits of each case's outputs and gradients. A last step that is planned, not run, keeps them apart. */
-async function bitsOf(cases: readonly OpCase[], variant: Recorder["variant"]): Promise<readonly Readonly<Record<string, Words>>[]> {
-  const recorded = cases.map((one) => recordCase(one, variant)), programs = recorded.map(({ program }) => program);
-  const plan = planMemory(recorded.map(({ program: { name, steps }, outputs }) => {
-    return { name, steps: [...steps, { kernel: keep, tensors: Object.values(outputs), params: {}, grid: [1, 1, 1] as const }] };
-  }));
-  const executor = await Executor.create(await testGpu(), { ...plan, programs });
-  try {
-    const read = async ([name, output]: [string, Tensor]) => [name, await executor.readWords(output)] as const;
-    // Cases share memory, so one is read before the next runs.
-    return await Promise.all(recorded.map(async ({ program, written, outputs }) => {
-      for (const [target, data] of written) executor.write(target, data);
-      executor.run(program);
-      return Object.fromEntries(await Promise.all(Object.entries(outputs).map(read)));
-    }));
-  } finally {
-    executor.destroy();
-  }
-}

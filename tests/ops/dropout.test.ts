@@ -3,30 +3,15 @@ import { add, type Reals } from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
 import { philox4x32, purposeKey, randomWords } from "../../src/gpu/philox.ts";
 import { dropout } from "../../src/ops/dropout.ts";
+import { type Draw, dropoutFactors, SEED } from "./dropout_factors.ts";
 import { checkOps, type Expected, type OpCase, recordCase } from "./run_op.ts";
 import { absolute, uniform } from "./values.ts";
-
-const SEED = 7;
-
-interface Draw {
-  readonly purpose?: string;
-  readonly step?: number;
-  readonly micro?: number;
-}
-
-/** What each number is multiplied by, as the host's generator has it. */
-function factors(n: number, p: number, { purpose = "test", step = 3, micro = 0 }: Draw = {}): Reals {
-  return Float64Array.from({ length: n }, (_, i) => {
-    const words = philox4x32([i >>> 2, 0, step, micro], purposeKey(SEED, purpose));
-    return words[i % 4]! < p * 2 ** 32 ? 0 : 1 / (1 - p);
-  });
-}
 
 const times = (x: Reals, factors: Reals): Reals => x.map((value, i) => value * factors[i]!);
 const close = (value: Reals): Expected => ({ value, tolerance: TOLERANCES.dropout });
 
 function dropoutCase(n: number, p: number, draw: Draw = {}): OpCase {
-  const { purpose = "test", step = 3, micro = 0 } = draw, x = uniform(random(n), n), dy = uniform(random(n + 1), n), kept = factors(n, p, draw);
+  const { purpose = "test", step = 3, micro = 0 } = draw, x = uniform(random(n), n), dy = uniform(random(n + 1), n), kept = dropoutFactors(n, p, draw);
   return {
     name: `dropout of ${n}, p ${p}, ${purpose} ${step} ${micro}`,
     variables: { x: { shape: [n], values: x } },
@@ -44,7 +29,7 @@ test("dropout(): y and dx have the mask that the host's generator gives, for any
 
 test("dropout(): another step, micro-batch, seed or name is another mask", async () => {
   const draws: readonly Draw[] = [{}, { step: 4 }, { step: 0xffffffff }, { micro: 1 }, { purpose: "other" }];
-  assert(new Set(draws.map((draw) => factors(64, 0.5, draw).join())).size === draws.length, "five masks");
+  assert(new Set(draws.map((draw) => dropoutFactors(64, 0.5, draw).join())).size === draws.length, "five masks");
   await checkOps(draws.map((draw) => dropoutCase(66, 0.5, draw)));
   assertEquals(philox4x32([1, 0, 3, 0], purposeKey(SEED, "test")), randomWords(SEED, "test", 3, 1), "micro-batch 0 has the words of randomWords()");
 });
@@ -52,7 +37,7 @@ test("dropout(): another step, micro-batch, seed or name is another mask", async
 test("dropout(): drops a share of p, and the mean stays", () => {
   const n = 40000;
   for (const p of [0.1, 0.5, 0.9]) {
-    const kept = factors(n, p), dropped = kept.filter((factor) => factor === 0).length / n, mean = kept.reduce((a, b) => a + b, 0) / n;
+    const kept = dropoutFactors(n, p), dropped = kept.filter((factor) => factor === 0).length / n, mean = kept.reduce((a, b) => a + b, 0) / n;
     const deviation = Math.sqrt((p * (1 - p)) / n); // of the share; five of them
     assert(Math.abs(dropped - p) < 5 * deviation, `p ${p}: ${dropped} are dropped`);
     assert(Math.abs(mean - 1) < (5 * deviation) / (1 - p), `p ${p}: the mean factor is ${mean}`);
@@ -71,7 +56,7 @@ test("dropout(): a second use adds to the gradient, under activation checkpointi
   for (const n of [63, 64]) {
     const x = uniform(random(n), n), dy = uniform(random(1), n), dz = uniform(random(2), n), p = 0.3;
     const variables = { x: { shape: [n], values: x } }, inputs = { clock: Uint32Array.of(9, 2) };
-    const first = factors(n, p, { step: 9, micro: 2 }), second = factors(n, p, { step: 9, micro: 2, purpose: "second" });
+    const first = dropoutFactors(n, p, { step: 9, micro: 2 }), second = dropoutFactors(n, p, { step: 9, micro: 2, purpose: "second" });
     const key = (purpose: string) => purposeKey(SEED, purpose);
     const both = add(times(dy, first), times(dz, second)), scale = add(absolute(times(dy, first)), absolute(times(dz, second)));
     await checkOps([

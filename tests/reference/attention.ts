@@ -14,6 +14,8 @@ export interface AttentionSize {
   readonly causal?: boolean;
   /** (B, T, 2): start and end of the document around each position. Default: 0 and T. */
   readonly documents?: ArrayLike<number>;
+  /** (B, H, T, T): what dropout multiplies each probability by. Default: 1. */
+  readonly factors?: ArrayLike<number>;
 }
 
 /** q: (B, T, H, D); k, v: (B, T, KV, D). */
@@ -30,12 +32,14 @@ interface Row {
   readonly keys: readonly number[];
   /** softmax over the keys of q.k / √D. */
   readonly p: Reals;
+  /** What dropout multiplies each p by. */
+  readonly factors: Reals;
   /** Relative rounding error of each p in units of eps: that of its score, and of exp, which grows with its argument. */
   readonly roughness: Reals;
 }
 
 /** Each query with its keys and probabilities. */
-function* rows({ q, k }: Operands, { B, T, H, KV, D, causal = true, documents }: AttentionSize): Generator<Row> {
+function* rows({ q, k }: Operands, { B, T, H, KV, D, causal = true, documents, factors: all }: AttentionSize): Generator<Row> {
   for (let b = 0; b < B; b++) for (let h = 0; h < H; h++) for (let t = 0; t < T; t++) {
     const query = ((b * T + t) * H + h) * D;
     const head = Math.floor(h / (H / KV));
@@ -45,7 +49,8 @@ function* rows({ q, k }: Operands, { B, T, H, KV, D, causal = true, documents }:
     const magnitudes = keys.map((key) => dot(q, query, k, key, D, true) / Math.sqrt(D));
     const denominator = logSumExp(scores), largest = Math.max(...magnitudes);
     const roughness = scores.map((score, j) => 1 + magnitudes[j]! + largest + Math.abs(score - denominator));
-    yield { query, keys, p: scores.map((score) => Math.exp(score - denominator)), roughness };
+    const factors = Float64Array.from(keys, (_, i) => all?.[((b * H + h) * T + t) * T + start + i] ?? 1);
+    yield { query, keys, p: scores.map((score) => Math.exp(score - denominator)), factors, roughness };
   }
 }
 
@@ -61,8 +66,8 @@ function dot(a: Reals, aStart: number, b: Reals, bStart: number, D: number, magn
 /** (B, T, H, D) */
 export function attention(operands: Operands, size: AttentionSize): Reals {
   const out = zeros(operands.q.length);
-  for (const { query, keys, p } of rows(operands, size)) {
-    keys.forEach((key, j) => addScaled(out, query, p[j]!, operands.v, key, size.D));
+  for (const { query, keys, p, factors } of rows(operands, size)) {
+    keys.forEach((key, j) => addScaled(out, query, p[j]! * factors[j]!, operands.v, key, size.D));
   }
   return out;
 }
@@ -70,12 +75,12 @@ export function attention(operands: Operands, size: AttentionSize): Reals {
 export function attentionBackward(operands: Operands, dout: Reals, size: AttentionSize): { dq: Reals; dk: Reals; dv: Reals } {
   const { q, k, v } = operands, { D } = size;
   const dq = zeros(q.length), dk = zeros(k.length), dv = zeros(v.length);
-  for (const { query, keys, p } of rows(operands, size)) {
-    const dp = Float64Array.from(keys, (key) => dot(dout, query, v, key, D));
+  for (const { query, keys, p, factors } of rows(operands, size)) {
+    const dp = Float64Array.from(keys, (key, j) => dot(dout, query, v, key, D) * factors[j]!);
     const delta = p.reduce((sum, probability, j) => sum + probability * dp[j]!, 0);
     keys.forEach((key, j) => {
       const ds = (p[j]! * (dp[j]! - delta)) / Math.sqrt(D);
-      addScaled(dv, key, p[j]!, dout, query, D);
+      addScaled(dv, key, p[j]! * factors[j]!, dout, query, D);
       addScaled(dq, query, ds, k, key, D);
       addScaled(dk, key, ds, q, query, D);
     });
@@ -89,14 +94,14 @@ export function attentionScales(operands: Operands, dout: Reals, size: Attention
   const out = zeros(q.length), dq = zeros(q.length), dk = zeros(k.length), dv = zeros(v.length);
   const absolute = (values: Reals): Reals => values.map(Math.abs);
   const [q1, k1, v1, d1] = [absolute(q), absolute(k), absolute(v), absolute(dout)];
-  for (const { query, keys, p, roughness } of rows(operands, size)) {
-    const dp = Float64Array.from(keys, (key) => dot(dout, query, v, key, D, true));
+  for (const { query, keys, p, factors, roughness } of rows(operands, size)) {
+    const dp = Float64Array.from(keys, (key, j) => dot(dout, query, v, key, D, true) * factors[j]!);
     // delta is a dot product with the rounded output, so it inherits the output's roughness.
     const delta = p.reduce((sum, probability, j) => sum + probability * dp[j]! * roughness[j]!, 0);
     keys.forEach((key, j) => {
       const share = p[j]! * roughness[j]!, ds = (share * dp[j]! + p[j]! * (delta + roughness[j]! * delta)) / Math.sqrt(D);
-      addScaled(out, query, share, v1, key, D);
-      addScaled(dv, key, share, d1, query, D);
+      addScaled(out, query, share * factors[j]!, v1, key, D);
+      addScaled(dv, key, share * factors[j]!, d1, query, D);
       addScaled(dq, query, ds, k1, key, D);
       addScaled(dk, key, ds, q1, query, D);
     });

@@ -156,7 +156,7 @@ export const HUB_CONTRACT: Readonly<Record<string, (cache: OpenCache) => Promise
     const hub = fakeHub(FILES), shared = await cache();
     hub.gated = true;
     await refused(() => openHub(hub, shared), "gated, private or absent (HTTP 401). Check the name, or set HF_TOKEN");
-    await refused(() => openHub(hub, shared, { token: "hf_wrong" }), "the token of HF_TOKEN may not read it (HTTP 403)");
+    await refused(() => openHub(hub, shared, { token: "hf_wrong" }), "(HTTP 403). The token of HF_TOKEN may not read it: ask for access at https://huggingface.co/someone/tiny");
     const source = (await (await openHub(hub, shared, { token: "hf_right" })).open("config.json"))!;
     assertEquals(await source.read(0, 8), FILES["config.json"]);
   },
@@ -169,6 +169,7 @@ export const HUB_CONTRACT: Readonly<Record<string, (cache: OpenCache) => Promise
     hub.faults.push(...Array(4).fill(status(500)));
     await refused(() => openHub(hub, shared, { pause }), `Cannot read ${REPO} from the hub: it answers HTTP 500. Try again later, or give a local folder`, HubUnreachableError);
     hub.faults.push(...Array(4).fill(noNetwork));
-    await refused(() => openHub(hub, shared, { pause, revision: "other" }), "huggingface.co cannot be reached (error sending request). Check the network, or give a local folder", HubUnreachableError);
+    const unreachable = "huggingface.co cannot be reached (error sending request). Check the network, or give a local folder";
+    await refused(() => openHub(hub, shared, { pause, revision: "other" }), unreachable, HubUnreachableError);
   },
 };

@@ -1,0 +1,60 @@
+import {
+  type CheckpointStore,
+  encodeTraining,
+  layoutOf,
+  openBrowserStore,
+  type OpenedTraining,
+  openTraining,
+  persistentTensors,
+  type Run,
+  StorageFullError,
+  type TrainEvent,
+  type TrainingContext,
+} from "../src/index.ts";
+import { keepRun } from "./kept_runs.ts";
+import type { RunEvent, RunRequest } from "./protocol.ts";
+
+/** The checkpoints of one run in the browser's storage, which no other tab uses meanwhile. */
+export class Checkpoints {
+  readonly #store: CheckpointStore;
+  readonly #request: RunRequest;
+
+  private constructor(store: CheckpointStore, request: RunRequest) {
+    [this.#store, this.#request] = [store, request];
+  }
+
+  /** Undefined where the run neither has nor makes any. @throws RunInUseError if another tab trains a run of this name. */
+  static async open(request: RunRequest): Promise<Checkpoints | undefined> {
+    const { save_steps, save_total_limit, run_name } = request.config;
+    if (save_steps === 0 && !request.goOn) return undefined;
+    return new Checkpoints(await openBrowserStore(run_name, save_total_limit), request);
+  }
+
+  /** The newest, if the run goes on from one. @throws RangeError or ConfigError if there is none or it is not of this run. */
+  async newest({ config, programs }: Run, context: TrainingContext): Promise<OpenedTraining | undefined> {
+    if (!this.#request.goOn) return undefined;
+    const step = (await this.#store.list()).at(-1);
+    if (step === undefined) throw new RangeError(`Cannot go on with the run "${config.run_name}": its checkpoints are gone. Start it anew`);
+    return await openTraining(await this.#store.open(step), config, layoutOf(persistentTensors(programs)), context);
+  }
+
+  /** A full quota costs a checkpoint, not the run: those before it are intact, and the next may fit. */
+  async save({ state }: Extract<TrainEvent, { type: "checkpoint" }>, { config }: Run, context: TrainingContext): Promise<RunEvent> {
+    try {
+      await this.#store.save(state.step, encodeTraining(state, config, context));
+    } catch (error) {
+      if (error instanceof StorageFullError) return { type: "note", message: error.message };
+      throw error;
+    }
+    const { run_name: name, max_steps } = config;
+    // Where even this does not fit, the checkpoint is there, but no page offers it.
+    await keepRun({ name, title: titleOf(config), step: state.step, max_steps, choices: this.#request.choices }).catch(() => {});
+    return { type: "saved", step: state.step };
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+}
+
+const titleOf = ({ model, peft, optim }: Run["config"]): string => `${model === "" ? "a new LLaMA" : model}${peft ? ", LoRA" : ""}, ${optim}`;

@@ -1,0 +1,49 @@
+import { adapterFiles, type Files, type FineTuning, type Gpu, llamaJson, loraOf, modelFiles, type Run, tokenizerFiles, type Trainer } from "../src/index.ts";
+import type { ResultFiles } from "./protocol.ts";
+
+/** What a run has trained: on the GPU, until it is destroyed. */
+export class Trained {
+  readonly #gpu: Gpu;
+  readonly #run: Run;
+  readonly #trainer: Trainer;
+  readonly #tuning: FineTuning | undefined;
+
+  constructor(gpu: Gpu, run: Run, trainer: Trainer, tuning: FineTuning | undefined) {
+    [this.#gpu, this.#run, this.#trainer, this.#tuning] = [gpu, run, trainer, tuning];
+  }
+
+  /** What there is to take away. */
+  get files(): ResultFiles[] {
+    // What ReLoRA has trained is in the weights; the adapters are only its last part.
+    const isAdapter = loraOf(this.#run.config) && this.#run.config.relora_steps === 0;
+    const kinds: ResultFiles["kind"][] = isAdapter ? ["adapter", "model"] : ["model"];
+    return kinds.map((kind) => ({ kind, names: [...this.#filesOf(kind).keys()] }));
+  }
+
+  /** Reads one file's tensors from the GPU, each into a Blob of its own: this thread's memory never holds the whole. */
+  async read(kind: ResultFiles["kind"], name: string): Promise<Blob> {
+    // Reads of a lost device never settle.
+    return await Promise.race([this.#blobOf(kind, name), this.#gpu.lost.then((error) => Promise.reject(error))]);
+  }
+
+  async #blobOf(kind: ResultFiles["kind"], name: string): Promise<Blob> {
+    const contents = this.#filesOf(kind).get(name);
+    if (!contents) throw new RangeError(`Cannot make ${name}: it is no file of this ${kind}`);
+    if (contents instanceof Uint8Array) return new Blob([contents]);
+    const parts: Blob[] = [];
+    for await (const piece of contents) parts.push(new Blob([piece]));
+    return new Blob(parts);
+  }
+
+  #filesOf(kind: ResultFiles["kind"]): Files {
+    const { config, model, tokenizer } = this.#run, { executor } = this.#trainer, lora = loraOf(config);
+    if (kind === "adapter") return new Map([...adapterFiles({ model, config: lora!, base: config.model, revision: null }, executor), ...tokenizerFiles(tokenizer)]);
+    const json = this.#tuning?.prepared.base.json ?? (model.family === "llama" ? llamaJson(model.config) : {});
+    return modelFiles({ model, json, tokenizer, generation: this.#tuning?.pretrained.generation ?? null }, executor);
+  }
+
+  destroy(): void {
+    this.#trainer.destroy();
+    this.#gpu.device.destroy();
+  }
+}

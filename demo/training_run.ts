@@ -1,0 +1,120 @@
+import {
+  blobSource,
+  bytesByRole,
+  checkRunFits,
+  ConfigError,
+  countParameters,
+  type DatasetFiles,
+  type FineTuning,
+  formatOf,
+  generateStories,
+  type Gpu,
+  ledger,
+  type LoadWeights,
+  normalizeText,
+  openGpu,
+  prepareFineTuning,
+  prepareRun,
+  type Pretrained,
+  type Run,
+  train,
+  type TrainEvent,
+  type TrainingContext,
+} from "../src/index.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { bytesOf, watched } from "./pretrained_models.ts";
+import type { PlanReport, RunEvent, RunRequest } from "./protocol.ts";
+import { type RunControl, StoppedError } from "./run_control.ts";
+import { Trained } from "./trained.ts";
+
+/** Characters of the built-in stories, as a new model is given. */
+const STORIES_CHARACTERS = 2_000_000;
+
+type Emit = (event: RunEvent) => void;
+
+/** Trains until the run has ended one way or another. @throws StoppedError if it was stopped while its model was read. */
+export async function trainRun(request: RunRequest, model: Pretrained | undefined, control: RunControl, emit: Emit): Promise<Trained> {
+  const checkpoints = await Checkpoints.open(request);
+  let gpu: Gpu | undefined;
+  try {
+    // A device of its own for each run: whatever befell the last one, this one starts clean.
+    gpu = await openGpu();
+    const reading = model && new Reading(bytesOf(model), control, emit);
+    const tuning = model && await prepareTuning(request, model, (bytes) => reading!.add(bytes));
+    const run = prepareRun(tuning?.config ?? request.config, tuning ? tuning.prepared : await readText(request.file), gpu.variant);
+    checkRunFits(run, gpu, availableBytes(gpu), tuning?.prepared.base);
+    emit({ type: "prepared", plan: planReportOf(run, request.config.model), summary: run.data.summary, vocab_size: run.tokenizer.vocab_size });
+
+    reading?.begin("Reading");
+    const base = checkpoints && tuning ? { name: tuning.pretrained.folder.name, files: await tuning.pretrained.identity() } : null;
+    const context: TrainingContext = { base, data: run.data.fingerprint };
+    const resumed = await checkpoints?.newest(run, context);
+    if (resumed) emit({ type: "resumed", step: resumed.state.step });
+
+    const load = tuning && ((...to: Parameters<LoadWeights>) => (reading!.begin("Loading"), tuning.load(...to)));
+    const hear = async (event: TrainEvent): Promise<void> => emit(event.type === "checkpoint" ? await checkpoints!.save(event, run, context) : event);
+    const reopen = async (): Promise<Gpu> => gpu = await openGpu();
+    const trainer = await train(gpu, run, control, hear, { resumed, load, recovery: { reopen } });
+    return new Trained(gpu, run, trainer, tuning);
+  } catch (error) {
+    gpu?.device.destroy();
+    throw error;
+  } finally {
+    await checkpoints?.close();
+  }
+}
+
+/** Tells how far a model has been read, and ends that when the run is stopped. */
+class Reading {
+  readonly #total: number;
+  readonly #control: RunControl;
+  readonly #emit: Emit;
+  #what: "Reading" | "Loading" | undefined;
+  #done = 0;
+
+  constructor(total: number, control: RunControl, emit: Emit) {
+    [this.#total, this.#control, this.#emit] = [total, control, emit];
+  }
+
+  begin(what: "Reading" | "Loading"): void {
+    [this.#what, this.#done] = [what, 0];
+  }
+
+  /** @throws StoppedError */
+  add(bytes: number): void {
+    if (this.#control.stopped()) throw new StoppedError();
+    this.#done = Math.min(this.#total, this.#done + bytes);
+    if (this.#what) this.#emit({ type: "loading", what: this.#what, done: this.#done, total: this.#total });
+  }
+}
+
+async function prepareTuning({ config, file }: RunRequest, { folder }: Pretrained, onRead: (bytes: number) => void): Promise<FineTuning> {
+  const dataset: string | DatasetFiles = file === null
+    ? generateStories(config.seed, STORIES_CHARACTERS)
+    : formatOf(file.name) === "text" ? await readText(file) as string : { train: [blobSource(file.name, file)], validation: [] };
+  return await prepareFineTuning(config, { model: watched(folder, onRead), dataset });
+}
+
+/** Undefined for the built-in stories. @throws RangeError, TypeError or ConfigError if it is no text. */
+async function readText(file: File | null): Promise<string | undefined> {
+  if (file === null) return undefined;
+  if (formatOf(file.name) !== "text") throw new ConfigError(`Cannot train a new model on the rows of ${file.name}: expected a text file. Choose one under Data, or a pretrained model under Model`);
+  return normalizeText(new Uint8Array(await file.arrayBuffer()));
+}
+
+/** A software adapter takes the computer's own memory, which some browsers tell, rounded. No browser tells that of a real GPU. */
+function availableBytes({ adapter }: Gpu): number {
+  const { deviceMemory } = navigator as WorkerNavigator & { readonly deviceMemory?: number };
+  return adapter.software && deviceMemory !== undefined ? deviceMemory * 2 ** 30 : Infinity;
+}
+
+/** The memory of a run, for the page. */
+export function planReportOf({ model, plan }: Pick<Run, "model" | "plan">, name: string): PlanReport {
+  return {
+    model: name || "LLaMA",
+    parameters: countParameters(model.parameters),
+    trainable_parameters: countParameters(model.parameters.filter(({ needsGradient }) => needsGradient)),
+    rows: ledger(plan),
+    bytes: bytesByRole(plan.buffers),
+  };
+}

@@ -1,0 +1,20 @@
+// The masks of dropout, as the host's generator has them.
+
+import type { Reals } from "../reference/ops.ts";
+import { philox4x32, purposeKey } from "../../src/gpu/philox.ts";
+
+export const SEED = 7;
+
+export interface Draw {
+  readonly purpose?: string;
+  readonly step?: number;
+  readonly micro?: number;
+}
+
+/** What each of n numbers is multiplied by. */
+export function dropoutFactors(n: number, p: number, { purpose = "test", step = 3, micro = 0 }: Draw = {}): Reals {
+  return Float64Array.from({ length: n }, (_, i) => {
+    const words = philox4x32([i >>> 2, 0, step, micro], purposeKey(SEED, purpose));
+    return words[i % 4]! < p * 2 ** 32 ? 0 : 1 / (1 - p);
+  });
+}
