@@ -40,7 +40,7 @@ function rowText(V: number): Constants {
 export const IGNORED = 0xffffffff;
 
 /** Logits of at most this many bytes exist at a time. GPUs want larger matmuls, and read the head's weight once for each chunk. */
-const CHUNK_BYTES = { portable: 4 * 1024 * 1024, tiled: 32 * 1024 * 1024 };
+const CHUNK_BYTES = { portable: 4 * 1024 * 1024, tiled: 24 * 1024 * 1024 };
 /** More chunks than this take longer to plan than they save. */
 const MAX_CHUNKS = 128;
 
