@@ -1,11 +1,9 @@
 import {
   type CheckpointStore,
   encodeTraining,
-  layoutOf,
   openBrowserStore,
   type OpenedTraining,
   openTraining,
-  persistentTensors,
   type Run,
   StorageFullError,
   type TrainEvent,
@@ -23,22 +21,31 @@ export class Checkpoints {
     [this.#store, this.#request] = [store, request];
   }
 
-  /** Undefined where the run neither has nor makes any. @throws RunInUseError if another tab trains a run of this name. */
-  static async open(request: RunRequest): Promise<Checkpoints | undefined> {
+  /**
+   * Undefined where the run neither has nor makes any, or has no room for them: `note` hears of that.
+   * @throws RunInUseError if another tab trains a run of this name.
+   */
+  static async open(request: RunRequest, note: (message: string) => void): Promise<Checkpoints | undefined> {
     const { save_steps, save_total_limit, run_name } = request.config;
     if (save_steps === 0 && !request.goOn) return undefined;
-    return new Checkpoints(await openBrowserStore(run_name, save_total_limit), request);
+    try {
+      return new Checkpoints(await openBrowserStore(run_name, save_total_limit), request);
+    } catch (error) {
+      if (!(error instanceof StorageFullError) || request.goOn) throw error;
+      note(error.message);
+      return undefined;
+    }
   }
 
   /** The newest, if the run goes on from one. @throws RangeError or ConfigError if there is none or it is not of this run. */
-  async newest({ config, programs }: Run, context: TrainingContext): Promise<OpenedTraining | undefined> {
+  async newest(run: Run, context: TrainingContext): Promise<OpenedTraining | undefined> {
     if (!this.#request.goOn) return undefined;
     const step = (await this.#store.list()).at(-1);
-    if (step === undefined) throw new RangeError(`Cannot go on with the run "${config.run_name}": its checkpoints are gone. Start it anew`);
-    return await openTraining(await this.#store.open(step), config, layoutOf(persistentTensors(programs)), context);
+    if (step === undefined) throw new RangeError(`Cannot go on with the run "${run.config.run_name}": its checkpoints are gone. Start it anew`);
+    return await openTraining(await this.#store.open(step), run, context);
   }
 
-  /** A full quota costs a checkpoint, not the run: those before it are intact, and the next may fit. */
+  /** Also tells later pages of it. A full quota costs a checkpoint, not the run: those before it are intact, and the next may fit. */
   async save({ state }: Extract<TrainEvent, { type: "checkpoint" }>, { config }: Run, context: TrainingContext): Promise<RunEvent> {
     try {
       await this.#store.save(state.step, encodeTraining(state, config, context));

@@ -2,12 +2,14 @@ import { byId, count, create } from "./dom.ts";
 import { keptRuns } from "./kept_runs.ts";
 import type { KeptRun } from "./protocol.ts";
 
+/** What must be done first; empty: nothing. */
+export const showKeptError = (text: string): void => void (byId("kept-error").textContent = text);
+
 /** Offers the runs that have checkpoints. `goOn` hears which one is wanted. */
 export async function showKeptRuns(goOn: (run: KeptRun) => void): Promise<void> {
   const runs = await keptRuns();
   byId("kept").hidden = runs.length === 0;
   byId("kept-runs").replaceChildren(...runs.map((run) => offer(run, goOn)));
-  byId("kept-advice").textContent = "A new run of the same name replaces these checkpoints.";
 }
 
 function offer(run: KeptRun, goOn: (run: KeptRun) => void): HTMLElement {

@@ -3,7 +3,7 @@ import { type BytesByRole, formatBytes, OPTIMIZERS, type OptimizerName, type Tra
 import { DataSource } from "./data_source.ts";
 import { showDevice } from "./device_card.ts";
 import { byId, count, lineOf } from "./dom.ts";
-import { showKeptRuns } from "./kept_card.ts";
+import { showKeptError, showKeptRuns } from "./kept_card.ts";
 import { showComparison, showLedger } from "./memory_card.ts";
 import { ModelSource } from "./model_source.ts";
 import type { KeptRun, RunEvent, RunRequest, TrainingApi } from "./protocol.ts";
@@ -121,9 +121,8 @@ async function goOn({ choices: { fields, folder, file } }: KeptRun): Promise<voi
   if (fields["source"] === "hub" && !model.isOpen) await model.openRepository();
   settle();
   const missing = [...(folder !== null && !model.isOpen ? [`the folder ${folder} under Model`] : []), ...(file !== null && !data.isChosen ? [`the file ${file} under Data`] : [])];
-  if (missing.length === 0) return await run(true);
-  clearTimeout(typing);
-  showError(`Choose ${missing.join(" and ")} again, then press Go on`);
+  showKeptError(missing.length === 0 ? "" : `Choose ${missing.join(" and ")} again, then press the button once more`);
+  if (missing.length === 0) await run(true);
 }
 
 async function runWith(request: RunRequest): Promise<void> {
@@ -174,6 +173,7 @@ function react(event: RunEvent, steps: number): void {
       addNote(`Goes on after step ${count(event.step)}.`);
       return;
     case "recovered":
+      setStatus("The GPU was lost and opened again");
       addNote(`The GPU was lost and opened again; the run went on after step ${count(event.step)}.`);
       return;
     case "note":

@@ -4,7 +4,7 @@ import { LossChart } from "./loss_chart.ts";
 import type { RunEvent } from "./protocol.ts";
 
 /** Enough to scroll through; more would slow the page down. */
-const SAMPLES_SHOWN = 50;
+const SAMPLES_SHOWN = 50, NOTES_SHOWN = 5;
 
 const chart = new LossChart(byId("chart"));
 const progress = byId<HTMLProgressElement>("progress");
@@ -12,7 +12,11 @@ const progress = byId<HTMLProgressElement>("progress");
 export const setStatus = (text: string): void => void (byId("status").textContent = text);
 
 /** What stays to be read when the status has moved on. */
-export const addNote = (text: string): void => byId("run-notes").append(`${text}\n`);
+export function addNote(text: string): void {
+  const notes = byId("run-notes");
+  notes.append(`${text}\n`);
+  if (notes.childNodes.length > NOTES_SHOWN) notes.firstChild!.remove();
+}
 
 /** Clears what the last run left. */
 export function beginRun(maxSteps: number): void {

@@ -1,4 +1,4 @@
-import { adapterFiles, type Files, type FineTuning, type Gpu, llamaJson, loraOf, modelFiles, type Run, tokenizerFiles, type Trainer } from "../src/index.ts";
+import { type Files, type FineTuning, type Gpu, resultFiles, resultKinds, type Run, type Trainer } from "../src/index.ts";
 import type { ResultFiles } from "./protocol.ts";
 
 /** What a run has trained: on the GPU, until it is destroyed. */
@@ -14,10 +14,7 @@ export class Trained {
 
   /** What there is to take away. */
   get files(): ResultFiles[] {
-    // What ReLoRA has trained is in the weights; the adapters are only its last part.
-    const isAdapter = loraOf(this.#run.config) && this.#run.config.relora_steps === 0;
-    const kinds: ResultFiles["kind"][] = isAdapter ? ["adapter", "model"] : ["model"];
-    return kinds.map((kind) => ({ kind, names: [...this.#filesOf(kind).keys()] }));
+    return resultKinds(this.#run).map((kind) => ({ kind, names: [...this.#filesOf(kind).keys()] }));
   }
 
   /** Reads one file's tensors from the GPU, each into a Blob of its own: this thread's memory never holds the whole. */
@@ -36,10 +33,7 @@ export class Trained {
   }
 
   #filesOf(kind: ResultFiles["kind"]): Files {
-    const { config, model, tokenizer } = this.#run, { executor } = this.#trainer, lora = loraOf(config);
-    if (kind === "adapter") return new Map([...adapterFiles({ model, config: lora!, base: config.model, revision: null }, executor), ...tokenizerFiles(tokenizer)]);
-    const json = this.#tuning?.prepared.base.json ?? (model.family === "llama" ? llamaJson(model.config) : {});
-    return modelFiles({ model, json, tokenizer, generation: this.#tuning?.pretrained.generation ?? null }, executor);
+    return resultFiles(kind, this.#run, this.#trainer.executor, this.#tuning);
   }
 
   destroy(): void {

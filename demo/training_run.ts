@@ -34,7 +34,7 @@ type Emit = (event: RunEvent) => void;
 
 /** Trains until the run has ended one way or another. @throws StoppedError if it was stopped while its model was read. */
 export async function trainRun(request: RunRequest, model: Pretrained | undefined, control: RunControl, emit: Emit): Promise<Trained> {
-  const checkpoints = await Checkpoints.open(request);
+  const checkpoints = await Checkpoints.open(request, (message) => emit({ type: "note", message }));
   let gpu: Gpu | undefined;
   try {
     // A device of its own for each run: whatever befell the last one, this one starts clean.
@@ -52,7 +52,10 @@ export async function trainRun(request: RunRequest, model: Pretrained | undefine
     if (resumed) emit({ type: "resumed", step: resumed.state.step });
 
     const load = tuning && ((...to: Parameters<LoadWeights>) => (reading!.begin("Loading"), tuning.load(...to)));
-    const hear = async (event: TrainEvent): Promise<void> => emit(event.type === "checkpoint" ? await checkpoints!.save(event, run, context) : event);
+    const hear = async (event: TrainEvent): Promise<void> => {
+      if (event.type !== "checkpoint") emit(event);
+      else if (checkpoints) emit(await checkpoints.save(event, run, context));
+    };
     const reopen = async (): Promise<Gpu> => gpu = await openGpu();
     const trainer = await train(gpu, run, control, hear, { resumed, load, recovery: { reopen } });
     return new Trained(gpu, run, trainer, tuning);

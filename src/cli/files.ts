@@ -10,8 +10,10 @@ export async function readSettings({ settings: { config: file, ...flags } }: Arg
   const note = (message: string): void => console.error(`note: ${message}`);
   const fromFile = file === undefined ? {} : await readJson(String(file));
   const fromFlags = name(flags, note);
-  // An empty shell variable must not quietly train on something else.
+  // An empty shell variable must not quietly train on, or from, something else.
   if (fromFlags["dataset"] === "") throw new ConfigError('Cannot use "dataset": expected the path of a text file, got "". Leave it out to train on the embedded stories');
+  const empty = ["model", "adapter", "tokenizer", "resume_from_checkpoint"].find((key) => fromFlags[key] === "");
+  if (empty) throw new ConfigError(`Cannot use "${empty}": expected a path, got "". Leave it out if there is none`);
   return { ...name(fromFile, note), ...fromFlags };
 }
 
@@ -38,12 +40,15 @@ export async function readFile(path: string, what: string): Promise<Uint8Array<A
 /** Writes a folder whole or not at all: into a temporary neighbour, which is then renamed. */
 export async function writeFolder(path: string, files: Files): Promise<void> {
   const temporary = `${path}.partial`;
-  await Deno.mkdir(temporary, { recursive: true });
+  await Deno.mkdir(temporary, { recursive: true }).catch((error: Error) => {
+    throw new ConfigError(`Cannot write ${path}: the folder cannot be made (${error.message}). Choose another one`);
+  });
   try {
     for (const [name, contents] of files) await writeFile(`${temporary}/${name}`, contents);
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary, { recursive: true });
+    if ((error as { code?: string }).code === "ENOSPC") throw new Error(`Cannot write ${path}: the disk is full. Free some space; a run that saved checkpoints goes on from the last one with --resume_from_checkpoint`);
     throw error;
   }
 }

@@ -11,7 +11,7 @@ const SETTINGS = ["model", "revision", "adapter", "output"];
 /** Adds an adapter to its model and writes the whole as a Hugging Face folder. */
 export async function merge({ settings: { output, ...settings } }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "merge", "expected --model FOLDER --adapter FOLDER --output NEW_FOLDER");
-  if (typeof output !== "string" || typeof settings["adapter"] !== "string") throw new ConfigError("Cannot merge: expected --model FOLDER --adapter FOLDER --output NEW_FOLDER");
+  if (typeof output !== "string" || output === "" || typeof settings["adapter"] !== "string") throw new ConfigError("Cannot merge: expected --model FOLDER --adapter FOLDER --output NEW_FOLDER");
   if (await Deno.stat(output).then(() => true, () => false)) throw new ConfigError(`Cannot merge into ${output}: it exists already. Choose another folder`);
   const { pretrained, adapter } = await openAsked(settings);
   const purpose = pretrained.json["model_type"] === "roberta" || pretrained.json["model_type"] === "bert" ? "evaluate" : "generate";

@@ -4,6 +4,7 @@ import { countParameters } from "../models/parameter.ts";
 import { bytesByRole, formatBytes, formatLedger, totalBytes } from "../plan/ledger.ts";
 import { ROLES } from "../plan/tensor.ts";
 import type { TrainingConfig } from "../train/config.ts";
+import { withAdapter } from "../train/fine_tuning.ts";
 import type { BaseModel } from "../train/model.ts";
 import { compareOptimizers, fitBudget, planRun } from "../train/run.ts";
 import type { Arguments } from "./arguments.ts";
@@ -12,7 +13,9 @@ import { openSources } from "./sources.ts";
 
 /** Shows the memory of a run under its own optimizer and under all others. Reads no data and allocates nothing. */
 export async function plan(args: Arguments): Promise<number> {
-  const asked = await readSettings(args);
+  const given = await readSettings(args);
+  // The shape of an adapter is its own.
+  const asked = given.adapter === "" ? given : await withAdapter(given, (await openSources(given)).adapter);
   const variant = await variantHere();
   const planned = { vocab_size: vocabularyOf(asked), variant, packed: asked.packing, base: await baseOf(asked) };
   const config = fitBudget(asked, planned);

@@ -93,9 +93,11 @@ ${start.ledger}
     close: hide,
     end(path) {
       const { steps, train_loss, eval_loss, tokens_per_second } = summary!;
+      // A run that is resumed at its end has trained nothing.
+      const speed = Number.isNaN(tokens_per_second) ? "" : `, ${Math.round(tokens_per_second).toLocaleString("en")} tokens/s`;
       console.log(`
-done         ${steps} steps, ${Math.round(tokens_per_second).toLocaleString("en")} tokens/s
-loss         training ${train_loss.toFixed(4)}, validation ${eval_loss.toFixed(4)}${scores(summary!)}${sampled === "" ? "" : `\nsample       ${sampled.replaceAll("\n", "\n             ")}`}
+done         ${steps} steps${speed}
+loss         ${Number.isNaN(train_loss) ? "" : `training ${train_loss.toFixed(4)}, `}validation ${eval_loss.toFixed(4)}${scores(summary!)}${sampled === "" ? "" : `\nsample       ${sampled.replaceAll("\n", "\n             ")}`}
 loss curve   ${path}/loss.svg
 run          ${path}`);
     },

@@ -4,11 +4,9 @@ import { openDirectoryStore } from "../checkpoint/store/directory.deno.ts";
 import { type CheckpointStore, StorageFullError } from "../checkpoint/store/store.ts";
 import { ConfigError } from "../train/config.ts";
 import type { TrainEvent } from "../train/events.ts";
-import { layoutOf } from "../train/layout.ts";
 import { lossCurveSvg, type Point } from "../train/loss_curve.ts";
 import type { Run } from "../train/run.ts";
-import { persistentTensors } from "../train/trainer.ts";
-import { encodeTraining, type OpenedTraining, openTraining, type TrainingContext } from "../train/training_file.ts";
+import { encodeTraining, type OpenedTraining, openNewest, type TrainingContext } from "../train/training_file.ts";
 
 /**
  * The folder of one run: training.json, with which --config repeats it, metrics.jsonl and the last checkpoints as it
@@ -16,7 +14,8 @@ import { encodeTraining, type OpenedTraining, openTraining, type TrainingContext
  */
 export interface RunFolder {
   readonly path: string;
-  add(event: TrainEvent): Promise<void>;
+  /** @returns false for a checkpoint that did not fit on the disk. */
+  add(event: TrainEvent): Promise<boolean>;
   /** @param ended whether the run came to its end. One that failed before its first step leaves no folder. */
   close(ended: boolean): Promise<void>;
 }
@@ -25,6 +24,7 @@ export interface RunFolder {
 export async function openRunFolder({ config }: Run, context: TrainingContext, note: (message: string) => void): Promise<RunFolder> {
   const name = config.run_name || `${config.optim}-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}`;
   const path = `${config.output_dir}/${name}`;
+  const isNew = await Deno.stat(config.output_dir).then(() => false, () => true);
   try {
     await Deno.mkdir(config.output_dir, { recursive: true });
   } catch (error) {
@@ -44,57 +44,66 @@ export async function openRunFolder({ config }: Run, context: TrainingContext, n
   return {
     path,
     async add(event) {
-      if (event.type === "compiling") return;
+      if (event.type === "compiling") return true;
       if (event.type === "checkpoint") return await save(store!, event.step, encodeTraining(event.state, config, context), note);
       if (event.type === "step") training.push(event);
       if (event.type === "evaluation") validation.push({ step: event.step, loss: event.eval_loss });
       const { type: _type, ...values } = event;
       await metrics.write(encoder.encode(`${JSON.stringify(values)}\n`));
+      return true;
     },
     async close(ended) {
       metrics.close();
       await store?.close();
-      if (!ended && training.length === 0) await Deno.remove(path, { recursive: true });
+      if (!ended && training.length === 0) {
+        await Deno.remove(path, { recursive: true });
+        // Another run may have begun in it meanwhile.
+        if (isNew) await Deno.remove(config.output_dir).catch(() => {});
+      }
       if (training.length > 0) await Deno.writeTextFile(`${path}/loss.svg`, lossCurveSvg(`${name}: loss`, training, validation));
     },
   };
 }
 
 /** A full disk costs a checkpoint, not the run: those before it are intact, and the next may fit. */
-async function save(store: CheckpointStore, step: number, bytes: AsyncIterable<Uint8Array>, note: (message: string) => void): Promise<void> {
+async function save(store: CheckpointStore, step: number, bytes: AsyncIterable<Uint8Array>, note: (message: string) => void): Promise<boolean> {
   try {
     await store.save(step, bytes);
+    return true;
   } catch (error) {
     if (!(error instanceof StorageFullError)) throw error;
     note(error.message);
+    return false;
   }
 }
 
 /**
- * What resume_from_checkpoint names: a run's folder, of which the newest is taken, or one checkpoint. Undefined if it names none.
+ * What resume_from_checkpoint names: a run's folder, of which the newest that is whole is taken, or one checkpoint. Undefined if it names none.
  * @throws ConfigError or RangeError if there is none, or it does not fit the run.
  */
-export async function readCheckpoint({ config, programs }: Run, context: TrainingContext, note: (message: string) => void): Promise<OpenedTraining | undefined> {
-  if (config.resume_from_checkpoint === "") return undefined;
-  const opened = await openTraining(await findCheckpoint(config.resume_from_checkpoint), config, layoutOf(persistentTensors(programs)), context);
+export async function readCheckpoint(run: Run, context: TrainingContext, note: (message: string) => void): Promise<OpenedTraining | undefined> {
+  const path = run.config.resume_from_checkpoint;
+  if (path === "") return undefined;
+  const opened = await openNewest(await findCheckpoints(path), run, context);
   opened.notes.forEach(note);
   return opened;
 }
 
-async function findCheckpoint(path: string): Promise<ByteSource> {
+/** The newest first. */
+async function findCheckpoints(path: string): Promise<ByteSource[]> {
   const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
   const slash = path.lastIndexOf("/"), folder = isFolder ? path : slash < 0 ? "." : path.slice(0, slash) || "/";
-  const name = isFolder ? await newestIn(path) : path.slice(slash + 1);
-  const source = name === undefined ? null : await directoryFolder(folder).open(name);
-  if (source) return source;
+  const names = isFolder ? await checkpointsIn(path) : [path.slice(slash + 1)];
+  const sources = (await Promise.all(names.map((name) => directoryFolder(folder).open(name)))).filter((source) => source !== null);
+  if (sources.length > 0) return sources;
   throw new ConfigError(`Cannot resume from ${path}: ${isFolder ? "the folder has no checkpoint; save_steps writes some" : "there is no such file"}. Check the path, it is relative to ${Deno.cwd()}`);
 }
 
-async function newestIn(folder: string): Promise<string | undefined> {
+async function checkpointsIn(folder: string): Promise<string[]> {
   const steps: number[] = [];
   for await (const { name } of Deno.readDir(folder)) {
     const [, step] = /^checkpoint-(\d+)\.safetensors$/.exec(name) ?? [];
     if (step !== undefined) steps.push(Number(step));
   }
-  return steps.length === 0 ? undefined : `checkpoint-${Math.max(...steps)}.safetensors`;
+  return steps.sort((a, b) => b - a).map((step) => `checkpoint-${step}.safetensors`);
 }

@@ -62,7 +62,7 @@ export async function openSources({ model, tokenizer, adapter, revision }: Train
 async function openFile(path: string): Promise<NonNullable<Awaited<ReturnType<Folder["open"]>>>> {
   const slash = path.lastIndexOf("/"), folder = directoryFolder(slash < 0 ? "." : path.slice(0, slash) || "/");
   const source = await folder.open(path.slice(slash + 1));
-  if (source) return source;
+  if (source) return { ...source, name: path };
   throw new ConfigError(`Cannot use dataset ${path}: there is no such file`);
 }
 

@@ -1,12 +1,9 @@
-import { adapterFiles } from "../checkpoint/model/peft.ts";
-import { type Files, modelFiles, tokenizerFiles } from "../checkpoint/model/save.ts";
 import { openGpu } from "../gpu/device.ts";
-import { llamaJson } from "../models/llama_config.ts";
 import { countParameters } from "../models/parameter.ts";
 import { formatLedger } from "../plan/ledger.ts";
 import { type FineTuning, prepareFineTuning } from "../train/fine_tuning.ts";
 import { train as runTraining } from "../train/loop.ts";
-import { loraOf } from "../train/model.ts";
+import { resultFiles, resultKinds } from "../train/results.ts";
 import { checkRunFits, prepareRun, type Run } from "../train/run.ts";
 import type { Trainer } from "../train/trainer.ts";
 import type { TrainingContext } from "../train/training_file.ts";
@@ -36,10 +33,8 @@ export async function train(args: Arguments): Promise<number> {
   let ended = false;
   try {
     const trainer = await runTraining(gpu, run, stopOnInterrupt(report), async (event) => {
-      await folder.add(event);
-      report.event(event);
-    }, { resumed, load: tuning?.load });
-    await writeResult(folder.path, run, trainer, tuning);
+      if (await folder.add(event)) report.event(event);
+    }, { resumed, load: tuning?.load, finish: (trainer) => writeResult(folder.path, run, trainer, tuning) });
     trainer.destroy();
     ended = true;
   } finally {
@@ -58,15 +53,9 @@ async function contextOf({ config, data }: Run, tuning: FineTuning | undefined):
 }
 
 /** An adapter of a LoRA run, else the whole model. */
-async function writeResult(path: string, { config, model, tokenizer }: Run, { executor }: Trainer, tuning: FineTuning | undefined): Promise<void> {
-  const lora = loraOf(config);
-  if (lora && config.relora_steps === 0) {
-    const { revision } = config;
-    const adapter = adapterFiles({ model, config: lora, base: config.model, revision: revision === "main" ? null : revision }, executor);
-    return await writeFolder(`${path}/adapter`, new Map([...adapter, ...tokenizerFiles(tokenizer)]) as Files);
-  }
-  const json = tuning?.prepared.base.json ?? (model.family === "llama" ? llamaJson(model.config) : {});
-  await writeFolder(`${path}/model`, modelFiles({ model, json, tokenizer, generation: tuning?.pretrained.generation ?? null }, executor));
+async function writeResult(path: string, run: Run, { executor }: Trainer, tuning: FineTuning | undefined): Promise<void> {
+  const kind = resultKinds(run)[0]!;
+  await writeFolder(`${path}/${kind}`, resultFiles(kind, run, executor, tuning));
 }
 
 function announce(report: Report, { config, data, tokenizer, model, plan }: Run, adapter: string): void {

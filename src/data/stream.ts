@@ -23,17 +23,15 @@ export interface ExampleSource<E extends Tokens> {
   readonly toBatch: (sequences: readonly Sequence<E>[]) => Batch;
 }
 
-/** Where a stream is, for logs and for checkpoints. */
+/** Where a stream is, for checkpoints: with it, the epochs before need not be read again. */
 export interface StreamPosition {
   readonly epoch: number;
-  /** Rows of the dataset read in this epoch, those in the buffers included. */
-  readonly row: number;
   /** Sequences of all epochs before this one. */
   readonly first_sequence: number;
 }
 
-/** Rows read, and those of them that gave no example, by reason. */
-export interface RowCounts extends Record<Skipped, number> {
+/** Rows read in an epoch, and those of them that gave no example, by reason. */
+interface RowCounts extends Record<Skipped, number> {
   rows: number;
 }
 
@@ -95,12 +93,7 @@ export class ExampleStream<E extends Tokens> {
 
   /** Of the last batch. */
   get position(): StreamPosition {
-    return { epoch: this.#epoch, row: this.#counts.rows, first_sequence: this.#firsts.get(this.#epoch)! };
-  }
-
-  /** Rows of this epoch so far. */
-  get counts(): Readonly<RowCounts> {
-    return this.#counts;
+    return { epoch: this.#epoch, first_sequence: this.#firsts.get(this.#epoch)! };
   }
 
   /** Lets go of the file. The next call of `batches` opens it again. */

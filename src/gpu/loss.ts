@@ -13,12 +13,16 @@ const MILLISECONDS_TO_HEAR = 100;
 export function guardAgainstLoss(gpu: Gpu): Guard {
   // One reaction on the long-lived promise serves all: a reaction for each await would never be freed.
   const waiting = new Set<(error: Error) => void>();
+  let gone: Error | undefined;
   const lost = gpu.lost.then((error) => {
+    gone = error;
     for (const reject of waiting) reject(error);
     return error;
   });
   return (work) =>
     new Promise((resolve, reject) => {
+      // What is waited for after the loss may be pending for ever.
+      if (gone) reject(gone);
       waiting.add(reject);
       work.then((result) => {
         const error = gpu.uncaptured();

@@ -29,26 +29,29 @@ export function parseBertConfig(json: Json): BertConfig {
   config.only("hidden_act", ["gelu"]);
   config.only("is_decoder", [false]);
   config.only("position_embedding_type", ["absolute"]);
+  config.only("problem_type", ["single_label_classification"]);
   const model_type = config.only("model_type", ["bert", "roberta"]);
   const hidden_size = config.count("hidden_size"), num_attention_heads = config.count("num_attention_heads");
   if (hidden_size % num_attention_heads !== 0) config.refuse(`"num_attention_heads" ${num_attention_heads} must divide hidden_size ${hidden_size}`);
-  const hidden_dropout_prob = config.number("hidden_dropout_prob", 0.1);
+  const max_position_embeddings = config.count("max_position_embeddings"), pad_token_id = config.countOrZero("pad_token_id", model_type === "bert" ? 0 : 1);
+  if (model_type === "roberta" && pad_token_id + 1 >= max_position_embeddings) config.refuse(`"pad_token_id" ${pad_token_id} leaves no positions of max_position_embeddings ${max_position_embeddings}`);
+  const hidden_dropout_prob = config.dropout("hidden_dropout_prob", 0.1);
   return {
     model_type,
     prefix: model_type,
     vocab_size: config.count("vocab_size"),
     hidden_size,
     intermediate_size: config.count("intermediate_size"),
-    num_hidden_layers: config.countOrZero("num_hidden_layers"),
+    num_hidden_layers: config.layers("num_hidden_layers"),
     num_attention_heads,
-    max_position_embeddings: config.count("max_position_embeddings"),
+    max_position_embeddings,
     type_vocab_size: config.count("type_vocab_size", model_type === "bert" ? 2 : 1),
-    layer_norm_eps: config.number("layer_norm_eps", 1e-12),
+    layer_norm_eps: config.positive("layer_norm_eps", 1e-12),
     initializer_range: config.number("initializer_range", 0.02),
     hidden_dropout_prob,
-    attention_probs_dropout_prob: config.number("attention_probs_dropout_prob", 0.1),
-    classifier_dropout: config.number("classifier_dropout", hidden_dropout_prob),
-    pad_token_id: config.countOrZero("pad_token_id", model_type === "bert" ? 0 : 1),
+    attention_probs_dropout_prob: config.dropout("attention_probs_dropout_prob", 0.1),
+    classifier_dropout: config.dropout("classifier_dropout", hidden_dropout_prob),
+    pad_token_id,
     labels: labelsOf(json),
   };
 }
@@ -57,6 +60,6 @@ export function parseBertConfig(json: Json): BertConfig {
 function labelsOf(json: Json): string[] {
   const id2label = json["id2label"];
   if (typeof id2label === "object" && id2label !== null) return Object.entries(id2label).sort(([a], [b]) => Number(a) - Number(b)).map(([, label]) => String(label));
-  const count = new ConfigReader(json).count("num_labels", 2);
+  const count = new ConfigReader(json).classes("num_labels", 2);
   return [...Array(count).keys()].map((index) => `LABEL_${index}`);
 }

@@ -18,9 +18,31 @@ export class ConfigReader {
     return this.#whole(key, 0, fallback);
   }
 
+  /** More layers than any model has would only be made for ever. */
+  layers(key: string): number {
+    return this.#whole(key, 0, undefined, 1024);
+  }
+
+  /** A number of classes, each of which gets a name. */
+  classes(key: string, fallback: number): number {
+    return this.#whole(key, 1, fallback, 2 ** 16);
+  }
+
   number(key: string, fallback: number): number {
     const value = this.#json[key] ?? fallback;
     return typeof value === "number" && Number.isFinite(value) ? value : this.#unexpected(key, "a number");
+  }
+
+  /** A number above 0. */
+  positive(key: string, fallback: number): number {
+    const value = this.number(key, fallback);
+    return value > 0 ? value : this.#unexpected(key, "a number above 0");
+  }
+
+  /** A share that dropout may drop. */
+  dropout(key: string, fallback: number): number {
+    const value = this.number(key, fallback);
+    return value >= 0 && value < 1 ? value : this.#unexpected(key, "a number from 0, below 1");
   }
 
   flag(key: string, fallback: boolean): boolean {
@@ -38,10 +60,10 @@ export class ConfigReader {
     throw new RangeError(`Cannot read the model's config.json: ${problem}. Use the config.json that was published with the weights`);
   }
 
-  #whole(key: string, least: number, fallback?: number): number {
+  /** Above 2^26 a product of two no longer counts elements exactly. */
+  #whole(key: string, least: number, fallback?: number, most = 2 ** 26): number {
     const value = this.#json[key] ?? fallback;
-    // Above this a product of two no longer counts elements exactly.
-    return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= 2 ** 26 ? Number(value) : this.#unexpected(key, `a whole number from ${least} to 2^26`);
+    return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most ? Number(value) : this.#unexpected(key, `a whole number from ${least} to ${most === 2 ** 26 ? "2^26" : most}`);
   }
 
   #unexpected(key: string, expected: string): never {

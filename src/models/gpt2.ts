@@ -61,15 +61,15 @@ export function parseGpt2Config(json: Json): Gpt2Config {
     vocab_size: config.count("vocab_size"),
     n_positions: config.count("n_positions", 1024),
     n_embd,
-    n_layer: config.countOrZero("n_layer"),
+    n_layer: config.layers("n_layer"),
     n_head,
     n_inner: config.count("n_inner", 4 * n_embd),
-    layer_norm_epsilon: config.number("layer_norm_epsilon", 1e-5),
+    layer_norm_epsilon: config.positive("layer_norm_epsilon", 1e-5),
     initializer_range: config.number("initializer_range", 0.02),
     tie_word_embeddings: config.flag("tie_word_embeddings", true),
-    embd_pdrop: config.number("embd_pdrop", 0.1),
-    resid_pdrop: config.number("resid_pdrop", 0.1),
-    attn_pdrop: config.number("attn_pdrop", 0.1),
+    embd_pdrop: config.dropout("embd_pdrop", 0.1),
+    resid_pdrop: config.dropout("resid_pdrop", 0.1),
+    attn_pdrop: config.dropout("attn_pdrop", 0.1),
   };
 }
 

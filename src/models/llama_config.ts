@@ -48,12 +48,12 @@ export function parseLlamaConfig(json: Json): LlamaConfig {
     vocab_size: config.count("vocab_size"),
     hidden_size,
     intermediate_size: config.count("intermediate_size"),
-    num_hidden_layers: config.countOrZero("num_hidden_layers"),
+    num_hidden_layers: config.layers("num_hidden_layers"),
     num_attention_heads,
     num_key_value_heads,
     head_dim,
     max_position_embeddings: Math.min(max_position_embeddings, window),
-    rms_norm_eps: config.number("rms_norm_eps", 1e-6),
+    rms_norm_eps: config.positive("rms_norm_eps", 1e-6),
     rope_parameters: ropeParametersOf(json),
     tie_word_embeddings: config.flag("tie_word_embeddings", false),
     initializer_range: config.number("initializer_range", 0.02),
@@ -68,6 +68,7 @@ function ropeParametersOf(json: Json): RopeParameters {
   // transformers 4 called the kind "type" at first.
   const { type, ...scaling } = (json["rope_parameters"] ?? json["rope_scaling"] ?? {}) as Partial<RopeParameters> & { readonly type?: string };
   const rope = { ...(type !== undefined && { rope_type: type }), ...scaling, rope_theta: Number(scaling.rope_theta ?? json["rope_theta"] ?? 10000) } as RopeParameters;
+  if (!(rope.rope_theta > 0)) new ConfigReader(json).refuse(`"rope_theta" must be a number above 0, got ${rope.rope_theta}`);
   checkRope(rope);
   return rope;
 }

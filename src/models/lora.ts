@@ -32,8 +32,12 @@ export function withLora<M extends Model>(model: M, config: LoraConfig): M {
   return mapModel(model, { dense: (layer) => (targets.has(layer.name) ? { ...layer, lora: factorsOf(layer, config) } : layer) });
 }
 
-/** Ends of the names of the layers that are adapted, as PEFT lists them. */
-export const targetNames = (model: Model): string[] => [...new Set(denseLayers(model).filter(({ lora }) => lora).map(({ name }) => name.split(".").at(-1)!))];
+/** What PEFT should adapt to have the same layers: the ends of their names, or whole names where an end would match others too. */
+export function targetNames(model: Model): string[] {
+  const layers = denseLayers(model), adapted = layers.filter(({ lora }) => lora).map(({ name }) => name);
+  const ends = [...new Set(adapted.map((name) => name.split(".").at(-1)!))], matches = matcherOf(ends);
+  return layers.filter(({ name }) => matches(name)).length === adapted.length ? ends : adapted;
+}
 
 /** The weight of a layer with what its adapter adds, W + scale B A, in the weight's own layout. `a` is (rank, in), `b` (out, rank). */
 export function mergedWeight({ transposed = false, lora }: DenseLayer, weight: Float32Array, a: Float32Array, b: Float32Array): Float32Array<ArrayBuffer> {

@@ -48,6 +48,6 @@ function scaled(frequency: number, rope: RopeParameters): number {
 
 function need(rope: RopeParameters, key: keyof RopeParameters): number {
   const value = rope[key];
-  if (typeof value !== "number") throw new RangeError(`Cannot scale RoPE by "${rope.rope_type}": rope_parameters has no number "${key}"`);
+  if (typeof value !== "number" || !(value > 0)) throw new RangeError(`Cannot scale RoPE by "${rope.rope_type}": rope_parameters has no number "${key}" above 0`);
   return value;
 }

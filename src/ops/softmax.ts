@@ -19,20 +19,29 @@ type RowParams = Readonly<Record<string, Scalar>> & { readonly n: "u32" };
 const windowText = (window: AttentionWindow): Constants => ({ ...windowConstants(window, "keys"), SEQUENCE: window.documents ? "row / (params.T * params.H)" : "0u" });
 
 /** @param window tells documents or none, as bindings and parameters must. */
-const pair = <const B extends Bindings, const P extends RowParams>(name: string, [code, tiledCode]: readonly [string, string], bindings: B, params: P, window: AttentionWindow) => {
-  const definition = { bindings, params }, constants = windowText(window);
+const pair = <const B extends Bindings, const P extends RowParams>(name: string, codes: readonly [string, string], bindings: B, params: P, window: AttentionWindow) => {
+  const [code, tiledCode] = codes, definition = { bindings, params }, constants = windowText(window);
   return {
     portable: defineKernel({ ...definition, name, code, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...constants }, groups: perThread }),
-    tiled: defineKernel({ ...definition, name: `${name}_tiled`, code: tiledCode, libraries: [reduceCode, windowCode], constants: { WORKGROUP: 64, ...constants }, groups: ({ n }) => n }),
+    tiled: defineKernel({
+      ...definition,
+      name: `${name}_tiled`,
+      code: tiledCode,
+      libraries: [reduceCode, windowCode],
+      constants: { WORKGROUP: 64, ...constants },
+      groups: ({ n }) => n,
+    }),
   };
 };
 
 const documents: AttentionWindow = { ...PAST, documents: true };
-const forwardCodes = [forwardCode, forwardTiledCode] as const, forwardBindings = { x_inout: "read_write" } as const, forwardParams = { n: "u32", T: "u32" } as const;
+const forwardCodes = [forwardCode, forwardTiledCode] as const;
+const forwardBindings = { x_inout: "read_write" } as const, forwardParams = { n: "u32", T: "u32" } as const;
 const sequenceForwardKernel = pair("softmax", forwardCodes, forwardBindings, forwardParams, PAST);
 const documentsForwardKernel = pair("softmax", forwardCodes, { ...forwardBindings, documents: "read" }, { ...forwardParams, H: "u32" }, documents);
 
-const backwardCodes = [backwardCode, backwardTiledCode] as const, backwardBindings = { y: "read", dy_inout: "read_write" } as const, backwardParams = { n: "u32", T: "u32", scale: "f32" } as const;
+const backwardCodes = [backwardCode, backwardTiledCode] as const;
+const backwardBindings = { y: "read", dy_inout: "read_write" } as const, backwardParams = { n: "u32", T: "u32", scale: "f32" } as const;
 const sequenceBackwardKernel = pair("softmax_backward", backwardCodes, backwardBindings, backwardParams, PAST);
 const documentsBackwardKernel = pair("softmax_backward", backwardCodes, { ...backwardBindings, documents: "read" }, { ...backwardParams, H: "u32" }, documents);
 

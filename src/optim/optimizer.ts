@@ -117,7 +117,7 @@ export class Optimizer {
     if (this.variants[0] !== "train") return `layers ${this.#pool!.setAt(this.#switching.phases[0]!.index)}`;
     if (this.variants.length === 1 || switched.size === 0) return "train";
     // Groups have different offsets and the same gap: no two are due at once.
-    return step === 0 ? "first" : `refresh ${[...switched][0]!}`;
+    return step === this.#switching.begun ? "first" : `refresh ${[...switched][0]!}`;
   }
 
   #clockOf({ member, treatment, phase, pool, countAt }: Managed, step: number, placed: ReadonlyMap<Member, number> | undefined): Words {
@@ -149,6 +149,11 @@ export class Optimizer {
   /** All moments begin anew at a step that is still to come: after a change of the weights that makes them meaningless. */
   restartAt(step: number): void {
     this.#switching.restartAt(step);
+  }
+
+  /** Moments and subspaces begin anew at a step that is still to come, as they do at step 0: that step draws every subspace. */
+  beginAt(step: number): void {
+    this.#switching.beginAt(step);
   }
 
   /** Hears of a validation loss: a growing update_gap follows it. */

@@ -53,8 +53,13 @@ export class Executor {
   static async create(gpu: Gpu, plan: MemoryPlan, onPipeline: (done: number, total: number) => void = () => {}): Promise<Executor> {
     checkFits(plan, gpu.device.limits);
     const executor = new Executor(gpu, plan);
-    await checked(gpu.device, "allocate the plan", () => executor.#allocate());
-    await checked(gpu.device, "compile the plan", () => executor.#compile(onPipeline));
+    try {
+      await checked(gpu.device, "allocate the plan", () => executor.#allocate());
+      await checked(gpu.device, "compile the plan", () => executor.#compile(onPipeline));
+    } catch (error) {
+      executor.destroy();
+      throw error;
+    }
     return executor;
   }
 

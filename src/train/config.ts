@@ -45,21 +45,22 @@ function describe(issue: v.BaseIssue<unknown>, given: Record<string, unknown>): 
   return `Cannot use "${path}": ${message}, got ${show(value)}`;
 }
 
-function checkModel({ hidden_size, num_attention_heads: H, num_key_value_heads: KV, tokenizer, vocab_size, factor_rank, refactor_steps }: TrainingConfig): void {
+function checkModel({ hidden_size, num_attention_heads: H, num_key_value_heads: KV, tokenizer, vocab_size }: TrainingConfig): void {
   if (hidden_size % H !== 0) throw new ConfigError(`Cannot use "num_attention_heads" ${H}: it must divide hidden_size ${hidden_size}`);
   if ((hidden_size / H) % 2 !== 0) throw new ConfigError(`Cannot use "num_attention_heads" ${H}: hidden_size / num_attention_heads must be even for RoPE, got ${hidden_size / H}`);
-  if (refactor_steps > 0 && factor_rank === 0) throw new ConfigError(`Cannot use "refactor_steps" ${refactor_steps}: there are no factors to balance. Set factor_rank, or leave it out`);
   if (H % KV !== 0) throw new ConfigError(`Cannot use "num_key_value_heads" ${KV}: it must divide num_attention_heads ${H}`);
   if (tokenizer === "bpe" && vocab_size < 257) throw new ConfigError(`Cannot use "vocab_size" ${vocab_size} with the bpe tokenizer: it needs more than the 256 bytes. Use a larger one, or "tokenizer": "byte"`);
 }
 
 /** @throws ConfigError if settings contradict each other about what is trained. */
-function checkTrained({ frozen_modules, trainable_modules, peft, relora_steps, refactor_steps, load_in_4bit, load_in_8bit, factor_rank, resume_from_checkpoint, thaw, freeze_trained, adapter }: TrainingConfig): void {
+function checkTrained({ model, frozen_modules, trainable_modules, peft, relora_steps, refactor_steps, load_in_4bit, load_in_8bit, factor_rank, resume_from_checkpoint, thaw, freeze_trained, adapter }: TrainingConfig): void {
   const refuse = (problem: string): never => {
     throw new ConfigError(`Cannot use ${problem}`);
   };
   if (trainable_modules && frozen_modules.length > 0) refuse('"trainable_modules" beside "frozen_modules": the first freezes everything else. Leave out one of them');
   if (peft && (trainable_modules || frozen_modules.length > 0)) refuse('"peft" beside "trainable_modules" or "frozen_modules": LoRA freezes the model. Name what is trained whole in peft.modules_to_save');
+  if (model !== "" && factor_rank > 0) refuse(`"factor_rank" ${factor_rank} with "model": factors would take the place of its weights. Leave out factor_rank, or train a new model`);
+  if (refactor_steps > 0 && factor_rank === 0) refuse(`"refactor_steps" ${refactor_steps}: there are no factors to balance. Set factor_rank, or leave it out`);
   if (peft && factor_rank > 0) refuse('"peft" beside "factor_rank": a layer has adapters or is factors. Leave out one of them');
   if (adapter !== "" && !peft) refuse(`"adapter" ${show(adapter)} without "peft": expected --peft lora, whose settings the adapter then gives`);
   if (relora_steps > 0 && !peft) refuse(`"relora_steps" ${relora_steps} without "peft": there are no adapters to merge. Add --peft lora`);

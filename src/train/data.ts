@@ -12,7 +12,7 @@ import { heldOut } from "../data/rows/split.ts";
 import { exampleBatches, type ExampleSource, ExampleStream, type StreamPosition } from "../data/stream.ts";
 import { sampleBatch, splitTokens, type TokenIds, validationBatches } from "../data/text.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import type { TrainingConfig } from "./config.ts";
+import { ConfigError, type TrainingConfig } from "./config.ts";
 
 /** What a run is trained and validated on. */
 export interface TrainingData {
@@ -78,13 +78,19 @@ export async function rowData(files: DatasetFiles, { config, tokenizer, classes 
   const summary = { train_files: files.train.map(({ name }) => name).join(", "), ...(classes && { classes: classes.length }) };
   const facts = { summary, fingerprint: await fingerprint([...files.train, ...files.validation]) };
   // Causal attention never sees padding behind a text, so only packed documents need telling apart.
-  if (classes) return { ...facts, packed: true, ...streamed((part) => classSource(rows(part), config, tokenizer, classes), config) };
-  return { ...facts, packed: config.packing, ...streamed((part) => languageSource(rows(part), config, tokenizer), config) };
+  if (classes) return { ...facts, packed: true, ...await streamed((part) => classSource(rows(part), config, tokenizer, classes), config) };
+  return { ...facts, packed: config.packing, ...await streamed((part) => languageSource(rows(part), config, tokenizer), config) };
+}
+
+/** @throws ConfigError if a text is to be classified. */
+export function checkRows(dataset: string | DatasetFiles, classes: readonly string[] | undefined): void {
+  if (classes && typeof dataset === "string") throw new ConfigError("Cannot use a text as \"dataset\" of a model that classifies: expected rows of {text, label}. Give a .jsonl, .csv or .parquet file");
 }
 
 /** Batches of a whole text or of all rows, in order, to judge a model by. */
 export function wholeData(dataset: string | DatasetFiles, { config, tokenizer, classes }: RowOptions, limit: number): { readonly packed: boolean; readonly batches: AsyncIterable<Batch> | Iterable<Batch> } {
   const { per_device_train_batch_size: batch, max_length: length } = config;
+  checkRows(dataset, classes);
   if (typeof dataset === "string") return { packed: false, batches: validationBatches(tokenizer.encode(dataset), { batch, length, limit }) };
   const rows = (): AsyncIterable<NumberedRow> => readFiles(dataset.validation.length > 0 ? dataset.validation : dataset.train);
   if (classes) return { packed: true, batches: exampleBatches(classSource(rows, config, tokenizer, classes), limit) };
@@ -93,7 +99,9 @@ export function wholeData(dataset: string | DatasetFiles, { config, tokenizer, c
 
 type Streamed = Omit<TrainingData, "packed" | "summary" | "fingerprint">;
 
-function streamed<E extends { readonly input_ids: Uint32Array }>(source: (part: "train" | "validation") => ExampleSource<E>, { seed, gradient_accumulation_steps, eval_batches }: TrainingConfig): Streamed {
+/** Both parts are read to their first batch at once: a run must not end at its first evaluation because there is nothing to evaluate on. */
+async function streamed<E extends { readonly input_ids: Uint32Array }>(source: (part: "train" | "validation") => ExampleSource<E>, { seed, gradient_accumulation_steps, eval_batches }: TrainingConfig): Promise<Streamed> {
+  for (const part of ["train", "validation"] as const) await firstBatch(source(part), part);
   const stream = new ExampleStream(source("train"), { seed, gradient_accumulation_steps });
   return {
     batches: (step) => stream.batches(step),
@@ -104,10 +112,20 @@ function streamed<E extends { readonly input_ids: Uint32Array }>(source: (part: 
   };
 }
 
+async function firstBatch<E extends { readonly input_ids: Uint32Array }>(source: ExampleSource<E>, part: "train" | "validation"): Promise<void> {
+  try {
+    for await (const _ of exampleBatches(source, 1)) return;
+  } catch (error) {
+    if (part === "train" || !(error instanceof RangeError)) throw error;
+    throw new RangeError(`Validation: ${error.message}. Without a file of its own it gets a share of the rows, validation_split`);
+  }
+}
+
 function languageSource(rows: () => AsyncIterable<NumberedRow>, config: TrainingConfig, tokenizer: Tokenizer): ExampleSource<Example> {
   const { per_device_train_batch_size: batch, max_length: length, packing, completion_only_loss, assistant_only_loss } = config;
   const eos_token_id = tokenizer.special.eos ?? null;
   const options = {
+    vocab_size: tokenizer.vocab_size,
     tokenizer: { encode: (text: string) => tokenizer.encode(text, { add_special_tokens: true }) },
     eos_token_id,
     max_length: length,

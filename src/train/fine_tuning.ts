@@ -1,6 +1,6 @@
 import { loadWeights } from "../checkpoint/model/load.ts";
 import { loadAdapter, readAdapterConfig } from "../checkpoint/model/peft.ts";
-import { openPretrained, type Pretrained } from "../checkpoint/model/pretrained.ts";
+import { identitiesOf, openPretrained, type Pretrained } from "../checkpoint/model/pretrained.ts";
 import type { Folder } from "../checkpoint/source/source.ts";
 import { collectLabels } from "../data/examples/classification.ts";
 import { IdTokenizer } from "../data/id_tokenizer.ts";
@@ -8,8 +8,8 @@ import { readFiles } from "../data/rows/read_rows.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Json } from "../models/config_reader.ts";
 import { classesOf, createModel } from "../models/model.ts";
-import { ConfigError, type TrainingConfig } from "./config.ts";
-import { type DatasetFiles, rowData, textData } from "./data.ts";
+import type { TrainingConfig } from "./config.ts";
+import { checkRows, type DatasetFiles, rowData, textData } from "./data.ts";
 import type { BaseModel } from "./model.ts";
 import type { Prepared } from "./run.ts";
 import type { LoadWeights } from "./trainer.ts";
@@ -39,27 +39,33 @@ export interface FineTuning {
  * @throws RangeError or ConfigError for what is missing or does not fit together.
  */
 export async function prepareFineTuning(asked: TrainingConfig, sources: FineTuningSources): Promise<FineTuning> {
-  const pretrained = await openPretrained(sources.model, sources.tokenizer);
+  const pretrained = withAdapterFiles(await openPretrained(sources.model, sources.tokenizer), sources.adapter);
   const config = await withAdapter(asked, sources.adapter);
   const json = await withClasses(pretrained, sources.dataset);
   const model = createModel(json), classes = classesOf(model);
   const tokenizer: Tokenizer = pretrained.tokenizer ?? new IdTokenizer(model.config.vocab_size);
-  if (classes && typeof sources.dataset === "string") throw new ConfigError("Cannot use a text as \"dataset\" of a model that classifies: expected rows of {text, label}. Give a .jsonl, .csv or .parquet file");
+  checkRows(sources.dataset, classes);
   const data = typeof sources.dataset === "string" ? textData(config, tokenizer.encode(sources.dataset)) : await rowData(sources.dataset, { config, tokenizer, classes });
   const base = { json, storedAs: pretrained.storedAs, isNew: pretrained.isNew };
   return { config, prepared: { tokenizer, data, base }, pretrained, load: loaderOf(pretrained, sources.adapter) };
 }
 
 /** Writes a pretrained model's weights, and an adapter's over its initial ones. */
-export function loaderOf({ weights }: Pick<Pretrained, "weights">, adapter: Folder | undefined, onBytes?: (done: number, total: number) => void): LoadWeights {
-  return async (executor, model) => {
-    const loaded = await loadWeights(executor, model, weights, onBytes);
+export function loaderOf({ weights }: Pick<Pretrained, "weights">, adapter: Folder | undefined): LoadWeights {
+  return async (executor, model, given) => {
+    const loaded = await loadWeights(executor, model, weights, given);
     return adapter ? new Set([...loaded, ...await loadAdapter(executor, model, adapter)]) : loaded;
   };
 }
 
+/** What a run depends on has the adapter that it begins with in it. */
+function withAdapterFiles(pretrained: Pretrained, adapter: Folder | undefined): Pretrained {
+  if (!adapter) return pretrained;
+  return { ...pretrained, identity: async () => [...await pretrained.identity(), ...await identitiesOf(adapter, ["adapter_config.json", "adapter_model.safetensors"])] };
+}
+
 /** An adapter's own settings decide its shape. */
-async function withAdapter(config: TrainingConfig, adapter: Folder | undefined): Promise<TrainingConfig> {
+export async function withAdapter(config: TrainingConfig, adapter: Folder | undefined): Promise<TrainingConfig> {
   if (!adapter) return config;
   const { r, lora_alpha, lora_dropout, target_modules, modules_to_save, use_rslora } = await readAdapterConfig(adapter);
   const target = typeof target_modules === "string" ? target_modules : target_modules === null ? null : [...target_modules];

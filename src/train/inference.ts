@@ -1,10 +1,11 @@
-import { readAdapterConfig } from "../checkpoint/model/peft.ts";
+import { isHeld, readAdapterConfig } from "../checkpoint/model/peft.ts";
 import type { Pretrained } from "../checkpoint/model/pretrained.ts";
 import type { Folder } from "../checkpoint/source/source.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { freeze } from "../models/freeze.ts";
 import { withLora } from "../models/lora.ts";
 import { createModel, type Model, needsOf } from "../models/model.ts";
+import type { WeightType } from "../models/parameter.ts";
 import { ropeTableTensor } from "../models/rope_table.ts";
 import { loaderOf } from "./fine_tuning.ts";
 import { type Programs, recordEvaluate, recordGenerate } from "./programs.ts";
@@ -30,9 +31,10 @@ export interface Opened {
  * @throws RangeError if it cannot be loaded, or has too few positions for T tokens.
  */
 export async function openForInference(gpu: Gpu, pretrained: Pretrained, { adapter, B, T, packed, purpose }: InferenceOptions): Promise<Opened> {
-  const plain = createModel(pretrained.json);
-  const adapted = adapter ? withLora(plain, await readAdapterConfig(adapter)) : plain;
-  const model = freeze(adapted, { trains: () => false, storedAs: pretrained.storedAs, quantized: undefined });
+  const plain = createModel(pretrained.json), config = adapter && await readAdapterConfig(adapter);
+  // What was trained is not rounded to the format of the base.
+  const storedAs = (name: string): WeightType => (config && isHeld(name, config.modules_to_save) ? "f32" : pretrained.storedAs(name));
+  const model = freeze(config ? withLora(plain, config) : plain, { trains: () => false, storedAs, quantized: undefined });
   const needs = needsOf(model);
   if (T > needs.most) throw new RangeError(`Cannot use "max_length" ${T}: the model has positions for ${needs.most} tokens. Use a smaller one`);
   const rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);

@@ -1,12 +1,13 @@
 import { Sha256 } from "../checkpoint/sha256.ts";
 import type { Tensor } from "../plan/tensor.ts";
 
-/** One tensor of those that a run keeps from step to step. */
+/** One tensor of those that a run keeps from step to step, or of its frozen weights. */
 export interface LayoutEntry {
   readonly name: string;
   readonly shape: readonly number[];
   readonly type: Tensor["type"];
-  readonly role: "trainable" | "state";
+  /** Frozen, in a checkpoint: trained by a run before, and held as it was trained. */
+  readonly role: "trainable" | "state" | "frozen";
 }
 
 export const layoutOf = (tensors: Iterable<Tensor>): LayoutEntry[] =>
@@ -16,13 +17,13 @@ export const layoutOf = (tensors: Iterable<Tensor>): LayoutEntry[] =>
 export const layoutHash = (layout: readonly LayoutEntry[]): string =>
   new Sha256().update(new TextEncoder().encode(layout.map(({ name, shape, type, role }) => `${name}|${type}|${shape.join(",")}|${role}\n`).join(""))).hex();
 
-/** What becomes of each tensor when a checkpoint is loaded into a run that trains something else. */
+/** What becomes of each weight when a checkpoint is loaded into a run that trains something else. */
 export interface Remapping {
-  /** In both, and loaded. */
+  /** Trained in both, and loaded. */
   readonly kept: readonly string[];
-  /** Trained now, frozen in the checkpoint: begins with the model's own weights. */
+  /** Trained now, not by the run of the checkpoint: begins with what a run before that has learnt, if one has, else with the model's own weights. */
   readonly thawed: readonly string[];
-  /** Trained in the checkpoint, frozen now: its weight is loaded, its state dropped. */
+  /** Trained before, frozen now: its weight is loaded, its state dropped. */
   readonly frozen: readonly string[];
 }
 
@@ -32,23 +33,38 @@ export interface RemapFlags {
   readonly freeze_trained: boolean;
 }
 
-const sameForm = (a: LayoutEntry, b: LayoutEntry): boolean => a.type === b.type && a.shape.join() === b.shape.join();
+type Entries = ReadonlyMap<string, LayoutEntry>;
+
+const byName = (layout: readonly LayoutEntry[], ...roles: LayoutEntry["role"][]): Entries => new Map(layout.filter(({ role }) => roles.includes(role)).map((entry) => [entry.name, entry]));
 const some = (names: readonly string[]): string => `${names.slice(0, 4).join(", ")}${names.length > 4 ? ` and ${names.length - 4} more` : ""}`;
 
 /**
- * Decides by name what a checkpoint of another layout gives to a run. Optimizer state is not carried over: its moments begin anew.
- * @throws RangeError for a weight of another shape or type, and, naming the flag that allows it, for weights that only one of the two trains.
+ * Whether a run has a place for every weight of a checkpoint. Those that it freezes may have another format.
+ * @param own what the run trains with its state, and its frozen weights.
+ * @throws RangeError naming those that its model does not have, or the first that has another shape or type.
  */
-export function remap(saved: readonly LayoutEntry[], wanted: readonly LayoutEntry[], { thaw, freeze_trained }: RemapFlags): Remapping {
-  const weights = (layout: readonly LayoutEntry[]): Map<string, LayoutEntry> => new Map(layout.filter(({ role }) => role === "trainable").map((entry) => [entry.name, entry]));
-  const before = weights(saved), now = weights(wanted);
-  const kept = [...now.keys()].filter((name) => before.has(name)), thawed = [...now.keys()].filter((name) => !before.has(name)), frozen = [...before.keys()].filter((name) => !now.has(name));
-  const changed = kept.find((name) => !sameForm(before.get(name)!, now.get(name)!));
-  if (changed !== undefined) {
-    const form = ({ type, shape }: LayoutEntry): string => `(${shape}) ${type}`;
-    throw new RangeError(`Cannot resume: "${changed}" is ${form(before.get(changed)!)} in the checkpoint, ${form(now.get(changed)!)} in this run. Resume with the settings that it was saved with`);
+export function checkWeights(saved: readonly LayoutEntry[], own: readonly LayoutEntry[]): void {
+  const before = byName(saved, "trainable", "frozen"), now = byName(own, "trainable", "frozen");
+  const foreign = [...before.keys()].filter((name) => !now.has(name));
+  if (foreign.length > 0) throw new RangeError(`Cannot resume: the checkpoint has trained ${some(foreign)}, which this run's model does not have. Resume with the model and the adapters that it was saved with`);
+  for (const [name, { type, shape }] of before) {
+    const one = now.get(name)!, isSame = one.shape.join() === shape.join() && (one.type === type || one.role === "frozen");
+    if (!isSame) throw new RangeError(`Cannot resume: "${name}" is (${shape}) ${type} in the checkpoint, (${one.shape}) ${one.type} in this run. Resume with the settings that it was saved with`);
   }
+}
+
+/**
+ * Decides by name what a checkpoint whose weights have a place in a run gives to it; undefined if the run trains the same and goes on exactly.
+ * Otherwise optimizer state is not carried over: all of it begins anew.
+ * @throws RangeError naming weights that only one of the two trains, and the flag that allows it.
+ */
+export function remap(saved: readonly LayoutEntry[], own: readonly LayoutEntry[], { thaw, freeze_trained }: RemapFlags): Remapping | undefined {
+  const isKept = ({ role }: LayoutEntry): boolean => role !== "frozen";
+  if (layoutHash(saved.filter(isKept)) === layoutHash(own.filter(isKept))) return undefined;
+  const now = byName(own, "trainable"), trainedBefore = byName(saved, "trainable");
+  const thawed = [...now.keys()].filter((name) => !trainedBefore.has(name)), newlyFrozen = [...trainedBefore.keys()].filter((name) => !now.has(name));
   if (thawed.length > 0 && !thaw) throw new RangeError(`Cannot resume: the checkpoint has not trained ${some(thawed)}. Add --thaw to begin with the model's own weights there`);
-  if (frozen.length > 0 && !freeze_trained) throw new RangeError(`Cannot resume: the checkpoint has trained ${some(frozen)}, which this run freezes. Add --freeze_trained to keep the trained weights there`);
-  return { kept, thawed, frozen };
+  if (newlyFrozen.length > 0 && !freeze_trained) throw new RangeError(`Cannot resume: the checkpoint has trained ${some(newlyFrozen)}, which this run freezes. Add --freeze_trained to keep the trained weights there`);
+  const frozenBefore = [...byName(saved, "frozen").keys()].filter((name) => !now.has(name));
+  return { kept: [...now.keys()].filter((name) => trainedBefore.has(name)), thawed, frozen: [...newlyFrozen, ...frozenBefore] };
 }

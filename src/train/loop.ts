@@ -24,6 +24,8 @@ export interface TrainOptions {
   readonly resumed?: Resumed | undefined;
   /** Writes the weights of a pretrained model, again after each loss of the device. */
   readonly load?: LoadWeights | undefined;
+  /** Reads what was trained, while a device that is lost can still be made up for: the last steps are then made again. */
+  readonly finish?: ((trainer: Trainer) => Promise<void>) | undefined;
   readonly recovery?: RecoveryOptions;
 }
 
@@ -33,15 +35,17 @@ export interface TrainOptions {
  * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError at the third loss in ten minutes,
  * OutOfMemoryError.
  */
-export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener, { resumed, load, recovery = { reopen: openGpu } }: TrainOptions = {}): Promise<Trainer> {
+export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener, { recovery = { reopen: openGpu }, ...options }: TrainOptions = {}): Promise<Trainer> {
   const recoveries = new Recovery(recovery);
-  const progress = new Progress(run, emit, resumed);
+  const progress = new Progress(run, emit, options.resumed);
   for (;;) {
     try {
-      return await attempt(gpu, run, control, progress, load);
+      return await attempt(gpu, run, control, progress, options);
     } catch (error) {
-      const lost = gpu;
-      gpu = await recoveries.after(error, lost);
+      gpu = await recoveries.after(error, gpu).catch(async (reason) => {
+        await progress.giveUp();
+        throw reason;
+      });
       await progress.recovered();
     } finally {
       await run.data.close();
@@ -50,13 +54,13 @@ export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener
 }
 
 /** Trains from the last state on until the end, or until something fails. */
-async function attempt(gpu: Gpu, run: Run, control: Control, progress: Progress, load: LoadWeights | undefined): Promise<Trainer> {
+async function attempt(gpu: Gpu, run: Run, control: Control, progress: Progress, { load, finish }: TrainOptions): Promise<Trainer> {
   const guard = guardAgainstLoss(gpu);
-  const onPipeline = (done: number, total: number): void => void progress.emit({ type: "compiling", done, total });
-  const trainer = await guard(Trainer.create(gpu, run.model, run.programs, run.plan, { seed: run.config.seed, load, onPipeline }));
+  const trainer = await create(gpu, guard, run, progress, load);
   try {
     progress.restore(trainer);
     await new Loop(gpu, guard, trainer, run, control, progress).run();
+    if (finish) await guard(finish(trainer));
   } catch (error) {
     trainer.destroy();
     throw error;
@@ -64,11 +68,26 @@ async function attempt(gpu: Gpu, run: Run, control: Control, progress: Progress,
   return trainer;
 }
 
+/** A loss of the device stops the loading of weights too, and a trainer that comes too late is let go. */
+async function create(gpu: Gpu, guard: Guard, run: Run, progress: Progress, load: LoadWeights | undefined): Promise<Trainer> {
+  const given = new AbortController();
+  const onPipeline = (done: number, total: number): void => void progress.emit({ type: "compiling", done, total });
+  const creating = Trainer.create(gpu, run.model, run.programs, run.plan, { seed: run.config.seed, load: load && ((executor, model) => load(executor, model, given.signal)), onPipeline });
+  try {
+    return await guard(creating);
+  } catch (error) {
+    given.abort(error);
+    creating.then((late) => late.destroy(), () => {});
+    throw error;
+  }
+}
+
 /** What is due after a step. */
 interface Due {
   readonly evaluate: boolean;
   readonly sample: boolean;
   readonly save: boolean;
+  /** The run ends, for all that is known. */
   readonly last: boolean;
 }
 
@@ -84,6 +103,8 @@ class Loop {
   readonly #progress: Progress;
   readonly #tokensPerStep: number;
   #stepsPerSync = 1;
+  /** Steps whose metrics were not read yet. */
+  #unread = 0;
   #skippedInARow = 0;
 
   constructor(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, control: Control, progress: Progress) {
@@ -95,16 +116,21 @@ class Loop {
 
   async run(): Promise<void> {
     const { config } = this.#run, trainer = this.#trainer;
-    while (trainer.steps < config.max_steps && !this.#control.stopped()) {
+    // A run that is stopped makes again what a lost device had done.
+    while (trainer.steps < config.max_steps && (!this.#control.stopped() || trainer.steps < this.#progress.furthest)) {
       await this.#control.unpaused();
       const step = trainer.steps;
       if (isRestart(config, step)) await this.#guard(config.relora_steps > 0 ? trainer.mergeAdapters(config.seed) : trainer.refactorise());
       const batches = await this.#run.data.batches(step);
       this.#clock.start();
       this.#meter.measure(() => trainer.step(batches, rateAt(this.#run, step)));
+      this.#unread++;
       await this.#afterStep(step + 1);
     }
+    if (this.#unread > 0) await this.#readSteps();
     await this.#end();
+    // Also of a run that is stopped, for it may be resumed; and in memory for who reads the weights now.
+    await this.#progress.keepLast(trainer, this.#guard, config.save_steps > 0);
   }
 
   /** Reads and tells what is due after `done` steps. A CPU-GPU sync point where anything is. */
@@ -128,7 +154,7 @@ class Loop {
     return {
       evaluate: done % eval_steps === 0 && !ended,
       sample: this.#canSample && done % sample_steps === 0 && !last,
-      save: save_steps > 0 && (done % save_steps === 0 || last),
+      save: save_steps > 0 && done % save_steps === 0,
       last,
     };
   }
@@ -137,6 +163,7 @@ class Loop {
     const { config } = this.#run;
     const rows = await this.#guard(this.#trainer.readMetrics());
     this.#clock.stop(rows.length);
+    this.#unread = 0;
     const perStep = this.#clock.millisecondsPerStep;
     this.#stepsPerSync = Math.max(1, Math.min(config.logging_steps, Math.floor(MILLISECONDS_PER_SYNC / perStep)));
     for (const row of rows) {

@@ -32,7 +32,10 @@ export function modelOf(config: TrainingConfig, vocab_size: number, base?: BaseM
     if (config.load_in_4bit || config.load_in_8bit) throw new ConfigError(`Cannot use "load_in_${config.load_in_4bit ? 4 : 8}bit": only frozen weights are quantized, and everything is trained. Add --peft lora, or freeze something`);
     return model;
   }
-  if (trained.size === 0) throw new ConfigError(`Cannot use "frozen_modules" ${JSON.stringify(config.frozen_modules)}: nothing would be left to train`);
+  if (trained.size === 0) {
+    const setting = config.trainable_modules ? "trainable_modules" : "frozen_modules";
+    throw new ConfigError(`Cannot use "${setting}" ${JSON.stringify(config[setting])}: nothing would be left to train`);
+  }
   const merged = config.relora_steps > 0 ? new Set<Variable>(denseLayers(model).filter((layer) => layer.lora).map(({ weight }) => weight)) : new Set<Variable>();
   const frozen = freeze(model, {
     trains: (parameter) => trained.has(parameter) || merged.has(parameter),
@@ -69,9 +72,9 @@ function chosenBy(config: TrainingConfig, model: Model): ReadonlySet<Variable> {
 
 const adapters = (model: Model): Parameter[] => denseLayers(model).flatMap(({ lora }) => (lora ? [lora.a, lora.b] : []));
 
-/** Whole modules that are trained beside adapters; a classifier always is, as in PEFT. */
+/** Whole modules that are trained beside adapters; a classifier always is, as in PEFT, which lists the name "score" with it. */
 function saved(model: Model, modules: readonly string[]): Parameter[] {
-  const all = model.family === "bert" ? [...modules, "classifier"] : modules;
+  const all = model.family === "bert" ? [...modules.filter((name) => name !== "score"), "classifier"] : modules;
   const moduleOf = ({ value }: Parameter): string => value.label.replace(/\.(weight|bias)$/, "");
   return [...new Set(all)].flatMap((name) => {
     const found = model.parameters.filter((parameter) => `.${moduleOf(parameter)}.`.includes(`.${name}.`) && !/\.lora_[AB]$/.test(moduleOf(parameter)));

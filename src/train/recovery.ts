@@ -1,9 +1,9 @@
 import { DeviceLostError, type Gpu } from "../gpu/device.ts";
 
-/** Waits before the first attempt, the second and so on. */
+/** Waits before each attempt to open the device: a driver or a browser may need a moment. The second loss begins with the second. */
 const BACKOFF_SECONDS = [1, 2, 4];
-/** More losses than there are waits, within this time, are no accident. */
-const WINDOW_MINUTES = 10;
+/** So many losses within this time are no accident. */
+const GIVE_UP_AT = 3, WINDOW_MINUTES = 10;
 
 /** What recovery does to the world, so that a test can stand in for it. */
 export interface RecoveryOptions {
@@ -28,16 +28,24 @@ export class Recovery {
    */
   async after(error: unknown, old: Gpu): Promise<Gpu> {
     if (!(error instanceof DeviceLostError)) throw error;
-    const { reopen, wait, now } = this.#options;
+    const { now } = this.#options;
     this.#losses = [...this.#losses.filter((at) => now() - at < WINDOW_MINUTES * 60_000), now()];
-    if (this.#losses.length >= BACKOFF_SECONDS.length) {
-      throw new DeviceLostError("third time in ten minutes", `${error.message}. Not trying again`);
-    }
-    await wait(BACKOFF_SECONDS[this.#losses.length - 1]!);
-    const gpu = await reopen();
+    if (this.#losses.length >= GIVE_UP_AT) throw new DeviceLostError("third time in ten minutes", `${error.message}. Not trying again`);
+    const gpu = await this.#open(BACKOFF_SECONDS.slice(this.#losses.length - 1));
     if (gpu.variant !== old.variant || gpu.adapter.name !== old.adapter.name) {
       throw new Error(`Cannot go on after the loss of ${old.adapter.name}: the adapter is now ${gpu.adapter.name}, which computes other bits. Resume from the last checkpoint`);
     }
     return gpu;
+  }
+
+  async #open([seconds, ...later]: readonly number[]): Promise<Gpu> {
+    const { reopen, wait } = this.#options;
+    await wait(seconds!);
+    try {
+      return await reopen();
+    } catch (error) {
+      if (later.length === 0) throw error;
+      return await this.#open(later);
+    }
   }
 }

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/device.ts";
+import { type Gpu, openGpu } from "../gpu/device.ts";
 import { countParameters } from "../models/parameter.ts";
 import { bytesByRole } from "../plan/ledger.ts";
 import { nextRun, type PlannedRun, type RunResult } from "./compare.ts";
@@ -6,6 +6,8 @@ import type { Comparison } from "./compare_settings.ts";
 import { ConfigError } from "./config.ts";
 import { NonFiniteLossError, type TrainEvent } from "./events.ts";
 import { train } from "./loop.ts";
+import type { BaseModel } from "./model.ts";
+import type { RecoveryOptions } from "./recovery.ts";
 import { type FineTuningSources, prepareFineTuning } from "./fine_tuning.ts";
 import { checkRunFits, type PreparedText, prepareRun, prepareText, type Run } from "./run.ts";
 import type { Point } from "./svg.ts";
@@ -15,6 +17,7 @@ import type { LoadWeights } from "./trainer.ts";
 interface Ready {
   readonly run: Run;
   readonly load?: LoadWeights;
+  readonly base?: BaseModel;
 }
 
 /** A comparison that is ready to run: every method fits its settings and the adapter. */
@@ -34,7 +37,7 @@ export async function prepareComparison(comparison: Comparison, source: string |
   const prepare = typeof source === "object" ? tunings(source, gpu) : trainings(comparison, source, gpu);
   for (const method of methods) {
     for (const entry of method.sweep) {
-      await prepare({ method, entry, seed: seeds[0]! }).then(({ run }) => checkRunFits(run, gpu, available)).catch((error) => named(method, entry, error));
+      await prepare({ method, entry, seed: seeds[0]! }).then(({ run, base }) => checkRunFits(run, gpu, available, base)).catch((error) => named(method, entry, error));
     }
   }
   return { comparison, prepare };
@@ -58,7 +61,7 @@ function trainings({ base }: Comparison, text: string | undefined, gpu: Gpu): Pr
 
 const tunings = (sources: FineTuningSources, gpu: Gpu): PreparedComparison["prepare"] => async ({ entry, seed }) => {
   const { config, prepared, load } = await prepareFineTuning({ ...entry.config, seed }, sources);
-  return { run: prepareRun(config, prepared, gpu.variant), load };
+  return { run: prepareRun(config, prepared, gpu.variant), load, base: prepared.base };
 };
 
 /** Runs, one after another, what `results` lack of a comparison, and gives each result as it is found; the caller adds it to `results`. */
@@ -68,15 +71,18 @@ export async function* runComparison(
   results: readonly RunResult[],
   onStep: (plan: PlannedRun, step: number) => void = () => {},
 ): AsyncGenerator<RunResult> {
+  // A run that has lost its device goes on with another, and so do those behind it.
+  let device = gpu;
   for (let plan = nextRun(comparison, results); plan; plan = nextRun(comparison, results)) {
     const { method, entry, seed } = plan, current = plan;
-    const outcome = await measure(gpu, await prepare(plan), (step) => onStep(current, step));
+    const recovery = { reopen: async () => (device = await openGpu()) };
+    const outcome = await measure(device, await prepare(plan), recovery, (step) => onStep(current, step));
     yield { method: method.name, entry: entry.label, seed, ...outcome };
   }
 }
 
 /** Trains and keeps the numbers. A loss that is not finite is a result. */
-async function measure(gpu: Gpu, { run, load }: Ready, onStep: (step: number) => void): Promise<Omit<RunResult, "method" | "entry" | "seed">> {
+async function measure(gpu: Gpu, { run, load }: Ready, recovery: RecoveryOptions, onStep: (step: number) => void): Promise<Omit<RunResult, "method" | "entry" | "seed">> {
   const begun = performance.now();
   const curve: Point[] = [];
   let tokens_per_second: number | null = null, eval_loss: number | null = null, problem: string | null = null;
@@ -87,7 +93,7 @@ async function measure(gpu: Gpu, { run, load }: Ready, onStep: (step: number) =>
     if (event.type === "end") eval_loss = event.summary.eval_loss;
   };
   try {
-    const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, listen, { load });
+    const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, listen, { load, recovery });
     trainer.destroy();
     if (!Number.isFinite(eval_loss)) [problem, eval_loss] = [`The validation loss is ${eval_loss}`, null];
   } catch (error) {

@@ -2,6 +2,7 @@ import type { Batch } from "../data/batch.ts";
 import type { StreamPosition } from "../data/stream.ts";
 import { type ClassificationMetrics, classificationMetrics } from "../data/metrics.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { unpack } from "../gpu/formats/index.ts";
 import type { Model } from "../models/model.ts";
 import { initialValues, type Parameter } from "../models/parameter.ts";
 import { factorisedLayers } from "../models/parts.ts";
@@ -14,7 +15,7 @@ import type { SwitchingState } from "../optim/step/switching.ts";
 import { Executor } from "../plan/executor.ts";
 import { allTensors, type MemoryPlan, planMemory } from "../plan/memory.ts";
 import type { Program } from "../plan/recorder.ts";
-import { bytesOf, type Tensor } from "../plan/tensor.ts";
+import { bytesOf, size, type Tensor } from "../plan/tensor.ts";
 import { BatchWriter } from "./inputs.ts";
 import { type LayoutEntry, layoutOf, type Remapping } from "./layout.ts";
 import type { Programs } from "./programs.ts";
@@ -54,8 +55,8 @@ export interface Evaluation extends Partial<ClassificationMetrics> {
   readonly labels: number;
 }
 
-/** Writes the weights of files; returns the parameters that it has written. */
-export type LoadWeights = (executor: Executor, model: Model) => Promise<ReadonlySet<Parameter>>;
+/** Writes the weights of files until it is given up; returns the parameters that it has written. */
+export type LoadWeights = (executor: Executor, model: Model, given?: AbortSignal) => Promise<ReadonlySet<Parameter>>;
 
 export interface TrainerOptions {
   /** Of initial weights. Without it the caller sets every parameter that `load` does not. */
@@ -72,6 +73,8 @@ export class Trainer {
   readonly #writer: BatchWriter;
   #steps = 0;
   #stepsRead = 0;
+  /** Weights that a run before has trained and this one freezes, as they were trained: no file of the model has them. */
+  #learnt: ReadonlyMap<LayoutEntry, Words> = new Map();
 
   private constructor(executor: Executor, programs: Programs, model: Model) {
     this.executor = executor;
@@ -111,33 +114,42 @@ export class Trainer {
 
   /** Everything that training has changed: with it, restore() goes on as if nothing had happened, bit by bit. CPU-GPU sync points. */
   async save(position: StreamPosition | null = null): Promise<TrainingState> {
-    const tensors = new Map<string, Words>();
+    const tensors = new Map([...this.#learnt].map(([{ name }, words]) => [name, words]));
     for (const tensor of persistentTensors(this.#programs)) tensors.set(tensor.label, await this.executor.readWords(tensor));
     return { step: this.#steps, position, switching: this.#programs.train!.optimizer.save(), layout: this.layout, tensors };
   }
 
   /**
-   * Takes up what save() gave, in a trainer that has made no step. With a remapping only the weights that it names are taken, and all moments
-   * begin anew.
+   * Takes up what save() gave, in a trainer that has made no step. With a remapping only the weights are taken, and the optimizer begins anew.
+   * Weights that are frozen now are rounded to the format of this run, but saved again as they were trained.
    * @throws RangeError if a tensor is not as large as here, or one is missing.
    */
-  restore({ step, switching, tensors }: TrainingState, remapping?: Remapping): void {
+  restore({ step, switching, layout, tensors }: TrainingState, remapping?: Remapping): void {
     const places = new Map([...persistentTensors(this.#programs), ...this.#model.parameters.map(({ value }) => value)].map((tensor) => [tensor.label, tensor]));
-    const names = remapping ? [...remapping.kept, ...remapping.frozen] : persistentTensors(this.#programs).map(({ label }) => label);
+    const names = remapping ? [...remapping.kept, ...remapping.thawed.filter((name) => tensors.has(name))] : persistentTensors(this.#programs).map(({ label }) => label);
     for (const name of names) {
       const tensor = places.get(name), words = tensors.get(name);
       if (!tensor || words?.byteLength !== bytesOf(tensor)) throw new RangeError(`Cannot resume: the checkpoint has no tensor "${name}" of ${tensor ? bytesOf(tensor) : 0} bytes. Resume with the settings that it was saved with`);
       this.executor.write(tensor, words);
     }
+    const frozen = new Set(remapping?.frozen ?? layout.filter(({ role }) => role === "frozen").map(({ name }) => name));
+    this.#learnt = new Map(layout.filter(({ name }) => frozen.has(name)).map((entry) => [{ ...entry, role: "frozen" }, tensors.get(entry.name)!]));
+    for (const [entry, words] of this.#learnt) this.#writeFrozen(places.get(entry.name)!, entry, words);
     this.#steps = this.#stepsRead = step;
     const { optimizer } = this.#programs.train!;
-    if (remapping) optimizer.restartAt(step);
+    if (remapping) optimizer.beginAt(step);
     else optimizer.restore(switching);
+  }
+
+  /** Writes numbers that were trained in another format, if need be. */
+  #writeFrozen(tensor: Tensor, { type }: LayoutEntry, words: Words): void {
+    const isSame = type === tensor.type || type === "u32";
+    this.executor.write(tensor, isSame ? words : unpack(type, words, size(tensor)));
   }
 
   /** What a checkpoint of this run holds. */
   get layout(): LayoutEntry[] {
-    return layoutOf(persistentTensors(this.#programs));
+    return [...layoutOf(persistentTensors(this.#programs)), ...this.#learnt.keys()];
   }
 
   /** Balances the factors of a factorised model, after which all moments begin anew. CPU-GPU sync points. */

@@ -12,13 +12,20 @@ const MEASURING = ["--disable-dawn-features=timestamp_quantization", "--enable-p
 
 export const RUNTIMES = { deno: inDeno, chromium: inChromium };
 
-function inDeno(task) {
+function spawnDeno(script, args, stdout) {
   const flags = ["--no-check", "--unstable-webgpu", "--unstable-raw-imports", "--v8-flags=--expose-gc", "--allow-all"];
-  const deno = spawn(findDeno(), ["run", ...flags, "tests/bench/main.deno.ts", JSON.stringify(task)], {
-    cwd: repository,
-    env: denoEnvironment(),
-    stdio: ["ignore", "pipe", "inherit"],
+  return spawn(findDeno(), ["run", ...flags, script, ...args], { cwd: repository, env: denoEnvironment(), stdio: ["ignore", stdout, "inherit"] });
+}
+
+/** Runs a program that prints for itself; gives its exit status. */
+export function runScript(script, args) {
+  return new Promise((resolve, reject) => {
+    spawnDeno(script, args, "inherit").on("error", reject).on("close", (code) => resolve(code ?? 1));
   });
+}
+
+function inDeno(task) {
+  const deno = spawnDeno("tests/bench/main.deno.ts", [JSON.stringify(task)], "pipe");
   let output = "";
   deno.stdout.setEncoding("utf8").on("data", (text) => (output += text));
   return new Promise((resolve, reject) => {

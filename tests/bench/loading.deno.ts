@@ -36,6 +36,7 @@ const BASES: Readonly<Record<"bf16" | "int8" | "nf4", Base>> = {
   int8: { settings: { ...LORA, load_in_8bit: true }, flags: ["--load_in_8bit"] },
   nf4: { settings: { ...LORA, load_in_4bit: true }, flags: ["--load_in_4bit"], allowedBytes: 220e6 },
 };
+const SPEED_HEAD = ["file in memory, MB/s", "MB a processor second", "file on the disk, MB/s"], PLAN_HEAD = ["own ledger shown, s", "its processor time, s", "all ledgers shown, s"];
 /** Numbers that are drawn. Tensors are cut from them one after another, at another place each. */
 const DRAWN = 1 << 20;
 
@@ -77,24 +78,27 @@ async function writeModel(): Promise<void> {
 
 async function report(): Promise<string> {
   const { adapter, peakBytes } = await run({ measurement: "device", settings: {} }), names = Object.keys(BASES) as (keyof typeof BASES)[];
-  const loading = [["read, and no more", ...await speeds("read", {}), "–", "–", "–", "–"]], running: string[][] = [];
+  const loading = [["read, and no more", ...speedsOf(await repeat("read", {})), "–", "–", "–", "–"]], running: string[][] = [];
   for (const name of names) loading.push([name, ...await loadingOf(name, peakBytes)]);
   for (const name of names) running.push([name, ...await runningOf(name, peakBytes)]);
   const largest = Math.max(...createModel(SMOLLM, "bf16").parameters.map(({ value }) => bytesOf(value)));
   return [
-    `${cpus()[0]?.model.trim()}, ${cpus().length} threads; ${adapter}; ${rounds} rounds, min / **median** / max. The largest tensor has ${megabytes(largest)} MB; a process that has only opened the device has ${megabytes(peakBytes)} MB.`,
+    `${cpus()[0]?.model.trim()}, ${cpus().length} threads; ${adapter}; ${rounds} rounds, min / **median** / max. ` +
+      `The largest tensor has ${megabytes(largest)} MB; a process that has only opened the device has ${megabytes(peakBytes)} MB.`,
     "",
-    ...table(["linear layers in", "file in memory, MB/s", "file on the disk, MB/s", "filled on the device, MB", "host: compiling, MB", "host: loading, MB", "host: both, MB"], loading),
+    ...table(["linear layers in", ...SPEED_HEAD, "filled on the device, MB", "host: compiling, MB", "host: loading, MB", "host: both, MB"], loading),
     "",
-    ...table(["linear layers in", "planned portable / tiled, MB", "planned bytes", "allocated bytes", "own ledger shown, s", "its processor time, s", "all ledgers shown, s", "a step, s", "host: training, MB"], running),
+    ...table(["linear layers in", "planned portable / tiled, MB", "planned bytes", "allocated bytes", ...PLAN_HEAD, "a step, s", "host: training, MB"], running),
   ].join("\n");
 }
 
-/** What the process takes beside the device, at its peak: what it had when all kernels were compiled, and what loading adds. */
+/** With what the process takes beside the device, at its peak: what it had when all kernels were compiled, and what loading adds. */
 async function loadingOf(name: keyof typeof BASES, deviceBytes: number): Promise<string[]> {
-  const { settings } = BASES[name], measured = await run({ measurement: "load", settings });
-  const beside = measured.peakBytes - measured.filledBytes;
-  return [...await speeds("load", settings), ...[measured.filledBytes, measured.compiledBytes - deviceBytes, beside - measured.compiledBytes, beside - deviceBytes].map(megabytes)];
+  const repeated = await repeat("load", BASES[name].settings), { warm, warm: [{ filledBytes }] } = repeated;
+  const compiling = warm.map(({ compiledBytes }) => compiledBytes - deviceBytes);
+  const loading = warm.map(({ peakBytes, compiledBytes }) => peakBytes - filledBytes - compiledBytes);
+  const both = compiling.map((bytes, i) => bytes + loading[i]!);
+  return [...speedsOf(repeated), megabytes(filledBytes), ...[compiling, loading, both].map((all) => spread(all.map((bytes) => bytes / 1e6), 0))];
 }
 
 async function runningOf(name: keyof typeof BASES, deviceBytes: number): Promise<string[]> {
@@ -106,22 +110,34 @@ async function runningOf(name: keyof typeof BASES, deviceBytes: number): Promise
     planned.map(megabytes).join(" / ") + failed,
     ...[trained.plannedBytes, trained.allocatedBytes].map(String),
     ...(["ownSeconds", "processorSeconds", "allSeconds"] as const).map((what) => spread(shown.map((one) => one[what]), 2)),
-    spread(trained.secondsOfSteps, 2),
+    trained.secondsOfSteps.map((seconds) => seconds.toFixed(1)).join(),
     megabytes(trained.peakBytes - trained.allocatedBytes - deviceBytes),
   ];
 }
 
-/** Of a file whose pages are in memory, and of one that is read from the disk. */
-async function speeds(measurement: "read" | "load", settings: LoadingTask["settings"]): Promise<string[]> {
-  const warm: number[] = [], cold: number[] = [];
+/** Of a file whose pages are in memory, and, where that can be had, of one that is read from the disk. */
+interface Repeated {
+  readonly warm: [LoadingResult, ...LoadingResult[]];
+  readonly cold: LoadingResult[];
+}
+
+async function repeat(measurement: "read" | "load", settings: LoadingTask["settings"]): Promise<Repeated> {
+  const warm: LoadingResult[] = [], cold: LoadingResult[] = [];
   for (let round = 0; round < rounds; round++) {
-    for (const [speeds, isCold] of [[cold, true], [warm, false]] as const) {
-      if (isCold && !await dropFromMemory()) continue;
-      const { bytes, seconds } = await run({ measurement, settings });
-      speeds.push(bytes / 1e6 / seconds);
-    }
+    if (await dropFromMemory()) cold.push(await run({ measurement, settings }));
+    warm.push(await run({ measurement, settings }));
   }
-  return [spread(warm, 0), cold.length > 0 ? spread(cold, 0) : "–"];
+  return { warm: warm as Repeated["warm"], cold };
+}
+
+/** MB/s of the file, in memory, by the time of all processors, and on the disk. */
+function speedsOf({ warm, cold }: Repeated): string[] {
+  const speeds = [warm.map(speed), warm.map(({ bytes, processorSeconds }) => speed({ bytes, seconds: processorSeconds })), cold.map(speed)];
+  return speeds.map((all) => (all.length > 0 ? spread(all, 0) : "–"));
+}
+
+function speed({ bytes, seconds }: Pick<LoadingResult, "bytes" | "seconds">): number {
+  return bytes / 1e6 / seconds;
 }
 
 /** Makes the system forget the file's pages, which GNU's dd can ask for; nothing else is forgotten. */

@@ -2,6 +2,9 @@
 // npm run bench -- --steady     that nothing grows in 1000 steps
 // npm run bench -- --kernels    every kernel of a step, beside the adapter's measured peaks
 // npm run bench -- --optimizers what optimizers cost beside AdamW: whole steps, updates alone, a projector's refresh (work 60M)
+// npm run bench -- --loading    a model of 135 million parameters from its file to the device: speed, memory, planning, a step
+// npm run bench -- --fine-tuning what a pretrained model learns and forgets, by method
+//   These two are Deno's alone and take options of their own, see loading.deno.ts and fine_tuning.deno.ts. Of all others:
 //   --work A|B|C              C is for a real GPU, and only run when asked for; --optimizers has 60M too
 //   --runtime deno|chromium   --kernels takes Deno unless told otherwise
 //   --gpu                     Chromium uses the machine's GPU rather than SwiftShader
@@ -12,7 +15,7 @@ import { cpus, freemem } from "node:os";
 import { parseArgs } from "node:util";
 import { setup } from "../../src/cli/setup.mjs";
 import * as kernels from "./kernels_report.mjs";
-import { RUNTIMES } from "./launch.mjs";
+import { RUNTIMES, runScript } from "./launch.mjs";
 import * as optimizers from "./optimizers_report.mjs";
 import { installPeer, PEER } from "./peer.mjs";
 import * as steady from "./steady_report.mjs";
@@ -62,9 +65,17 @@ const MEASUREMENTS = {
   },
 };
 
+/** Programs of their own, by their flag; they take the arguments that are left. */
+const SCRIPTS = { "--loading": "tests/bench/loading.deno.ts", "--fine-tuning": "tests/bench/fine_tuning.deno.ts" };
+
 const text = { type: "string" }, flag = { type: "boolean", default: false };
 let options;
 try {
+  const script = Object.keys(SCRIPTS).find((name) => process.argv.includes(name));
+  if (script) {
+    await setup();
+    process.exit(await runScript(SCRIPTS[script], process.argv.slice(2).filter((argument) => argument !== script)));
+  }
   ({ values: options } = parseArgs({
     options: {
       ...{ steady: flag, kernels: flag, optimizers: flag, gpu: flag, json: flag, work: text, runtime: text },

@@ -103,7 +103,11 @@ test("targets: ends of names, whole names, a regular expression over whole names
     ["0.attn.c_attn", "1.attn.c_attn"],
     ["0.attention.self.query", "0.attention.self.value", "1.attention.self.query", "1.attention.self.value"],
   ]);
-  assertEquals(targetNames(withLora(createModel(SMALL.llama), { ...LORA, target_modules: ".*\\.1\\..*(q|v)_proj" })), ["q_proj", "v_proj"]);
+  const named = (model: keyof typeof SMALL, target_modules: string | null) => targetNames(withLora(createModel(SMALL[model]), { ...LORA, target_modules }));
+  assertEquals(named("llama", null), ["q_proj", "v_proj"]);
+  // The ends would match layer 0 too, and of a BERT the heads.
+  assertEquals(named("llama", ".*\\.1\\..*(q|v)_proj"), ["model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.v_proj"]);
+  assert(named("roberta", "all-linear").includes("roberta.encoder.layer.1.output.dense") && !named("roberta", "all-linear").includes("dense"), "whole names");
 });
 
 test("a pattern that matches no linear layer, or is none, is refused in one line with what there is", () => {

@@ -124,10 +124,10 @@ test("a row counts nothing before its first key: enormous values in the document
   }
 });
 
-test("attention() refuses documents of another shape or type, and has flash kernels alone for windows", () => {
+test("attention() refuses documents of another shape or type, and holds the probabilities of short sequences on software adapters alone", () => {
   const size = { B: 2, T: 4, H: 1, KV: 1, D: 64 };
-  const record = (shape: readonly number[] | undefined, type: "u32" | "f32" = "u32", causal = true): string[] => {
-    const r = new Recorder({ variant: "portable", training: true });
+  const record = (shape: readonly number[] | undefined, type: "u32" | "f32" = "u32", causal = true, variant: Recorder["variant"] = "portable"): string[] => {
+    const r = new Recorder({ variant, training: true });
     const [q, k, v] = ["q", "k", "v"].map((name) => ({ value: tensor(name, [8, 64], "trainable"), needsGradient: true }));
     attention(r, q!, k!, v!, { ...size, causal, ...(shape && { documents: tensor("documents", shape, "input", type) }) });
     return r.steps.map(({ kernel }) => kernel.name);
@@ -135,7 +135,8 @@ test("attention() refuses documents of another shape or type, and has flash kern
   assertThrows(() => record([8]), "must be u32 (8, 2) for B 2, T 4, got u32 (8)");
   assertThrows(() => record([8, 2], "f32"), "got f32 (8, 2)");
   assertThrows(() => record([2, 4, 2]), "got u32 (2, 4, 2)");
-  assertEquals(record([8, 2]), ["flash_attention"]);
-  assertEquals(record(undefined, "u32", false), ["flash_attention"]);
-  assert(record(undefined).includes("attention_scores"), "the same size without a window is materialised");
+  for (const shape of [[8, 2], undefined]) for (const causal of [true, false]) {
+    assertEquals(record(shape, "u32", causal), ["attention_scores", "softmax", "attention_values"]);
+    assertEquals(record(shape, "u32", causal, "tiled"), ["flash_attention_tiled"]);
+  }
 });

@@ -3,7 +3,7 @@ import { type Shape, subject } from "./run_optimizer.ts";
 import { GRID, type Grid } from "../../src/optim/grid.ts";
 import type { Member } from "../../src/optim/members.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import { gridOf } from "../../src/optim/presets.ts";
+import { gridOf, type OptimizerName } from "../../src/optim/presets.ts";
 import { Switching } from "../../src/optim/step/switching.ts";
 import { tensor } from "../../src/plan/tensor.ts";
 
@@ -47,6 +47,23 @@ test("a growing gap is half as long again where the validation loss has fallen b
   assertEquals(stepsOf(fixed, 13), [0, 4, 8, 12]);
 });
 
+test("what begins anew later changes from then on as it did from step 0, whatever came before, and saves that too", () => {
+  const policies: Partial<Grid>[] = [{}, { badam_switch: true }, { stagger: 3 }, { update_gap: 2, stagger: 2 }, { update_gap_max: 40 }];
+  for (const policy of policies) for (const step of [1, 4, 5, 13]) {
+    const first = new Switching(grid(policy), 100), again = new Switching(grid(policy), 100), expected = changes(first, 30), name = `${JSON.stringify(policy)} at step ${step}`;
+    changes(again, step);
+    for (const loss of [3, 3]) again.evaluated(loss);
+    again.beginAt(step);
+    // Not only what was saved in the middle, but also before the first step.
+    const resumed = new Switching(grid(policy), 100);
+    resumed.restore(JSON.parse(JSON.stringify(again.save())));
+    for (const one of [again, resumed]) {
+      assertEquals([changes(one, 30, step), one.restarted], [expected, step], name);
+      assertEquals(one.phases.map(({ drawn, last, index }) => [drawn - step, last - step, index]), first.phases.map(({ drawn, last, index }) => [drawn, last, index]), name);
+    }
+  }
+});
+
 test("the density goes linearly to density_end", () => {
   const densities = (density_end: number | null): number[] => [0, 50, 100, 200].map((step) => new Switching(grid({ density: 0.5, density_end }), 100).densityAt(step));
   assertEquals([densities(null), densities(0), densities(0.75)], [[0.5, 0.5, 0.5, 0.5], [0.5, 0.25, 0, 0], [0.5, 0.625, 0.75, 0.75]]);
@@ -78,6 +95,8 @@ test("a saved state is a copy", () => {
 
 // ---- what an Optimizer makes of it ------------------------------------------------------------------------------
 
+/** Of struct Clock. */
+const RESTART = 3, COUNT = 5, DRAWN = 6;
 const SHAPES: readonly Shape[] = [[12, 8], [7, 9]];
 
 /** Variant and inputs, by the label of the tensor, of some steps. */
@@ -102,6 +121,23 @@ test("an Optimizer that is restored says what the other goes on to say; at once 
       const isSelection = ([label]: [string, number[]]): boolean => label.endsWith(".selection");
       assertEquals([first[0], first[1].filter((input) => !isSelection(input))], expected, optim);
       assertEquals(first[1].filter(isSelection).length, optim === "frugal" && !("split" in own && own.split === "randk") ? 2 : 0, `${optim}: selections`);
+    }
+  }
+});
+
+test("an Optimizer that begins anew at a step runs and says there what it did at step 0: new moments, all subspaces drawn", () => {
+  const cases: readonly (readonly [OptimizerName, Partial<Grid>])[] = [["adamw", {}], ["frugal", {}], ["frugal", { split: "randk", stagger: 2 }], ["frugal_blocks", {}], ["galore", {}], ["fira", {}], ["badam", {}]];
+  for (const [optim, own] of cases) {
+    const make = (): Optimizer => subject(optim, gridOf(optim, { update_gap: 4, rank: 3, ...own }), SHAPES).optimizer;
+    const fresh = make(), again = make(), name = `${optim} ${JSON.stringify(own)}`;
+    futureOf(again, 0, 6);
+    again.beginAt(6);
+    for (let step = 0; step < 10; step++) {
+      const [one, other] = [fresh.at(step), again.at(6 + step)];
+      assertEquals(other.variant, one.variant, `${name}: variant ${step} steps later`);
+      assertEquals([...other.inputs.keys()].map(({ label }) => label), [...one.inputs.keys()].map(({ label }) => label), `${name}: inputs ${step} steps later`);
+      const clocks = ({ inputs }: typeof one): number[][] => [...inputs].filter(([{ label }]) => label.startsWith("clock ")).map(([, words]) => [...words.subarray(0, DRAWN)]);
+      assertEquals(clocks(other), clocks(one), `${name}: clocks ${step} steps later`);
     }
   }
 });
@@ -131,8 +167,6 @@ test("every step runs a program that was recorded, and refreshes come when they 
   }
 });
 
-/** Of struct Clock. */
-const RESTART = 3, COUNT = 5;
 const wordsOf = (optimizer: Optimizer, step: number, word: number): number[] =>
   [...optimizer.at(step).inputs].filter(([{ label }]) => label.startsWith("clock ")).map(([, words]) => words[word]!);
 

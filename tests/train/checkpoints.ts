@@ -14,8 +14,10 @@ export interface Opening {
 }
 
 /** A tiny run with its initial weights. */
-export async function openTiny(settings: Settings, load?: LoadWeights): Promise<Opening> {
-  const gpu = await sharedGpu(), run = prepareTiny(gpu, settings);
+export const openTiny = async (settings: Settings, load?: LoadWeights): Promise<Opening> => await openRun(prepareTiny(await sharedGpu(), settings), load);
+
+export async function openRun(run: Run, load?: LoadWeights): Promise<Opening> {
+  const gpu = await sharedGpu();
   const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, { seed: run.config.seed, load });
   const go = (steps: number): void => {
     for (let i = 0; i < steps; i++) trainer.step(batchesOf(run, trainer.steps), 0.01);
@@ -30,5 +32,5 @@ export async function saved({ run, trainer }: Opening, context = contextOf(run))
   return blobSource("checkpoint.safetensors", new Blob(pieces));
 }
 
-export const opened = (file: ByteSource, { run, trainer }: Opening, { config = run.config, context = contextOf(run) } = {}): Promise<OpenedTraining> =>
-  openTraining(file, config, trainer.layout, context);
+export const opened = (file: ByteSource, { run }: Pick<Opening, "run">, { config = run.config, context = contextOf(run) } = {}): Promise<OpenedTraining> =>
+  openTraining(file, { ...run, config }, context);

@@ -225,6 +225,8 @@ test("settings that contradict each other about what is trained are refused with
     [{ peft: "lora", trainable_modules: ["norm"] }, 'Cannot use "peft" beside "trainable_modules" or "frozen_modules"'],
     [{ peft: "lora", frozen_modules: ["norm"] }, 'Cannot use "peft" beside "trainable_modules" or "frozen_modules"'],
     [{ peft: "lora", factor_rank: 4 }, 'Cannot use "peft" beside "factor_rank"'],
+    [{ model: "folder", factor_rank: 4 }, 'Cannot use "factor_rank" 4 with "model"'],
+    [{ model: "folder", refactor_steps: 4 }, 'Cannot use "refactor_steps" 4'],
     [{ adapter: "folder" }, 'Cannot use "adapter" "folder" without "peft"'],
     [{ relora_steps: 5 }, 'Cannot use "relora_steps" 5 without "peft"'],
     [{ peft: "lora", relora_steps: 5, load_in_4bit: true }, 'Cannot use "relora_steps" with quantized weights'],

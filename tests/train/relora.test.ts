@@ -6,10 +6,8 @@ import { NEVER, ofType, prepareTiny, type Settings, sharedGpu } from "./tiny.ts"
 import { blobSource } from "../../src/checkpoint/source/blob.ts";
 import { denseLayers } from "../../src/models/parts.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
-import { layoutOf } from "../../src/train/layout.ts";
 import { train } from "../../src/train/loop.ts";
 import type { Resumed } from "../../src/train/progress.ts";
-import { persistentTensors } from "../../src/train/trainer.ts";
 import { encodeTraining, openTraining } from "../../src/train/training_file.ts";
 
 const RELORA = { peft: "lora r=4 lora_alpha=16 target_modules=all-linear", relora_steps: 3, max_steps: 7, initializer_range: 0.1 };
@@ -85,7 +83,7 @@ test("a run that merges every third step learns, with a learning rate that recov
   assert(steps.at(-1)!.loss < steps[0]!.loss, "nothing is learnt");
   for (const { step, state } of states.slice(1, 4)) {
     const run = prepareTiny(gpu, settings), pieces = await Array.fromAsync(encodeTraining(state, run.config, contextOf(run)));
-    const opened = await openTraining(blobSource("checkpoint.safetensors", new Blob(pieces)), run.config, layoutOf(persistentTensors(run.programs)), contextOf(run));
+    const opened = await openTraining(blobSource("checkpoint.safetensors", new Blob(pieces)), run, contextOf(run));
     const rest = await trainFrom(settings, opened);
     assertEquals(ofType(rest.events, "step").map(({ step, loss, grad_norm }) => ({ step, loss, grad_norm })), steps.slice(step).map(({ step, loss, grad_norm }) => ({ step, loss, grad_norm })), `resumed after ${step}`);
     assertEquals(rest.weights, whole.weights, `weights, resumed after ${step}`);

@@ -1,6 +1,7 @@
 import type { Model } from "../../models/model.ts";
 import type { Parameter } from "../../models/parameter.ts";
 import type { Executor } from "../../plan/executor.ts";
+import type { Data } from "../../plan/pieces.ts";
 import { GROUP, size, type Tensor } from "../../plan/tensor.ts";
 import type { TensorEntry } from "../safetensors/header.ts";
 import { toFloat32 } from "../safetensors/numbers.ts";
@@ -10,27 +11,31 @@ import { matchNames } from "./names.ts";
 /** Bits that file and device hold alike. */
 const SAME_BITS: Readonly<Record<string, Tensor["type"]>> = { F32: "f32", BF16: "bf16", F16: "f16" };
 
+/** Bytes after which the device is made to take what was written: until then the queue of a device keeps a copy of all of it. */
+const BATCH_BYTES = 16 << 20;
+
+/** As `Executor.write`; resolves when the device has taken all but the last of it. */
+type Write = (tensor: Tensor, data: Data, first: number) => Promise<void>;
+
 /**
  * Writes every parameter that a file has to the device, piece by piece: a tensor is never held whole, and what is stored as it came is copied
  * without being looked at. Two tensors are under way at a time, so that one is read while the other is packed. Gives the parameters that were
  * written.
  * @throws RangeError if the file ends early, or a quantized weight has no scales.
  */
-export async function loadWeights(executor: Executor, model: Model, weights: TensorFile, onBytes: (done: number, total: number) => void = () => {}): Promise<ReadonlySet<Parameter>> {
+export async function loadWeights(executor: Executor, model: Model, weights: TensorFile, given?: AbortSignal): Promise<ReadonlySet<Parameter>> {
   const names = new Map([...matchNames(model, weights.tensors.keys()).found].map(([parameter, name]) => [name, parameter]));
   const entries = [...weights.tensors.values()].filter(({ name }) => names.has(name));
-  const total = entries.reduce((sum, { start, end }) => sum + end - start, 0);
-  const left = each(entries);
-  let done = 0;
+  const left = each(entries), write = writeInBatches(executor);
   const loadLeft = async (): Promise<void> => {
     for (const entry of left) {
+      given?.throwIfAborted();
       const { value } = names.get(entry.name)!;
       // A tied tensor that the programs of this run do not read has no place on the device.
       if (executor.plan.location.has(value)) {
-        if (entry.dtype === "I8") await loadQuantized(executor, value, weights, entry);
-        else await loadTensor(executor, value, weights, entry);
+        if (entry.dtype === "I8") await loadQuantized(write, value, weights, entry);
+        else await loadPieces(write, value, weights, entry);
       }
-      onBytes(done += entry.end - entry.start, total);
     }
   };
   for (const ended of await Promise.allSettled([loadLeft(), loadLeft()])) if (ended.status === "rejected") throw ended.reason;
@@ -42,17 +47,33 @@ function* each<T>(items: Iterable<T>): Generator<T, void, void> {
   yield* items;
 }
 
+/** Writes that are submitted batch by batch, and wait for the device to be done with the batch before the last. */
+function writeInBatches(executor: Executor): Write {
+  const { queue } = executor.gpu.device;
+  let bytes = 0, taken: Promise<unknown> = Promise.resolve();
+  return async (tensor, data, first) => {
+    executor.write(tensor, data, first);
+    if ((bytes += data.byteLength) < BATCH_BYTES) return;
+    queue.submit([]);
+    const before = taken;
+    [bytes, taken] = [0, queue.onSubmittedWorkDone()];
+    await before;
+  };
+}
+
 /** One tensor of a file into one on the device, of another format if need be. */
-export async function loadTensor(executor: Executor, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> {
+export const loadTensor = (executor: Executor, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> => loadPieces(writeInBatches(executor), tensor, file, entry);
+
+async function loadPieces(write: Write, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> {
   let first = 0;
   for await (const bytes of file.pieces(entry)) {
     if (SAME_BITS[entry.dtype] === tensor.type) {
       const words = toWords(bytes);
-      executor.write(tensor, words, first);
+      await write(tensor, words, first);
       first += words.length;
     } else {
       const numbers = toFloat32(entry.dtype, bytes);
-      executor.write(tensor, numbers, first);
+      await write(tensor, numbers, first);
       first += numbers.length;
     }
   }
@@ -67,7 +88,7 @@ function toWords(bytes: Uint8Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
 }
 
 /** A weight in int8 with a scale for each row (compressed-tensors' "weight_scale"). Where rows are whole groups the codes stay as they are. */
-async function loadQuantized(executor: Executor, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> {
+async function loadQuantized(write: Write, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> {
   const { name } = entry, [rows, width] = tensor.shape as [number, number];
   const scaleEntry = file.tensors.get(`${name}_scale`);
   if (!scaleEntry) throw new RangeError(`Cannot load ${name}: it is I8 and has no "${name}_scale" beside it. Use weights in BF16, F16 or F32, with load_in_8bit`);
@@ -78,10 +99,10 @@ async function loadQuantized(executor: Executor, tensor: Tensor, file: TensorFil
   let first = 0;
   for await (const bytes of file.pieces(entry)) {
     const codes = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length), start = first;
-    if (keepsCodes) executor.write(tensor, toWords(bytes), start / 4);
-    else executor.write(tensor, Float32Array.from(codes, (code, i) => code * scaleOf(start + i)), start);
+    if (keepsCodes) await write(tensor, toWords(bytes), start / 4);
+    else await write(tensor, Float32Array.from(codes, (code, i) => code * scaleOf(start + i)), start);
     first += codes.length;
   }
   const count = size(tensor);
-  if (keepsCodes) executor.write(tensor, new Uint32Array(Float32Array.from({ length: count / GROUP }, (_, group) => scaleOf(group * GROUP)).buffer), count / 4);
+  if (keepsCodes) await write(tensor, new Uint32Array(Float32Array.from({ length: count / GROUP }, (_, group) => scaleOf(group * GROUP)).buffer), count / 4);
 }

@@ -22,14 +22,16 @@ export interface AdapterToSave {
   readonly revision: string | null;
 }
 
-const isAdapter = ({ value }: Parameter): boolean => /\.lora_[AB]\.weight$/.test(value.label);
+/** Whether an adapter's file holds a parameter of this name: a factor, or a weight of a module that was trained whole. */
+export const isHeld = (label: string, modules_to_save: readonly string[]): boolean =>
+  /\.lora_[AB]\.weight$/.test(label) || modules_to_save.some((name) => `.${label}`.includes(`.${name}.`));
 
 /** adapter_config.json and adapter_model.safetensors as PEFT writes them: adapters and modules_to_save, f32. */
 export function adapterFiles({ model, config, base, revision }: AdapterToSave, executor: Executor): Files {
   const trained = model.parameters.filter(({ needsGradient }) => needsGradient);
   const tensors = new Map(trained.map(({ value }) => [PREFIX + value.label, value]));
   const entries = [...tensors].map(([name, { shape }]) => ({ name, shape, dtype: "F32" as const, bytes: 4 * shape.reduce((a, b) => a * b, 1) }));
-  const saved = new Set(trained.filter((parameter) => !isAdapter(parameter)).map(({ value }) => value.label.replace(/\.(?:weight|bias)$/, "")));
+  const saved = new Set(trained.filter(({ value }) => !isHeld(value.label, [])).map(({ value }) => value.label.replace(/\.(?:weight|bias)$/, "")));
   const json = {
     peft_type: "LORA",
     task_type: model.family === "bert" ? "SEQ_CLS" : "CAUSAL_LM",
@@ -63,6 +65,8 @@ const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
   use_dora: [false, null],
   use_qalora: [false, null],
   use_bdlora: [false, null],
+  // The others begin with factors of the base, which they change.
+  init_lora_weights: [true, "gaussian", false, null],
   bias: ["none"],
   lora_bias: [false, null],
   layers_to_transform: [null],
@@ -95,6 +99,7 @@ export async function readAdapterConfig(folder: Folder): Promise<LoraConfig> {
   const isNames = (value: unknown): value is string[] => Array.isArray(value) && value.every((name) => typeof name === "string");
   if (target !== null && typeof target !== "string" && !isNames(target)) refuse("target_modules", "a list of names or a regular expression");
   if (!isNames(save)) return refuse("modules_to_save", "a list of names");
+  if (typeof (json["use_rslora"] ?? false) !== "boolean") refuse("use_rslora", "true or false");
   return { r, lora_alpha: number("lora_alpha", 8), lora_dropout: number("lora_dropout", 0), target_modules: target as LoraConfig["target_modules"], modules_to_save: save, use_rslora: json["use_rslora"] === true };
 }
 
@@ -103,8 +108,9 @@ export async function readAdapterConfig(folder: Folder): Promise<LoraConfig> {
  * @throws RangeError naming what is missing, too much, or of another shape.
  */
 export async function loadAdapter(executor: Executor, model: Model, folder: Folder): Promise<ReadonlySet<Parameter>> {
-  const file = await openCheckpoint(folder, "adapter_model.safetensors");
-  const wanted = new Map(model.parameters.filter((parameter) => parameter.needsGradient || isAdapter(parameter)).map((parameter) => [PREFIX + parameter.value.label, parameter]));
+  const file = await openCheckpoint(folder, "adapter_model.safetensors"), { modules_to_save } = await readAdapterConfig(folder);
+  const held = model.parameters.filter((parameter) => parameter.needsGradient || isHeld(parameter.value.label, modules_to_save));
+  const wanted = new Map(held.map((parameter) => [PREFIX + parameter.value.label, parameter]));
   const problems = [...wanted].flatMap(([name, { value: { shape } }]) => {
     const entry = file.tensors.get(name);
     if (!entry) return [`it has no "${name}"`];

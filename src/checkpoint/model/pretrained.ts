@@ -29,7 +29,7 @@ export interface Pretrained {
   readonly isNew: ReadonlySet<string>;
   /** The format in which the files hold a parameter. */
   storedAs(name: string): WeightType;
-  /** Reads all bytes of the weights once. */
+  /** Of all that a run depends on: the weights, config.json, and the files of the tokenizer with its chat template. Reads all their bytes once. */
   identity(): Promise<readonly FileIdentity[]>;
 }
 
@@ -51,8 +51,13 @@ export async function openPretrained(folder: Folder, tokenizerFolder: Folder = f
     if (entry.shape.join() !== shape.join()) wrong.push(`"${name}" is (${entry.shape}), expected (${shape})`);
     types.set(label, FORMATS[entry.dtype] ?? "f32");
   }
-  refuse(folder, [...wrong, ...list("missing", needed), ...list("not of this model", unexpected)]);
-  const tokenizer = await readTokenizer(tokenizerFolder, model);
+  refuse(folder, json, [...wrong, ...list("missing", needed), ...list("not of this model", unexpected)]);
+  const { tokenizer, names } = await readTokenizer(tokenizerFolder, model);
+  const identify = async (): Promise<FileIdentity[]> => [
+    ...await Promise.all(weights.sources.map(identityOf)),
+    ...await identitiesOf(folder, ["config.json"]),
+    ...await identitiesOf(tokenizerFolder, names),
+  ];
   let identity: Promise<readonly FileIdentity[]> | undefined;
   return {
     folder,
@@ -62,7 +67,7 @@ export async function openPretrained(folder: Folder, tokenizerFolder: Folder = f
     weights,
     isNew: new Set(missing.map(({ value }) => value.label)),
     storedAs: (name) => types.get(name) ?? "f32",
-    identity: () => (identity ??= Promise.all(weights.sources.map(identityOf))),
+    identity: () => (identity ??= identify()),
   };
 }
 
@@ -94,11 +99,13 @@ export async function readWhole(folder: Folder, name: string, most = 64 << 20): 
   return await source.read(0, source.size);
 }
 
-async function readTokenizer(folder: Folder, model: Model): Promise<Tokenizer | null> {
-  if (!(await Promise.all(["tokenizer.json", "tokenizer.model", "vocab.json"].map((name) => folder.open(name)))).some(Boolean)) return null;
-  const tokenizer = await loadTokenizer((name) => readWhole(folder, name));
+/** With the names of the files that it was read from. */
+async function readTokenizer(folder: Folder, model: Model): Promise<{ readonly tokenizer: Tokenizer | null; readonly names: readonly string[] }> {
+  if (!(await Promise.all(["tokenizer.json", "tokenizer.model", "vocab.json"].map((name) => folder.open(name)))).some(Boolean)) return { tokenizer: null, names: [] };
+  const names = new Set<string>();
+  const tokenizer = await loadTokenizer((name) => readWhole(folder, (names.add(name), name)));
   checkVocabulary(tokenizer, model.config.vocab_size);
-  return tokenizer;
+  return { tokenizer, names: [...names] };
 }
 
 /** Scales of a quantized weight, as compressed-tensors names them, are no tensors of their own. */
@@ -106,12 +113,20 @@ const isScale = (name: string, { tensors }: TensorFile): boolean => name.endsWit
 
 const list = (what: string, names: readonly string[]): string[] => (names.length === 0 ? [] : [`${what}: ${names.slice(0, 8).join(", ")}${names.length > 8 ? ` and ${names.length - 8} more` : ""}`]);
 
-function refuse(folder: Folder, problems: readonly string[]): void {
+function refuse(folder: Folder, { quantization_config }: Json, problems: readonly string[]): void {
   if (problems.length === 0) return;
-  throw new RangeError(`Cannot load ${folder.name}: its tensors are not those of its config.json (${problems.slice(0, 8).join("; ")}). Use the config.json that was published with the weights`);
+  const { quant_method } = (quantization_config ?? {}) as Json;
+  const advice = quant_method === undefined ? "Use the config.json that was published with the weights" : `They are quantized by ${JSON.stringify(quant_method)}: use the model as it was before, with load_in_4bit or load_in_8bit`;
+  throw new RangeError(`Cannot load ${folder.name}: its tensors are not those of its config.json (${problems.slice(0, 8).join("; ")}). ${advice}`);
 }
 
 const PIECE_BYTES = 4 << 20;
+
+/** Those of the files that are there. */
+export async function identitiesOf(folder: Folder, names: readonly string[]): Promise<FileIdentity[]> {
+  const sources = await Promise.all(names.map((name) => folder.open(name)));
+  return await Promise.all(sources.filter((source) => source !== null).map(identityOf));
+}
 
 async function identityOf(source: ByteSource): Promise<FileIdentity> {
   const sha256 = new Sha256();

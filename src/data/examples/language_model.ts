@@ -18,6 +18,8 @@ export interface EncodedChat {
 
 export interface ExampleOptions {
   readonly tokenizer: Pick<Tokenizer, "encode">;
+  /** Ids that rows of ids may have are below this. */
+  readonly vocab_size: number;
   /** Ends texts and completions, so that the model learns to stop. Null: nothing does. */
   readonly eos_token_id: number | null;
   /** Inputs of an example at most; the rest is cut off. */
@@ -55,9 +57,11 @@ export function languageModelExample(source: NumberedRow, options: ExampleOption
   return "text" in row ? fromText(textOf(source, "text"), options) : refuseShape(source, SHAPES);
 }
 
-function fromIds(source: NumberedRow, { max_length }: ExampleOptions): Example | Skipped {
+function fromIds(source: NumberedRow, { max_length, vocab_size }: ExampleOptions): Example | Skipped {
   const ids = integersOf(source, "input_ids", 0), labels = "labels" in source.row ? integersOf(source, "labels", NOT_LEARNED) : ids;
   if (labels.length !== ids.length) throw new TypeError(`Cannot use ${placeOf(source)}: expected as many labels as input_ids, ${ids.length}, got ${labels.length}. Correct that row`);
+  const unknown = ids.find((id) => id >= vocab_size);
+  if (unknown !== undefined) throw new RangeError(`Cannot use ${placeOf(source)}: its input_ids have ${unknown}, the vocabulary ends at ${vocab_size - 1}. Encode it with the model's own tokenizer`);
   return exampleOf(ids, (place) => labels[place] !== NOT_LEARNED, max_length);
 }
 

@@ -13,6 +13,8 @@ export interface Phase {
 /** What a run must remember to go on: everything else is a function of the step. */
 export interface SwitchingState {
   readonly phases: readonly Phase[];
+  /** Step at which the first subspaces are drawn. */
+  readonly begun: number;
   /** Step at which all moments last began anew. */
   readonly restarted: number;
   readonly update_gap: number;
@@ -23,25 +25,33 @@ export interface SwitchingState {
 const STILL_FALLING = 0.005, GAP_GROWTH = 1.5;
 
 /**
- * Decides at which steps subspaces change: step 0, then every `update_gap` steps; the groups of a staggered switch one after another.
+ * Decides at which steps subspaces change: the first one, then every `update_gap` steps; the groups of a staggered switch one after another.
  * With BAdam's counting the first period is a step short. The gap may grow with the validation loss.
  */
 export class Switching {
   readonly #grid: Grid;
   readonly #max_steps: number;
-  #phases: Phase[];
-  #gap: number;
-  #evaluation: number | null = null;
-  #restarted = 0;
+  #phases!: Phase[];
+  #gap!: number;
+  #evaluation!: number | null;
+  #begun!: number;
+  #restarted!: number;
 
   constructor(grid: Grid, max_steps: number) {
     this.#grid = grid;
     this.#max_steps = max_steps;
-    this.#gap = grid.update_gap;
-    const groups = Math.min(grid.stagger, grid.update_gap);
+    this.beginAt(0);
+  }
+
+  /** Everything begins anew at a step that is still to come, moments and subspaces, as it does at step 0. */
+  beginAt(step: number): void {
+    const { update_gap, stagger, badam_switch } = this.#grid, groups = Math.min(stagger, update_gap);
+    this.#gap = update_gap;
+    this.#evaluation = null;
+    this.#begun = this.#restarted = step;
     this.#phases = Array.from({ length: groups }, (_, group) => {
-      const offset = Math.floor((group * grid.update_gap) / groups);
-      return { last: offset - (offset > 0 ? grid.update_gap : grid.badam_switch ? 1 : 0), drawn: 0, index: -1 };
+      const offset = Math.floor((group * update_gap) / groups);
+      return { last: step + offset - (offset > 0 ? update_gap : badam_switch ? 1 : 0), drawn: step, index: -1 };
     });
   }
 
@@ -49,11 +59,15 @@ export class Switching {
     return this.#phases;
   }
 
+  get begun(): number {
+    return this.#begun;
+  }
+
   get restarted(): number {
     return this.#restarted;
   }
 
-  /** All moments begin anew at a step that is still to come. */
+  /** All moments begin anew at a step that is still to come; subspaces go on. */
   restartAt(step: number): void {
     this.#restarted = step;
   }
@@ -62,8 +76,8 @@ export class Switching {
   advance(step: number): number[] {
     return [...this.#phases.keys()].filter((number) => {
       const phase = this.#phases[number]!;
-      const due = step - phase.last >= this.#gap && step > 0;
-      if (step > 0 && !due) return false;
+      const isFirst = step === this.#begun, due = step - phase.last >= this.#gap && !isFirst;
+      if (!isFirst && !due) return false;
       if (due) phase.last = step;
       phase.drawn = step;
       phase.index++;
@@ -87,11 +101,12 @@ export class Switching {
   }
 
   save(): SwitchingState {
-    return { phases: this.#phases.map((phase) => ({ ...phase })), restarted: this.#restarted, update_gap: this.#gap, evaluation: this.#evaluation };
+    return { phases: this.#phases.map((phase) => ({ ...phase })), begun: this.#begun, restarted: this.#restarted, update_gap: this.#gap, evaluation: this.#evaluation };
   }
 
   restore(state: SwitchingState): void {
     this.#phases = state.phases.map((phase) => ({ ...phase }));
+    this.#begun = state.begun;
     this.#restarted = state.restarted;
     this.#gap = state.update_gap;
     this.#evaluation = state.evaluation;

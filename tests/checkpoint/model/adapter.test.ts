@@ -83,6 +83,7 @@ test("a folder that is no adapter, or one that computes something else, is refus
     [{ peft_type: "IA3" }, '"peft_type" is "IA3", expected "LORA"'],
     [{ use_dora: true }, '"use_dora" is true, expected false'],
     [{ bias: "all" }, '"bias" is "all", expected "none"'],
+    [{ init_lora_weights: "pissa" }, '"init_lora_weights" is "pissa", expected true'],
     [{ layers_to_transform: [1] }, '"layers_to_transform" is [1], expected null'],
     [{ rank_pattern: { q_proj: 4 } }, '"rank_pattern" is {"q_proj":4}, expected {}'],
     [{ r: 0 }, '"r" is 0, expected a whole number above 0'],

@@ -4,6 +4,7 @@ import { assert, assertClose, assertEquals, test } from "../../harness.ts";
 import { randomValues, SMALL, someNumbers } from "../../models/small_models.ts";
 import { judge, openModel, saveModel, withValues } from "./folders.ts";
 import { loadWeights } from "../../../src/checkpoint/model/load.ts";
+import { filesFolder } from "../../../src/checkpoint/source/blob.ts";
 import { openPretrained } from "../../../src/checkpoint/model/pretrained.ts";
 import type { Folder } from "../../../src/checkpoint/source/source.ts";
 import { trainBPE } from "../../../src/data/bpe_train.ts";
@@ -135,9 +136,16 @@ test("tokenizer and generation_config.json come back from their files", async ()
   trainer.destroy();
 });
 
-test("the identity of weights is that of their file: name, bytes, SHA-256", async () => {
-  const model = createModel(SMALL.tied), trainer = await openModel(model, withValues(randomValues(model, 1))), { folder, files } = await saveModel(trainer, { model, json: SMALL.tied });
-  const bytes = await files.get("model.safetensors")!.arrayBuffer(), sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  assertEquals(await (await openPretrained(folder)).identity(), [{ name: "model.safetensors", bytes: bytes.byteLength, sha256 }]);
+test("the identity of a model is that of its files, tokenizer and chat template among them: name, bytes, SHA-256", async () => {
+  const json = { ...SMALL.tied, vocab_size: 256 }, model = createModel(json), trainer = await openModel(model, withValues(randomValues(model, 1)));
+  const { files } = await saveModel(trainer, { model, json, tokenizer: new ByteTokenizer() });
+  const all = new Map([...files, ["chat_template.jinja", new Blob(["{{ messages }}"])], ["README.md", new Blob(["Of no consequence."])]]);
+  const expected = await Promise.all([...all].filter(([name]) => name !== "README.md").map(async ([name, blob]) => {
+    const bytes = await blob.arrayBuffer();
+    return { name, bytes: bytes.byteLength, sha256: new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex() };
+  }));
+  const identity = await (await openPretrained(filesFolder("made", all))).identity(), sorted = (list: typeof identity) => list.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  for (const name of ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"]) assert(identity.some((file) => file.name === name), `${name} is not in it`);
+  assertEquals(sorted(identity), sorted(expected));
   trainer.destroy();
 });

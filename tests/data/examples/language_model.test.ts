@@ -15,7 +15,7 @@ function encodeChat(messages: readonly Message[]): { input_ids: number[]; assist
   return { input_ids: parts.flatMap(({ text }) => bytes(text)), assistant_mask: parts.flatMap(({ text, own }) => bytes(text).map(() => own)) };
 }
 
-const usual: ExampleOptions = { tokenizer: { encode }, eos_token_id: EOS, max_length: 1000, completion_only_loss: true, assistant_only_loss: true, encodeChat };
+const usual: ExampleOptions = { tokenizer: { encode }, vocab_size: BOS + 1, eos_token_id: EOS, max_length: 1000, completion_only_loss: true, assistant_only_loss: true, encodeChat };
 const make = (row: Row, options: Partial<ExampleOptions> = {}) => languageModelExample(numbered(row, 7), { ...usual, ...options });
 
 /** Inputs and labels as text: "\$" for the end, "." for what is not learned. */

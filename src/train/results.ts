@@ -1,0 +1,28 @@
+import { adapterFiles } from "../checkpoint/model/peft.ts";
+import { encodeJson, type Files, modelFiles, tokenizerFiles } from "../checkpoint/model/save.ts";
+import type { Json } from "../models/config_reader.ts";
+import { llamaJson } from "../models/llama_config.ts";
+import { classesOf } from "../models/model.ts";
+import type { Executor } from "../plan/executor.ts";
+import type { FineTuning } from "./fine_tuning.ts";
+import { loraOf } from "./model.ts";
+import type { Run } from "./run.ts";
+
+/** A folder that PEFT opens, or one that transformers opens. */
+export type ResultKind = "adapter" | "model";
+
+/** What a run leaves: an adapter, or the model; the first is what it has trained. ReLoRA's adapters are only the last part of that. */
+export function resultKinds({ config }: Pick<Run, "config">): readonly ResultKind[] {
+  return loraOf(config) && config.relora_steps === 0 ? ["adapter", "model"] : ["model"];
+}
+
+/** The files of a result, their tensors read from the device as they are asked for. Of a LoRA run the model is the merged one. */
+export function resultFiles(kind: ResultKind, { config, model, tokenizer }: Pick<Run, "config" | "model" | "tokenizer">, executor: Executor, tuning?: Pick<FineTuning, "prepared" | "pretrained">): Files {
+  const json: Json = tuning?.prepared.base.json ?? (model.family === "llama" ? llamaJson(model.config) : {});
+  if (kind === "model") return modelFiles({ model, json, tokenizer, generation: tuning?.pretrained.generation ?? null }, executor);
+  const revision = config.revision === "main" ? null : config.revision;
+  const adapter = adapterFiles({ model, config: loraOf(config)!, base: config.model, revision }, executor);
+  // PEFT does not look for it; it knows the names of classes that the base may not have.
+  const classes = classesOf(model) ? [["config.json", encodeJson(json)] as const] : [];
+  return new Map([...adapter, ...classes, ...tokenizerFiles(tokenizer)]);
+}
