@@ -1,24 +1,23 @@
 import { openGpu } from "../gpu/device.ts";
-import { classesOf, createModel } from "../models/model.ts";
 import { ConfigError } from "../train/config.ts";
 import { wholeData } from "../train/data.ts";
 import { openForInference } from "../train/inference.ts";
+import { quantizedOf } from "../train/model.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
 import { openAsked } from "./generate.ts";
 import { readDataset } from "./sources.ts";
 
-const SETTINGS = ["model", "revision", "tokenizer", "adapter", "dataset", "max_length", "packing", "completion_only_loss", "assistant_only_loss", "per_device_train_batch_size", "eval_batches"];
+const SETTINGS = ["model", "revision", "tokenizer", "adapter", "dataset", "max_length", "packing", "completion_only_loss", "assistant_only_loss", "per_device_train_batch_size", "eval_batches", "load_in_8bit", "load_in_4bit"];
 
 /** Mean loss of a trained model on a dataset, all of it unless --eval_batches says otherwise, and the scores of one that classifies. */
 export async function evaluate({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "eval", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
-  const { config: given, pretrained, tokenizer, adapter, T } = await openAsked(settings);
+  const { config: given, pretrained, classes, tokenizer, adapter, T } = await openAsked(settings);
   const config = { ...given, max_length: T };
   const dataset = await readDataset(config);
   if (dataset === undefined) throw new ConfigError("Cannot evaluate without data: expected --dataset FILE, a text or rows");
-  const classes = classesOf(createModel(pretrained.json));
   const { packed, batches } = wholeData(dataset, { config, tokenizer, classes }, "eval_batches" in settings ? config.eval_batches : Infinity);
-  const { trainer } = await openForInference(await openGpu(), pretrained, { adapter, B: config.per_device_train_batch_size, T, packed, purpose: "evaluate" });
+  const { trainer } = await openForInference(await openGpu(), pretrained, { adapter, B: config.per_device_train_batch_size, T, packed, quantized: quantizedOf(config), purpose: "evaluate" });
   const { eval_loss, labels, ...scores } = await trainer.evaluate(batches);
   const result = { eval_loss, ...(!classes && { perplexity: Math.exp(eval_loss) }), ...scores, labels };
   console.log(json ? JSON.stringify(result) : lineOf(result));

@@ -1,14 +1,16 @@
 import { openPretrained } from "../checkpoint/model/pretrained.ts";
 import { IdTokenizer } from "../data/id_tokenizer.ts";
 import { openGpu } from "../gpu/device.ts";
-import { createModel, needsOf } from "../models/model.ts";
+import { classesOf, createModel, needsOf } from "../models/model.ts";
 import { ConfigError, parseConfig, type TrainingConfig } from "../train/config.ts";
+import { withClassesOf } from "../train/fine_tuning.ts";
 import { openForInference } from "../train/inference.ts";
+import { quantizedOf } from "../train/model.ts";
 import { sampleText } from "../train/sample.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
 import { openSources } from "./sources.ts";
 
-const SETTINGS = ["model", "revision", "tokenizer", "adapter", "max_length", "prompt", "sample_tokens", "temperature", "top_k", "seed"];
+const SETTINGS = ["model", "revision", "tokenizer", "adapter", "max_length", "prompt", "sample_tokens", "temperature", "top_k", "seed", "load_in_8bit", "load_in_4bit"];
 
 /** Tokens that a model sees at once unless the user says otherwise, or the model has fewer. */
 const USUAL_LENGTH = 512;
@@ -17,7 +19,7 @@ const USUAL_LENGTH = 512;
 export async function generate({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "generate", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
   const { config, pretrained, tokenizer, adapter, T } = await openAsked(settings, { sample_tokens: 200 });
-  const { trainer } = await openForInference(await openGpu(), pretrained, { adapter, B: 1, T, packed: false, purpose: "generate" });
+  const { trainer } = await openForInference(await openGpu(), pretrained, { adapter, B: 1, T, packed: false, quantized: quantizedOf(config), purpose: "generate" });
   const text = await sampleText(trainer, tokenizer, { ...config, max_new_tokens: config.sample_tokens, max_length: T });
   console.log(json ? JSON.stringify({ prompt: config.prompt, text }) : text);
   trainer.destroy();
@@ -30,8 +32,9 @@ export async function openAsked(settings: Arguments["settings"], defaults: Reado
   // The adapter's own settings are read from its folder.
   const config: TrainingConfig = parseConfig({ ...defaults, ...settings, ...("adapter" in settings && { peft: "lora" }) });
   const { model, tokenizer: tokenizerFolder, adapter } = await openSources(config);
-  const pretrained = await openPretrained(model, tokenizerFolder);
-  const { most } = needsOf(createModel(pretrained.json));
-  const tokenizer = pretrained.tokenizer ?? new IdTokenizer(createModel(pretrained.json).config.vocab_size);
-  return { config, pretrained, tokenizer, adapter, T: "max_length" in settings ? config.max_length : Math.min(most, USUAL_LENGTH) };
+  const opened = await openPretrained(model, tokenizerFolder);
+  const pretrained = { ...opened, json: await withClassesOf(adapter, opened.json) }, plain = createModel(pretrained.json);
+  const { most } = needsOf(plain);
+  const tokenizer = pretrained.tokenizer ?? new IdTokenizer(plain.config.vocab_size);
+  return { config, pretrained, classes: classesOf(plain), tokenizer, adapter, T: "max_length" in settings ? config.max_length : Math.min(most, USUAL_LENGTH) };
 }

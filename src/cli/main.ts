@@ -41,7 +41,6 @@ async function main(): Promise<number> {
 try {
   Deno.exit(await main());
 } catch (error) {
-  const { name, message } = error as Error;
-  console.error(`error: ${message.replace(/\s*\n\s*/g, " ")}`); // WebGPU's own messages have several lines
-  Deno.exit(name === "ConfigError" || name === "RangeError" || name === "TypeError" ? 2 : 1);
+  console.error(`error: ${(error as Error).message.replace(/\s*\n\s*/g, " ")}`); // WebGPU's own messages have several lines
+  Deno.exit([ConfigError, RangeError, TypeError].some((mendable) => error instanceof mendable) ? 2 : 1);
 }

@@ -1,6 +1,6 @@
 import { directoryFolder } from "../checkpoint/source/directory.deno.ts";
 import type { ByteSource } from "../checkpoint/source/source.ts";
-import { openDirectoryStore } from "../checkpoint/store/directory.deno.ts";
+import { isDiskFull, openDirectoryStore } from "../checkpoint/store/directory.deno.ts";
 import { type CheckpointStore, StorageFullError } from "../checkpoint/store/store.ts";
 import { ConfigError } from "../train/config.ts";
 import type { TrainEvent } from "../train/events.ts";
@@ -40,6 +40,17 @@ export async function openRunFolder({ config }: Run, context: TrainingContext, n
   const metrics = await Deno.open(`${path}/metrics.jsonl`, { write: true, create: true, truncate: true });
   const training: Point[] = [], validation: Point[] = [];
   const encoder = new TextEncoder();
+  let isFull = false;
+  // What a full disk costs is told once; a run is worth more than its log.
+  const line = async (values: object): Promise<void> => {
+    try {
+      for (let bytes = encoder.encode(`${JSON.stringify(values)}\n`); bytes.length > 0;) bytes = bytes.subarray(await metrics.write(bytes));
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      if (!isFull) note(`${path}/metrics.jsonl lacks what comes now: the disk is full. Free some space`);
+      isFull = true;
+    }
+  };
   const store = config.save_steps > 0 ? await openDirectoryStore(path, config.save_total_limit) : undefined;
   return {
     path,
@@ -49,7 +60,7 @@ export async function openRunFolder({ config }: Run, context: TrainingContext, n
       if (event.type === "step") training.push(event);
       if (event.type === "evaluation") validation.push({ step: event.step, loss: event.eval_loss });
       const { type: _type, ...values } = event;
-      await metrics.write(encoder.encode(`${JSON.stringify(values)}\n`));
+      await line(values);
       return true;
     },
     async close(ended) {

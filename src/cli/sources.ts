@@ -36,10 +36,13 @@ async function readText(path: string): Promise<string> {
 async function readDatasetFolder(path: string): Promise<string | DatasetFiles> {
   const names: string[] = [];
   for await (const { name, isFile } of Deno.readDir(path)) if (isFile) names.push(name);
-  const { train, validation } = splitFiles(names.sort());
-  if (formatOf(train[0]!) === "text") return await readText(`${path}/${train[0]!}`);
+  const { train, validation, test } = splitFiles(names.sort());
+  if (formatOf(train[0]!) === "text") {
+    if (train.length + validation.length + test.length > 1) throw new ConfigError(`Cannot use dataset ${path}: of texts one train.txt is read, whose end is held out, and there are ${[...train, ...validation, ...test].join(", ")}. Remove the others, or give rows`);
+    return await readText(`${path}/${train[0]!}`);
+  }
   const open = (files: readonly string[]) => Promise.all(files.map((name) => openFile(`${path}/${name}`)));
-  return { train: await open(train), validation: await open(validation) };
+  return { train: await open(train), validation: await open(validation), test: await open(test) };
 }
 
 /** Everything that a fine-tuning reads from. */

@@ -40,6 +40,8 @@ export class Optimizer {
   readonly #codes: Tensor;
   /** Of whole parameters that are state-full in turn. */
   readonly #pool: Pool | undefined;
+  /** Members of each set of layers: asked for every parameter of every variant, and a permutation of the layers each time. */
+  readonly #sets = new Map<number, ReadonlyMap<Member, number>>();
   /** Selections must be written again although nothing switches: at the first step of a resumed run. */
   #stale = false;
 
@@ -83,8 +85,14 @@ export class Optimizer {
     const { pool, member } = this.#managed.get(variable)!;
     const set = /^layers (\d+)$/.exec(variant)?.[1];
     if (set === undefined || pool === null) return true;
-    for (let index = 0; index < pool.sets!; index++) if (pool.setAt(index) === Number(set)) return pool.offsets(index, this.#grid.density).has(member);
-    throw new Error(`No switch leads to ${variant}`);
+    const members = this.#sets.get(Number(set)) ?? this.#membersOf(pool, Number(set));
+    this.#sets.set(Number(set), members);
+    return members.has(member);
+  }
+
+  #membersOf(pool: Pool, set: number): ReadonlyMap<Member, number> {
+    for (let index = 0; index < pool.sets!; index++) if (pool.setAt(index) === set) return pool.offsets(index, this.#grid.density);
+    throw new Error(`No switch leads to layers ${set}`);
   }
 
   /** Records the update of one parameter into a program. It may overwrite the gradient. */

@@ -59,6 +59,8 @@ export function textData(config: TrainingConfig, ids: TokenIds): TrainingData {
 export interface DatasetFiles {
   readonly train: readonly ReadableBytes[];
   readonly validation: readonly ReadableBytes[];
+  /** Never looked at in training. */
+  readonly test?: readonly ReadableBytes[];
 }
 
 /** What rows become examples with. */
@@ -92,7 +94,7 @@ export function wholeData(dataset: string | DatasetFiles, { config, tokenizer, c
   const { per_device_train_batch_size: batch, max_length: length } = config;
   checkRows(dataset, classes);
   if (typeof dataset === "string") return { packed: false, batches: validationBatches(tokenizer.encode(dataset), { batch, length, limit }) };
-  const rows = (): AsyncIterable<NumberedRow> => readFiles(dataset.validation.length > 0 ? dataset.validation : dataset.train);
+  const rows = (): AsyncIterable<NumberedRow> => readFiles([dataset.test ?? [], dataset.validation, dataset.train].find(({ length }) => length > 0)!);
   if (classes) return { packed: true, batches: exampleBatches(classSource(rows, config, tokenizer, classes), limit) };
   return { packed: config.packing, batches: exampleBatches(languageSource(rows, config, tokenizer), limit) };
 }

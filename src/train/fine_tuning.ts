@@ -1,6 +1,6 @@
 import { loadWeights } from "../checkpoint/model/load.ts";
 import { loadAdapter, readAdapterConfig } from "../checkpoint/model/peft.ts";
-import { identitiesOf, openPretrained, type Pretrained } from "../checkpoint/model/pretrained.ts";
+import { identitiesOf, openPretrained, type Pretrained, readJson } from "../checkpoint/model/pretrained.ts";
 import type { Folder } from "../checkpoint/source/source.ts";
 import { collectLabels } from "../data/examples/classification.ts";
 import { IdTokenizer } from "../data/id_tokenizer.ts";
@@ -41,7 +41,7 @@ export interface FineTuning {
 export async function prepareFineTuning(asked: TrainingConfig, sources: FineTuningSources): Promise<FineTuning> {
   const pretrained = withAdapterFiles(await openPretrained(sources.model, sources.tokenizer), sources.adapter);
   const config = await withAdapter(asked, sources.adapter);
-  const json = await withClasses(pretrained, sources.dataset);
+  const json = await withClasses(await withClassesOf(sources.adapter, pretrained.json), pretrained.isNew, sources.dataset);
   const model = createModel(json), classes = classesOf(model);
   const tokenizer: Tokenizer = pretrained.tokenizer ?? new IdTokenizer(model.config.vocab_size);
   checkRows(sources.dataset, classes);
@@ -72,8 +72,14 @@ export async function withAdapter(config: TrainingConfig, adapter: Folder | unde
   return { ...config, peft: { peft_type: "LORA", bias: "none", r, lora_alpha, lora_dropout, target_modules: target, modules_to_save: [...modules_to_save], use_rslora } };
 }
 
+/** config.json with the classes that an adapter was trained to tell apart, where it says so. */
+export async function withClassesOf(adapter: Folder | undefined, json: Json): Promise<Json> {
+  const { id2label, label2id } = (adapter && await readJson(adapter, "config.json")) ?? {};
+  return id2label === undefined ? json : { ...json, id2label, ...(label2id !== undefined && { label2id }) };
+}
+
 /** config.json with the classes of the data, where the head that tells them apart is new. */
-async function withClasses({ json, isNew }: Pretrained, dataset: string | DatasetFiles): Promise<Json> {
+async function withClasses(json: Json, isNew: ReadonlySet<string>, dataset: string | DatasetFiles): Promise<Json> {
   const isNewHead = [...isNew].some((name) => name.startsWith("classifier"));
   if (!isNewHead || typeof dataset === "string" || json["id2label"] !== undefined) return json;
   const labels = await collectLabels(readFiles(dataset.train));

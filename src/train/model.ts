@@ -40,11 +40,14 @@ export function modelOf(config: TrainingConfig, vocab_size: number, base?: BaseM
   const frozen = freeze(model, {
     trains: (parameter) => trained.has(parameter) || merged.has(parameter),
     storedAs: (name) => (config.dtype === "auto" ? base?.storedAs(name) ?? "f32" : config.dtype === "bfloat16" ? "bf16" : "f32"),
-    quantized: config.load_in_4bit ? "nf4" : config.load_in_8bit ? "int8" : undefined,
+    quantized: quantizedOf(config),
   });
   // What ReLoRA merges adapters into changes, so it is saved with the run; but it has no gradient.
   return mapModel(frozen, { parameter: (parameter) => (merged.has(parameter) ? { ...parameter, needsGradient: false } : parameter) });
 }
+
+/** The format that frozen linear layers are quantized to. */
+export const quantizedOf = ({ load_in_4bit, load_in_8bit }: TrainingConfig): "nf4" | "int8" | undefined => (load_in_4bit ? "nf4" : load_in_8bit ? "int8" : undefined);
 
 export function loraOf({ peft }: TrainingConfig): LoraConfig | undefined {
   return peft ? { ...peft, modules_to_save: peft.modules_to_save ?? [] } : undefined;

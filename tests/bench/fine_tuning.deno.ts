@@ -22,12 +22,12 @@ const { values: { methods: asked, steps, output, shared } } = parseArgs({
 
 /** Settings of a method, and the learning rates that it is tried with. */
 const METHODS: Readonly<Record<string, { readonly settings: Readonly<Record<string, unknown>>; readonly rates: readonly number[] }>> = {
-  adamw: { settings: { optim: "adamw" }, rates: [1e-3, 3e-3] },
-  frugal: { settings: { optim: "frugal" }, rates: [1e-3, 3e-3] },
-  frugal_blocks: { settings: { optim: "frugal_blocks" }, rates: [1e-3, 3e-3] },
-  galore: { settings: { optim: "galore" }, rates: [1e-3, 3e-3, 1e-2] },
-  fira: { settings: { optim: "fira" }, rates: [1e-3, 3e-3, 1e-2] },
-  sign_sgd: { settings: { optim: "sign_sgd" }, rates: [1e-4, 3e-4, 1e-3] },
+  adamw: { settings: { optim: "adamw" }, rates: [1e-3, 3e-3, 1e-2] },
+  frugal: { settings: { optim: "frugal" }, rates: [1e-3, 3e-3, 1e-2] },
+  frugal_blocks: { settings: { optim: "frugal_blocks" }, rates: [1e-3, 3e-3, 1e-2] },
+  galore: { settings: { optim: "galore" }, rates: [1e-3, 3e-3, 1e-2, 3e-2] },
+  fira: { settings: { optim: "fira" }, rates: [1e-3, 3e-3, 1e-2, 3e-2] },
+  sign_sgd: { settings: { optim: "sign_sgd" }, rates: [1e-4, 3e-4, 1e-3, 3e-3] },
   "lora r=8": { settings: { peft: "lora r=8 lora_alpha=16 target_modules=all-linear" }, rates: [3e-3, 1e-2, 3e-2] },
 };
 

@@ -20,7 +20,7 @@ const bytesOf = (path: string): Uint8Array => Deno.readFileSync(path);
 /** Trains, and trains again from the middle on in another process: the results must be the same bytes. */
 async function tuneTwice(folder: string, file: string, ...args: string[]): Promise<Line> {
   const lines = await tune(folder, "--run_name=whole", "--save_steps=2", ...args);
-  await tune(folder, "--run_name=rest", "--save_steps=2", "--resume_from_checkpoint=runs/whole/checkpoint-2.safetensors", ...args);
+  await tune(folder, "--run_name=rest", "--resume_from_checkpoint=runs/whole/checkpoint-2.safetensors", ...args);
   assertEquals(bytesOf(`${folder}/runs/rest/${file}`), bytesOf(`${folder}/runs/whole/${file}`));
   return summaryOf(lines);
 }
@@ -113,10 +113,10 @@ test("a run that is killed after any of its checkpoints goes on to the same adap
   inFolder(async (folder) => {
     await writeModel(`${folder}/m`, SMALL.tied);
     await writeRows(`${folder}/rows`, idRows);
-    const args = [...LORA, "--load_in_4bit", "--max_steps=30", "--save_steps=1", "--sample_steps=1000000"];
+    const args = [...LORA, "--load_in_4bit", "--max_steps=12"];
     await tune(folder, "--run_name=whole", ...args);
-    for (const count of [1, 4, 12]) {
-      const { signal } = await scrimpInterrupted(folder, [...TUNE, ...args, `--run_name=killed${count}`], { text: '"type":"checkpoint"', count, signal: "SIGKILL" });
+    for (const count of [1, 4]) {
+      const { signal } = await scrimpInterrupted(folder, [...TUNE, ...args, "--save_steps=2", `--run_name=killed${count}`], { text: '"type":"checkpoint"', count, signal: "SIGKILL" });
       assertEquals(signal, "SIGKILL");
       await tune(folder, `--run_name=rest${count}`, `--resume_from_checkpoint=runs/killed${count}`, ...args);
       assertEquals(bytesOf(`${folder}/runs/rest${count}/adapter/adapter_model.safetensors`), bytesOf(`${folder}/runs/whole/adapter/adapter_model.safetensors`));

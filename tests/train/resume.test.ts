@@ -2,9 +2,11 @@
 
 import { assert, assertEquals, assertRejects, assertThrows, test } from "../harness.ts";
 import { blobSource } from "../../src/checkpoint/source/blob.ts";
+import type { ByteSource } from "../../src/checkpoint/source/source.ts";
 import { OPTIMIZERS } from "../../src/optim/presets.ts";
 import type { TrainingState } from "../../src/train/trainer.ts";
-import { openTiny, opened, type Opening, saved } from "./checkpoints.ts";
+import { DamagedCheckpointError, encodeTraining, openNewest } from "../../src/train/training_file.ts";
+import { contextOf, openTiny, opened, type Opening, saved } from "./checkpoints.ts";
 import type { Settings } from "./tiny.ts";
 
 /** A switch after every second step, so that a run resumed after three stands within a period. */
@@ -72,4 +74,51 @@ test("a checkpoint of other settings, another optimizer or cut short is refused 
   await assertRejects(() => opened(file, other), 'Cannot resume with "optim" "sgd": the checkpoint was saved with "adamw"');
   assertThrows(() => other.trainer.restore({ ...state, tensors: new Map([...state.tensors].slice(1)) }), "Resume with the settings that it was saved with");
   other.trainer.destroy();
+});
+
+/** A file with one bit turned round. */
+async function flipped(file: ByteSource, at: number, bit: number, name = "flipped.safetensors"): Promise<ByteSource> {
+  const bytes = await file.read(0, file.size);
+  bytes[at]! ^= 1 << bit;
+  return blobSource(name, new Blob([bytes]));
+}
+
+test("one bit that is another is noticed, wherever in the file it is", async () => {
+  const run = await open({ optim: "adamw" });
+  run.go(1);
+  const file = await saved(run);
+  // Each some two hundredth of the file, and of the first kilobytes, where the header is.
+  const places = [...[...Array(200).keys()].map((i) => Math.floor((i * file.size) / 200)), ...[...Array(200).keys()].map((i) => 41 * i), file.size - 1];
+  for (const [i, at] of places.entries()) {
+    const error = await assertRejects(async () => opened(await flipped(file, at, i % 8), run), "Cannot re");
+    assert(error instanceof DamagedCheckpointError && !error.message.includes("\n"), `byte ${at}: ${error.message}`);
+  }
+  await opened(file, run);
+  run.trainer.destroy();
+});
+
+test("of a run's checkpoints the newest that is whole is taken, and a note says which are not", async () => {
+  const run = await open({ optim: "adamw" }), files: ByteSource[] = [];
+  for (let step = 0; step < 3; step++, run.go(1)) files.unshift(await saved(run));
+  const damaged = await Promise.all(files.map((file, i) => flipped(file, file.size - 9, 3, `checkpoint-${2 - i}.safetensors`))), context = contextOf(run.run);
+  const openOf = async (...sources: ByteSource[]) => await openNewest(sources, run.run, context);
+  const newest = await openOf(...files);
+  assertEquals([newest.state.step, newest.notes], [2, []]);
+  const last = await openOf(damaged[0]!, damaged[1]!, files[2]!);
+  assertEquals([last.state.step, last.notes.length], [0, 2]);
+  for (const [i, note] of last.notes.entries()) assert(note.startsWith(`Cannot resume checkpoint-${2 - i}.safetensors: its tensor "`) && note.endsWith("going on with the checkpoint before it"), note);
+  await assertRejects(() => openOf(...damaged), "Cannot resume checkpoint-0.safetensors");
+  // What does not fit the run is no damage.
+  await assertRejects(() => openNewest(files, run.run, { ...context, data: "other" }), "other data");
+  run.trainer.destroy();
+});
+
+test("a setting that the checkpoint does not know has had its default, of a LoRA config too", async () => {
+  const run = await open({ peft: "lora r=2" }), { config } = run.run, { packing: _packing, peft, ...older } = config, { use_rslora: _use_rslora, ...olderPeft } = peft!;
+  const pieces = await Array.fromAsync(encodeTraining(await run.trainer.save(), { ...older, peft: olderPeft } as typeof config, contextOf(run.run)));
+  const file = blobSource("older.safetensors", new Blob(pieces));
+  assertEquals((await opened(file, run)).state.step, 0);
+  await assertRejects(() => opened(file, run, { config: { ...config, packing: true } }), 'Cannot resume with "packing" true: the checkpoint was saved with false');
+  await assertRejects(() => opened(file, run, { config: { ...config, peft: { ...peft!, use_rslora: true } } }), 'Cannot resume with "peft.use_rslora" true: the checkpoint was saved with false');
+  run.trainer.destroy();
 });

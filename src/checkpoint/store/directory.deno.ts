@@ -92,10 +92,10 @@ async function remove(path: string): Promise<void> {
   await Deno.remove(path).catch((error) => error instanceof Deno.errors.NotFound ? undefined : refuse(`Cannot remove ${path}`, error));
 }
 
-/** What a full disk is called: of the system, of a user's share. */
-const FULL = ["ENOSPC", "EDQUOT"];
+/** Of the system, or of a user's share. */
+export const isDiskFull = (error: unknown): boolean => ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
 
-function refuse(what: string, error: Error & { code?: string }): never {
-  if (FULL.includes(error.code ?? "")) throw new StorageFullError(`${what}: the disk is full. Free some space; the checkpoints before it are intact`, { cause: error });
+function refuse(what: string, error: Error): never {
+  if (isDiskFull(error)) throw new StorageFullError(`${what}: the disk is full. Free some space; the checkpoints before it are intact`, { cause: error });
   throw new RangeError(`${what}: ${error.message}. Choose a folder that this user may write to`, { cause: error });
 }
