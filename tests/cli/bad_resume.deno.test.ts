@@ -16,7 +16,7 @@ interface Refused {
 }
 
 const REFUSED: readonly Refused[] = [
-  { args: ["--model=other", "--dataset=ids.jsonl", RESUME], tells: ["the checkpoint was trained on m (sha256", "add --ignore_base_hash"] },
+  { args: ["--model=other", "--dataset=ids.jsonl", RESUME], tells: ["the checkpoint was trained on m (model.safetensors of sha256", "add --ignore_base_hash"] },
   { args: ["--model=m", "--dataset=more.jsonl", RESUME], tells: ["it was trained on other data"] },
   { args: [...RUN, RESUME, "--learning_rate=0.5"], tells: ['"learning_rate" 0.5', "training.json"] },
   { args: [...RUN, RESUME, "--optim=frugal"], tells: ['"optim" "frugal"', '"adamw"'] },

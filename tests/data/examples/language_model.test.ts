@@ -86,7 +86,7 @@ test("rows with nothing to learn are skipped", () => {
 
 test("rows of another shape or type are refused in one line that names the row", () => {
   const cases: [Row, string][] = [
-    [{ question: "a", answer: "b" }, "row 7 of t.jsonl: expected {text} or {prompt, completion} or {messages} or {instruction, input, output}, got the keys question, answer"],
+    [{ question: "a", answer: "b" }, "row 7 of t.jsonl: expected {text} or {prompt, completion} or {messages} or {instruction, input, output} or {input_ids}, got the keys question, answer"],
     [{}, "got no keys"],
     [{ prompt: "a" }, "got the keys prompt"],
     [{ text: 5 }, 'row 7 of t.jsonl: expected "text" to be a string, got a number'],
@@ -98,6 +98,10 @@ test("rows of another shape or type are refused in one line that names the row",
     [{ messages: null }, "got null"],
     [{ messages: [{ role: "user", content: "a" }, { role: "user" }] }, "got undefined as content of message 2"],
     [{ messages: [null] }, "got undefined as role of message 1"],
+    [{ input_ids: "1 2" }, 'expected "input_ids" to be a list of whole numbers from 0, got a string'],
+    [{ input_ids: [1, -1] }, 'expected "input_ids" to be a list'],
+    [{ input_ids: [1, BOS + 1] }, "its input_ids have 1002, the vocabulary ends at 1001"],
+    [{ input_ids: [1, 2], labels: [1] }, "expected as many labels as input_ids, 2, got 1"],
   ];
   for (const [row, includes] of cases) assert(!assertThrows(() => make(row), includes).message.includes("\n"), "more than one line");
   const messages = [{ role: "user", content: "a" }], refuse = () => {
@@ -105,6 +109,11 @@ test("rows of another shape or type are refused in one line that names the row",
   };
   assertThrows(() => make({ messages }, { encodeChat: null }), "the model has no chat template");
   assertThrows(() => make({ messages }, { encodeChat: refuse }), "row 7 of t.jsonl: the template wants a system message");
+});
+
+test("{input_ids, labels}: ids as they are, and -100 where nothing is learned", () => {
+  assertEquals(shown(make({ input_ids: bytes("abcd") })), ["abc", "bcd"]);
+  assertEquals(shown(make({ input_ids: bytes("abcd"), labels: [-100, -100, 99, 100] })), ["abc", ".cd"]);
 });
 
 for (const name of ["instruction-data.json", "wikisql-train.jsonl"]) {
