@@ -1,5 +1,5 @@
 import { openGpu } from "../gpu/device.ts";
-import { ConfigError } from "../train/config.ts";
+import { ConfigError } from "../train/config/config.ts";
 import { wholeData } from "../train/data.ts";
 import { openForInference } from "../train/inference.ts";
 import { quantizedOf } from "../train/model.ts";

@@ -2,7 +2,7 @@ import { openPretrained } from "../checkpoint/model/pretrained.ts";
 import { IdTokenizer } from "../data/id_tokenizer.ts";
 import { openGpu } from "../gpu/device.ts";
 import { classesOf, createModel, needsOf } from "../models/model.ts";
-import { ConfigError, parseConfig, type TrainingConfig } from "../train/config.ts";
+import { ConfigError, parseConfig, type TrainingConfig } from "../train/config/config.ts";
 import { withClassesOf } from "../train/fine_tuning.ts";
 import { openForInference } from "../train/inference.ts";
 import { quantizedOf } from "../train/model.ts";

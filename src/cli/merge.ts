@@ -1,6 +1,6 @@
 import { modelFiles } from "../checkpoint/model/save.ts";
 import { openGpu } from "../gpu/device.ts";
-import { ConfigError } from "../train/config.ts";
+import { ConfigError } from "../train/config/config.ts";
 import { openForInference } from "../train/inference.ts";
 import { quantizedOf } from "../train/model.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";

@@ -4,7 +4,7 @@ import type { Folder } from "../checkpoint/source/source.ts";
 import { formatOf } from "../data/rows/read_rows.ts";
 import { splitFiles } from "../data/rows/split.ts";
 import { normalizeText } from "../data/text.ts";
-import { ConfigError, type TrainingConfig } from "../train/config.ts";
+import { ConfigError, type TrainingConfig } from "../train/config/config.ts";
 import type { DatasetFiles } from "../train/data.ts";
 import type { FineTuningSources } from "../train/fine_tuning.ts";
 import { readFile } from "./files.ts";

@@ -6,7 +6,7 @@ import { train as runTraining } from "../train/loop.ts";
 import { resultFiles, resultKinds } from "../train/results.ts";
 import { checkRunFits, prepareRun, type Run } from "../train/run.ts";
 import type { Trainer } from "../train/trainer.ts";
-import type { TrainingContext } from "../train/training_file.ts";
+import type { TrainingContext } from "../train/resume/training_file.ts";
 import type { Arguments } from "./arguments.ts";
 import { availableBytes, readConfig, writeFolder } from "./files.ts";
 import { budgetNote } from "./plan.ts";

@@ -1,8 +1,8 @@
 import type { Split } from "../optim/grid.ts";
 import { gridOf } from "../optim/presets.ts";
 import { formatBytes } from "../plan/ledger.ts";
-import { bytesOf, ConfigError, type TrainingConfig } from "./config.ts";
-import { gridChanges } from "./optim_args.ts";
+import { bytesOf, ConfigError, type TrainingConfig } from "./config/config.ts";
+import { gridChanges } from "./config/optim_args.ts";
 
 /** Splits that a density makes larger or smaller. */
 const HAS_DENSITY: ReadonlySet<Split> = new Set<Split>(["columns", "rows", "randk", "blocks", "low_rank"]);

@@ -12,7 +12,7 @@ import { heldOut } from "../data/rows/split.ts";
 import { exampleBatches, type ExampleSource, ExampleStream, type StreamPosition } from "../data/stream.ts";
 import { sampleBatch, splitTokens, type TokenIds, validationBatches } from "../data/text.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import { ConfigError, type TrainingConfig } from "./config.ts";
+import { ConfigError, type TrainingConfig } from "./config/config.ts";
 
 /** What a run is trained and validated on. */
 export interface TrainingData {

@@ -8,7 +8,7 @@ import { readFiles } from "../data/rows/read_rows.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Json } from "../models/config_reader.ts";
 import { classesOf, createModel } from "../models/model.ts";
-import type { TrainingConfig } from "./config.ts";
+import type { TrainingConfig } from "./config/config.ts";
 import { checkRows, type DatasetFiles, rowData, textData } from "./data.ts";
 import type { BaseModel } from "./model.ts";
 import type { Prepared } from "./run.ts";

@@ -4,7 +4,7 @@ import { countParameters } from "../models/parameter.ts";
 import { recoveringRate } from "../optim/step/recovery.ts";
 import { learningRateAt } from "../optim/step/schedule.ts";
 import { bytesByRole } from "../plan/ledger.ts";
-import type { TrainingConfig } from "./config.ts";
+import type { TrainingConfig } from "./config/config.ts";
 import { type Control, type Listener, NonFiniteLossError, type Summary } from "./events.ts";
 import { Meter, Stopwatch } from "./meter.ts";
 import { Progress, type Resumed } from "./progress.ts";

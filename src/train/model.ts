@@ -8,7 +8,7 @@ import type { Parameter, WeightType } from "../models/parameter.ts";
 import { denseLayers, mapModel } from "../models/parts.ts";
 import { matching } from "../optim/members.ts";
 import type { Variable } from "../plan/recorder.ts";
-import { ConfigError, type TrainingConfig } from "./config.ts";
+import { ConfigError, type TrainingConfig } from "./config/config.ts";
 
 /** What planning needs to know of a pretrained model. */
 export interface BaseModel {

@@ -12,10 +12,10 @@ import type { LearningRateSchedule } from "../optim/step/schedule.ts";
 import { bytesByRole, type BytesByRole, checkFits, totalBytes } from "../plan/ledger.ts";
 import type { MemoryPlan } from "../plan/memory.ts";
 import { withinBudget } from "./budget.ts";
-import { ConfigError, type TrainingConfig } from "./config.ts";
+import { ConfigError, type TrainingConfig } from "./config/config.ts";
 import { textData, type TrainingData } from "./data.ts";
 import { type BaseModel, dropoutSeedOf, modelOf } from "./model.ts";
-import { gridChanges } from "./optim_args.ts";
+import { gridChanges } from "./config/optim_args.ts";
 import { type Programs, recordEvaluate, recordGenerate, recordTrain, type TrainOptions } from "./programs.ts";
 import { planPrograms } from "./trainer.ts";
 

@@ -9,7 +9,7 @@ import { openGpu } from "../../src/gpu/device.ts";
 import { IGNORED } from "../../src/ops/cross_entropy.ts";
 import { countParameters } from "../../src/models/parameter.ts";
 import { bytesByRole } from "../../src/plan/ledger.ts";
-import { parseConfig } from "../../src/train/config.ts";
+import { parseConfig } from "../../src/train/config/config.ts";
 import { NonFiniteLossError } from "../../src/train/events.ts";
 import { prepareFineTuning } from "../../src/train/fine_tuning.ts";
 import { train } from "../../src/train/loop.ts";

@@ -12,7 +12,7 @@ import { fillNormal } from "../../src/gpu/philox.ts";
 import { createModel } from "../../src/models/model.ts";
 import { bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
 import { bytesOf, size } from "../../src/plan/tensor.ts";
-import { parseConfig } from "../../src/train/config.ts";
+import { parseConfig } from "../../src/train/config/config.ts";
 import { planRun } from "../../src/train/run.ts";
 import type { LoadingResult, LoadingTask } from "./loading_task.deno.ts";
 import { median, table } from "./markdown.mjs";

@@ -8,7 +8,7 @@ import { directoryFolder } from "../../src/checkpoint/source/directory.deno.ts";
 import type { Batch } from "../../src/data/batch.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
-import { parseConfig } from "../../src/train/config.ts";
+import { parseConfig } from "../../src/train/config/config.ts";
 import { planRun } from "../../src/train/run.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 

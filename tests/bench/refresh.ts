@@ -11,7 +11,7 @@ import { bytesByRole, checkFits, totalBytes } from "../../src/plan/ledger.ts";
 import { planMemory } from "../../src/plan/memory.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { tensor } from "../../src/plan/tensor.ts";
-import { parseConfig } from "../../src/train/config.ts";
+import { parseConfig } from "../../src/train/config/config.ts";
 import { planRun } from "../../src/train/run.ts";
 import { planPrograms, Trainer } from "../../src/train/trainer.ts";
 import { type Clock, type ClockKind, openClock } from "./clock.ts";

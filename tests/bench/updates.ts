@@ -10,7 +10,7 @@ import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";
 import { type Program, Recorder, type Step } from "../../src/plan/recorder.ts";
 import { tensor } from "../../src/plan/tensor.ts";
-import { parseConfig } from "../../src/train/config.ts";
+import { parseConfig } from "../../src/train/config/config.ts";
 import { createOptimizer } from "../../src/train/run.ts";
 import { type Clock, type ClockKind, longEnough } from "./clock.ts";
 import { costOf } from "./costs.ts";

@@ -16,7 +16,7 @@ import { classesOf, createModel, type Model, needsOf, recordLogits } from "../..
 import { ropeTableTensor } from "../../src/models/rope_table.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { tensor, type Tensor } from "../../src/plan/tensor.ts";
-import { parseConfig } from "../../src/train/config.ts";
+import { parseConfig } from "../../src/train/config/config.ts";
 import type { TrainingData } from "../../src/train/data.ts";
 import { loaderOf } from "../../src/train/fine_tuning.ts";
 import { batchInputs, BatchWriter } from "../../src/train/inputs.ts";

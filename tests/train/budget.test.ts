@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { withinBudget } from "../../src/train/budget.ts";
-import { parseConfig } from "../../src/train/config.ts";
+import { parseConfig } from "../../src/train/config/config.ts";
 import { fitBudget, planRun } from "../../src/train/run.ts";
 import type { Settings } from "./tiny.ts";
 

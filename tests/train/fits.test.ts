@@ -1,6 +1,6 @@
 import type { AdapterReport } from "../../src/gpu/device.ts";
 import { bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
-import { ConfigError, parseConfig } from "../../src/train/config.ts";
+import { ConfigError, parseConfig } from "../../src/train/config/config.ts";
 import { checkRunFits, compareOptimizers, planRun, prepareRun, type Run } from "../../src/train/run.ts";
 import { gridOf, OPTIMIZERS, type OptimizerName } from "../../src/optim/presets.ts";
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";

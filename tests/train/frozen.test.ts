@@ -1,13 +1,13 @@
 // Frozen weights: how many bytes they take, that no step changes a bit of them, and that the backward pass ends above them.
 
 import { assert, assertEquals, test } from "../harness.ts";
-import { openTiny } from "./checkpoints.ts";
+import { openTiny } from "./resume/checkpoints.ts";
 import { type Settings, TINY } from "./tiny.ts";
 import type { Variant } from "../../src/gpu/device.ts";
 import type { Parameter } from "../../src/models/parameter.ts";
 import { bytesByRole, type BytesByRole, totalBytes } from "../../src/plan/ledger.ts";
 import { bytesOf, size } from "../../src/plan/tensor.ts";
-import { parseConfig } from "../../src/train/config.ts";
+import { parseConfig } from "../../src/train/config/config.ts";
 import { planRun } from "../../src/train/run.ts";
 
 /** SmolLM's 135 million parameters. */

@@ -2,7 +2,7 @@
 
 import type { Batch } from "../../src/data/batch.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
-import { parseConfig } from "../../src/train/config.ts";
+import { parseConfig } from "../../src/train/config/config.ts";
 import type { Control, Summary, TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";
 import { prepareRun, type Run } from "../../src/train/run.ts";

@@ -1,12 +1,12 @@
 // A comparison in a page is the comparison of the command line, without its files.
 
-import { assert, assertEquals, assertRejects, test } from "../harness.ts";
-import { checkXml } from "./xml.ts";
-import { sharedGpu, TEXT, TINY } from "./tiny.ts";
-import { describeComparison, rankMethods, type RunResult } from "../../src/train/compare.ts";
-import { nameComparison, parseComparison } from "../../src/train/compare_settings.ts";
-import { comparisonSvg } from "../../src/train/comparison_chart.ts";
-import { prepareComparison, runComparison } from "../../src/train/run_comparison.ts";
+import { assert, assertEquals, assertRejects, test } from "../../harness.ts";
+import { checkXml } from "../xml.ts";
+import { sharedGpu, TEXT, TINY } from "../tiny.ts";
+import { describeComparison, rankMethods, type RunResult } from "../../../src/train/comparison/compare.ts";
+import { nameComparison, parseComparison } from "../../../src/train/comparison/settings.ts";
+import { comparisonSvg } from "../../../src/train/comparison/chart.ts";
+import { prepareComparison, runComparison } from "../../../src/train/comparison/run_comparison.ts";
 
 const parse = (settings: object) => parseComparison(nameComparison({ ...TINY, ...settings }, () => {}));
 

@@ -1,7 +1,7 @@
-import { OPTIMIZERS } from "../../src/optim/presets.ts";
-import { LR_SCHEDULER_TYPES } from "../../src/optim/step/schedule.ts";
-import { ALIASES, bytesOf, CONFIG_KEYS, ConfigError, nameSettings, nearestName, parseConfig } from "../../src/train/config.ts";
-import { assert, assertEquals, assertThrows, test } from "../harness.ts";
+import { OPTIMIZERS } from "../../../src/optim/presets.ts";
+import { LR_SCHEDULER_TYPES } from "../../../src/optim/step/schedule.ts";
+import { ALIASES, bytesOf, CONFIG_KEYS, ConfigError, nameSettings, nearestName, parseConfig } from "../../../src/train/config/config.ts";
+import { assert, assertEquals, assertThrows, test } from "../../harness.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 

@@ -1,6 +1,6 @@
-import type { BytesByRole } from "../plan/ledger.ts";
-import type { Comparison, Entry, Method } from "./compare_settings.ts";
-import type { Point } from "./svg.ts";
+import type { BytesByRole } from "../../plan/ledger.ts";
+import type { Comparison, Entry, Method } from "./settings.ts";
+import type { Point } from "../svg.ts";
 
 /** A run that a comparison asks for. */
 export interface PlannedRun {

@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { LR_SCHEDULER_TYPES } from "../optim/step/schedule.ts";
-import { OPTIMIZERS } from "../optim/presets.ts";
+import { LR_SCHEDULER_TYPES } from "../../optim/step/schedule.ts";
+import { OPTIMIZERS } from "../../optim/presets.ts";
 import { bounded, bytesOf, count, countOrZero, flag, fraction, layers, oneOf, patterns, positive, stepsOrShare, text, zeroOrMore } from "./checks.ts";
 import { optimArgs } from "./optim_args.ts";
-import { peftConfig } from "./peft_config.ts";
+import { peftConfig } from "./peft.ts";
 
 /** Every setting with its default. Names are those of Hugging Face's LlamaConfig, TrainingArguments and TRL. */
 export const entries = {

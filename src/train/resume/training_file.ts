@@ -1,14 +1,14 @@
-import type { FileIdentity } from "../checkpoint/model/pretrained.ts";
-import { openSafetensors, type TensorFile } from "../checkpoint/safetensors/reader.ts";
-import { writeSafetensors } from "../checkpoint/safetensors/writer.ts";
-import type { ByteSource } from "../checkpoint/source/source.ts";
-import type { StreamPosition } from "../data/stream.ts";
-import type { SwitchingState } from "../optim/step/switching.ts";
-import { ConfigError, type TrainingConfig } from "./config.ts";
+import type { FileIdentity } from "../../checkpoint/model/pretrained.ts";
+import { openSafetensors, type TensorFile } from "../../checkpoint/safetensors/reader.ts";
+import { writeSafetensors } from "../../checkpoint/safetensors/writer.ts";
+import type { ByteSource } from "../../checkpoint/source/source.ts";
+import type { StreamPosition } from "../../data/stream.ts";
+import type { SwitchingState } from "../../optim/step/switching.ts";
+import { ConfigError, type TrainingConfig } from "../config/config.ts";
 import { checkWeights, type LayoutEntry, layoutHash, layoutOf, remap, type Remapping } from "./layout.ts";
-import type { Run } from "./run.ts";
+import type { Run } from "../run.ts";
 import { bound, checkSettings, type Settings } from "./same_settings.ts";
-import { persistentTensors, type TrainingState } from "./trainer.ts";
+import { persistentTensors, type TrainingState } from "../trainer.ts";
 
 /** What a checkpoint depends on beside the settings. */
 export interface TrainingContext {

@@ -1,11 +1,11 @@
 // A tiny run that is saved to a file in memory, and files that are opened for another run.
 
-import { blobSource } from "../../src/checkpoint/source/blob.ts";
-import type { ByteSource } from "../../src/checkpoint/source/source.ts";
-import type { Run } from "../../src/train/run.ts";
-import { type LoadWeights, Trainer } from "../../src/train/trainer.ts";
-import { encodeTraining, type OpenedTraining, openTraining, type TrainingContext } from "../../src/train/training_file.ts";
-import { batchesOf, prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
+import { blobSource } from "../../../src/checkpoint/source/blob.ts";
+import type { ByteSource } from "../../../src/checkpoint/source/source.ts";
+import type { Run } from "../../../src/train/run.ts";
+import { type LoadWeights, Trainer } from "../../../src/train/trainer.ts";
+import { encodeTraining, type OpenedTraining, openTraining, type TrainingContext } from "../../../src/train/resume/training_file.ts";
+import { batchesOf, prepareTiny, type Settings, sharedGpu } from "../tiny.ts";
 
 export interface Opening {
   readonly run: Run;

@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { BLOCK_ORDERS } from "../optim/split/blocks.ts";
-import { type Grid, PROJECTIONS, SIDES, SPLITS, STATE_FREE_RULES, SWITCHES } from "../optim/grid.ts";
-import { RULE_NAMES } from "../optim/rule/rules.ts";
+import { BLOCK_ORDERS } from "../../optim/split/blocks.ts";
+import { type Grid, PROJECTIONS, SIDES, SPLITS, STATE_FREE_RULES, SWITCHES } from "../../optim/grid.ts";
+import { RULE_NAMES } from "../../optim/rule/rules.ts";
 import { count, flag, fraction, oneOf, patterns, positive, share, zeroOrMore } from "./checks.ts";
 
 /** Every key of optim_args; what is not given is the optimizer's own. Names are those of FRUGAL, GaLore, APOLLO and transformers. */

@@ -1,17 +1,17 @@
 // Checkpoints in runs that train something else, on another base or other data: refused with the flag named, allowed with it.
 
-import { assert, assertEquals, assertRejects, assertThrows, test } from "../harness.ts";
+import { assert, assertEquals, assertRejects, assertThrows, test } from "../../harness.ts";
 import { contextOf, openRun, openTiny, opened, type Opening, saved } from "./checkpoints.ts";
-import { prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
-import type { ByteSource } from "../../src/checkpoint/source/source.ts";
-import { pack, unpack } from "../../src/gpu/formats/index.ts";
-import { type LlamaConfig, llamaJson } from "../../src/models/llama_config.ts";
-import type { WeightType } from "../../src/models/parameter.ts";
-import { size } from "../../src/plan/tensor.ts";
-import { parseConfig } from "../../src/train/config.ts";
-import { checkWeights, type LayoutEntry } from "../../src/train/layout.ts";
-import { prepareRun } from "../../src/train/run.ts";
-import type { TrainingContext } from "../../src/train/training_file.ts";
+import { prepareTiny, type Settings, sharedGpu } from "../tiny.ts";
+import type { ByteSource } from "../../../src/checkpoint/source/source.ts";
+import { pack, unpack } from "../../../src/gpu/formats/index.ts";
+import { type LlamaConfig, llamaJson } from "../../../src/models/llama_config.ts";
+import type { WeightType } from "../../../src/models/parameter.ts";
+import { size } from "../../../src/plan/tensor.ts";
+import { parseConfig } from "../../../src/train/config/config.ts";
+import { checkWeights, type LayoutEntry } from "../../../src/train/resume/layout.ts";
+import { prepareRun } from "../../../src/train/run.ts";
+import type { TrainingContext } from "../../../src/train/resume/training_file.ts";
 
 const MLP = { trainable_modules: ["layers\\.0\\.mlp"] }, LAYER = { trainable_modules: ["layers\\.0\\."] }, ATTENTION = { trainable_modules: ["layers\\.0\\.self_attn"] };
 const FROM = { resume_from_checkpoint: "runs/before" };

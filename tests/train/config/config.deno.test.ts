@@ -1,10 +1,10 @@
-import { ALIASES, CONFIG_KEYS, parseConfig } from "../../src/train/config.ts";
-import { GRID } from "../../src/optim/grid.ts";
-import { OPTIMIZERS } from "../../src/optim/presets.ts";
-import { ALIASES as OPTIM_ARGS_ALIASES, optimArgs } from "../../src/train/optim_args.ts";
-import { assert, assertEquals, test } from "../harness.ts";
+import { ALIASES, CONFIG_KEYS, parseConfig } from "../../../src/train/config/config.ts";
+import { GRID } from "../../../src/optim/grid.ts";
+import { OPTIMIZERS } from "../../../src/optim/presets.ts";
+import { ALIASES as OPTIM_ARGS_ALIASES, optimArgs } from "../../../src/train/config/optim_args.ts";
+import { assert, assertEquals, test } from "../../harness.ts";
 
-const page = (name: string): string => Deno.readTextFileSync(new URL(`../../docs/${name}`, import.meta.url));
+const page = (name: string): string => Deno.readTextFileSync(new URL(`../../../docs/${name}`, import.meta.url));
 
 /** The rows of all tables: cells of `| setting | type | default | meaning | aliases |`. */
 const rows = page("configuration.md").split("\n").filter((line) => line.startsWith("| `")).map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()));
@@ -43,7 +43,7 @@ test("docs/configuration.md has one row for each key of optim_args, with the def
 });
 
 test("docs/optimizers.md and its pages tell of every optimizer", () => {
-  const overview = page("optimizers.md"), pages = [...Deno.readDirSync(new URL("../../docs/optimizers", import.meta.url))].map(({ name }) => page(`optimizers/${name}`));
+  const overview = page("optimizers.md"), pages = [...Deno.readDirSync(new URL("../../../docs/optimizers", import.meta.url))].map(({ name }) => page(`optimizers/${name}`));
   for (const optim of OPTIMIZERS) {
     assert(overview.includes(`\`${optim}\``), `docs/optimizers.md does not name ${optim}`);
     assert(pages.some((text) => text.includes(`\`${optim}\``) || text.includes(`--optim ${optim} `)), `no page tells of ${optim}`);

@@ -1,17 +1,17 @@
-import { type Gpu, openGpu } from "../gpu/device.ts";
-import { countParameters } from "../models/parameter.ts";
-import { bytesByRole } from "../plan/ledger.ts";
+import { type Gpu, openGpu } from "../../gpu/device.ts";
+import { countParameters } from "../../models/parameter.ts";
+import { bytesByRole } from "../../plan/ledger.ts";
 import { nextRun, type PlannedRun, type RunResult } from "./compare.ts";
-import type { Comparison } from "./compare_settings.ts";
-import { ConfigError } from "./config.ts";
-import { NonFiniteLossError, type TrainEvent } from "./events.ts";
-import { train } from "./loop.ts";
-import type { BaseModel } from "./model.ts";
-import type { RecoveryOptions } from "./recovery.ts";
-import { type FineTuningSources, prepareFineTuning } from "./fine_tuning.ts";
-import { checkRunFits, type PreparedText, prepareRun, prepareText, type Run } from "./run.ts";
-import type { Point } from "./svg.ts";
-import type { LoadWeights } from "./trainer.ts";
+import type { Comparison } from "./settings.ts";
+import { ConfigError } from "../config/config.ts";
+import { NonFiniteLossError, type TrainEvent } from "../events.ts";
+import { train } from "../loop.ts";
+import type { BaseModel } from "../model.ts";
+import type { RecoveryOptions } from "../recovery.ts";
+import { type FineTuningSources, prepareFineTuning } from "../fine_tuning.ts";
+import { checkRunFits, type PreparedText, prepareRun, prepareText, type Run } from "../run.ts";
+import type { Point } from "../svg.ts";
+import type { LoadWeights } from "../trainer.ts";
 
 /** A run, and what writes the weights of its pretrained model. */
 interface Ready {

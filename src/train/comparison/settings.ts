@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { OPTIMIZERS } from "../optim/presets.ts";
-import { ALIASES, CONFIG_KEYS, ConfigError, nameSettings, nearestName, parseConfig, type TrainingConfig } from "./config.ts";
+import { OPTIMIZERS } from "../../optim/presets.ts";
+import { ALIASES, CONFIG_KEYS, ConfigError, nameSettings, nearestName, parseConfig, type TrainingConfig } from "../config/config.ts";
 
 export type Settings = Readonly<Record<string, unknown>>;
 

@@ -1,9 +1,9 @@
-import { OPTIMIZERS } from "../../src/optim/presets.ts";
-import { countRuns, describeComparison, nextRun, rankMethods, type RunResult } from "../../src/train/compare.ts";
-import { type Comparison, nameComparison, parseComparison } from "../../src/train/compare_settings.ts";
-import { ConfigError } from "../../src/train/config.ts";
-import { assert, assertClose, assertEquals, assertThrows, test } from "../harness.ts";
-import { type Settings, TINY } from "./tiny.ts";
+import { OPTIMIZERS } from "../../../src/optim/presets.ts";
+import { countRuns, describeComparison, nextRun, rankMethods, type RunResult } from "../../../src/train/comparison/compare.ts";
+import { type Comparison, nameComparison, parseComparison } from "../../../src/train/comparison/settings.ts";
+import { ConfigError } from "../../../src/train/config/config.ts";
+import { assert, assertClose, assertEquals, assertThrows, test } from "../../harness.ts";
+import { type Settings, TINY } from "../tiny.ts";
 
 const parse = (settings: Settings): Comparison => parseComparison(nameComparison({ ...TINY, ...settings }, () => {}));
 const BYTES = { frozen: 0, trainable: 8, gradient: 8, state: 4, activation: 2, input: 1, output: 1, scratch: 0 };

@@ -1,6 +1,6 @@
-import { type BytesByRole, formatBytes, totalBytes } from "../plan/ledger.ts";
+import { type BytesByRole, formatBytes, totalBytes } from "../../plan/ledger.ts";
 import type { MethodResult } from "./compare.ts";
-import { escapeText, linePath, niceTicks, type Point } from "./svg.ts";
+import { escapeText, linePath, niceTicks, type Point } from "../svg.ts";
 
 /** A row of the picture. */
 export type ChartMethod = Pick<MethodResult, "method" | "entry" | "learning_rate" | "ended" | "diverged" | "eval_loss" | "spread" | "planned_bytes" | "curves">;

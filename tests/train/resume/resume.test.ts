@@ -1,13 +1,13 @@
 // Resuming: n steps are k steps, save, restore in a new trainer, n - k steps. Bit by bit, for every optimizer.
 
-import { assert, assertEquals, assertRejects, assertThrows, test } from "../harness.ts";
-import { blobSource } from "../../src/checkpoint/source/blob.ts";
-import type { ByteSource } from "../../src/checkpoint/source/source.ts";
-import { OPTIMIZERS } from "../../src/optim/presets.ts";
-import type { TrainingState } from "../../src/train/trainer.ts";
-import { DamagedCheckpointError, encodeTraining, openNewest } from "../../src/train/training_file.ts";
+import { assert, assertEquals, assertRejects, assertThrows, test } from "../../harness.ts";
+import { blobSource } from "../../../src/checkpoint/source/blob.ts";
+import type { ByteSource } from "../../../src/checkpoint/source/source.ts";
+import { OPTIMIZERS } from "../../../src/optim/presets.ts";
+import type { TrainingState } from "../../../src/train/trainer.ts";
+import { DamagedCheckpointError, encodeTraining, openNewest } from "../../../src/train/resume/training_file.ts";
 import { contextOf, openTiny, opened, type Opening, saved } from "./checkpoints.ts";
-import type { Settings } from "./tiny.ts";
+import type { Settings } from "../tiny.ts";
 
 /** A switch after every second step, so that a run resumed after three stands within a period. */
 const STEPS = 7, SAVED = 3;

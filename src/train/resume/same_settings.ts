@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { ConfigError, type TrainingConfig } from "./config.ts";
-import { schema } from "./config_schema.ts";
+import { ConfigError, type TrainingConfig } from "../config/config.ts";
+import { schema } from "../config/schema.ts";
 
 /** Settings as a checkpoint holds them. */
 export type Settings = Readonly<Record<string, unknown>>;

@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import { ConfigError, LAYERWISE, nameSettings, nearestName, show } from "./config_names.ts";
-import { type ConfigKey, entries, schema, type TrainingConfig } from "./config_schema.ts";
+import { ConfigError, LAYERWISE, nameSettings, nearestName, show } from "./names.ts";
+import { type ConfigKey, entries, schema, type TrainingConfig } from "./schema.ts";
 
-export { ALIASES, ConfigError, nameSettings, nearestName } from "./config_names.ts";
+export { ALIASES, ConfigError, nameSettings, nearestName } from "./names.ts";
 export { bytesOf } from "./checks.ts";
-export { CONFIG_KEYS, type ConfigKey, type TrainingConfig } from "./config_schema.ts";
+export { CONFIG_KEYS, type ConfigKey, type TrainingConfig } from "./schema.ts";
 
 /** @throws ConfigError if updates in the backward pass are asked for by name, and something needs all gradients first. */
 function checkLayerwise(given: Readonly<Record<string, unknown>>, named: Readonly<Record<string, unknown>>): void {

@@ -1,7 +1,7 @@
-import { type ChartMethod, comparisonSvg } from "../../src/train/comparison_chart.ts";
-import type { Point } from "../../src/train/svg.ts";
-import { assert, assertEquals, random, test } from "../harness.ts";
-import { checkXml } from "./xml.ts";
+import { type ChartMethod, comparisonSvg } from "../../../src/train/comparison/chart.ts";
+import type { Point } from "../../../src/train/svg.ts";
+import { assert, assertEquals, random, test } from "../../harness.ts";
+import { checkXml } from "../xml.ts";
 
 const TITLE = "A title", SUBTITLE = "a subtitle";
 
