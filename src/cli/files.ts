@@ -1,4 +1,5 @@
 import type { Contents, Files } from "../checkpoint/model/save.ts";
+import { syncFolder } from "../checkpoint/store/directory.deno.ts";
 import { ConfigError, nameSettings, parseConfig, type TrainingConfig } from "../train/config/config.ts";
 import type { Arguments } from "./arguments.ts";
 
@@ -40,23 +41,21 @@ export async function readFile(path: string, what: string): Promise<Uint8Array<A
 /** Writes a folder whole or not at all: into a temporary neighbour, which is then renamed. */
 export async function writeFolder(path: string, files: Files): Promise<void> {
   const temporary = `${path}.partial`;
+  // What a killed process has left is no part of this.
+  await Deno.remove(temporary, { recursive: true }).catch(() => {});
   await Deno.mkdir(temporary, { recursive: true }).catch((error: Error) => {
     throw new ConfigError(`Cannot write ${path}: the folder cannot be made (${error.message}). Choose another one`);
   });
   try {
     for (const [name, contents] of files) await writeFile(`${temporary}/${name}`, contents);
+    await syncFolder(temporary);
     await Deno.rename(temporary, path);
+    await syncFolder(path.replace(/[^/]*\/*$/, "") || ".");
   } catch (error) {
     await Deno.remove(temporary, { recursive: true });
     if ((error as { code?: string }).code === "ENOSPC") throw new Error(`Cannot write ${path}: the disk is full. Free some space; a run that saved checkpoints goes on from the last one with --resume_from_checkpoint`);
     throw error;
   }
-}
-
-/** Writes a file whole or not at all: what was there stays until the new one is on the disk. */
-export async function replaceFile(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  await writeFile(`${path}.partial`, bytes);
-  await Deno.rename(`${path}.partial`, path);
 }
 
 /** Returns once the bytes are on the disk, not just with the system. */

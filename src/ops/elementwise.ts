@@ -57,7 +57,7 @@ export function add(r: Recorder, x: Variable, y: Variable): Variable {
 }
 
 /** Adds `gradient` to the gradient of `variable`. */
-export function passGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
+function passGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
   const target = r.gradientFor(variable);
   if (target) put(r, gradient, target);
 }

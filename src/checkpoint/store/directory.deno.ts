@@ -82,7 +82,7 @@ async function writeWhole(folder: string, name: string, bytes: AsyncIterable<Uin
 }
 
 /** Without it a power failure can undo a rename. Windows has no such call, and keeps its directories in a journal. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   if (Deno.build.os === "windows") return;
   using directory = await Deno.open(folder);
   await directory.sync();

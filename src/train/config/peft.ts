@@ -16,7 +16,6 @@ const entries = {
 };
 
 export const peftConfig = v.strictObject(entries);
-export type PeftConfig = v.InferOutput<typeof peftConfig>;
 
 /** Names of the same as settings of their own, by Axolotl, Unsloth and MLX. */
 export const PEFT_ALIASES: Readonly<Record<string, keyof typeof entries>> = {
