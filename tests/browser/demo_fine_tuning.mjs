@@ -115,7 +115,7 @@ export const tests = {
     await chooseModel(other, (bytes, name) => (name === "model.safetensors" ? Buffer.concat([bytes.subarray(0, -4), Buffer.from([0, 0, 128, 63])]) : bytes));
     await chooseData(other, "rows.jsonl", rows);
     await other.click("#kept button");
-    await errorWith(other, "the checkpoint was trained on chosen files (sha256");
+    await errorWith(other, "the checkpoint was trained on chosen files (model.safetensors of sha256");
     await chooseModel(other);
     await other.click("#kept button");
     await other.waitForFunction(() => document.querySelector("#status").textContent === "Finished after 16 steps");
