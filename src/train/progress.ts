@@ -2,7 +2,7 @@ import type { Guard } from "../gpu/loss.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { bytesOf } from "../plan/tensor.ts";
 import type { Listener, TrainEvent } from "./events.ts";
-import type { Remapping } from "./resume/layout.ts";
+import type { Remapping } from "./layout.ts";
 import type { Run } from "./run.ts";
 import { persistentTensors, type Trainer, type TrainingState } from "./trainer.ts";
 

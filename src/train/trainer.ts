@@ -17,7 +17,7 @@ import { allTensors, type MemoryPlan, planMemory } from "../plan/memory.ts";
 import type { Program } from "../plan/recorder.ts";
 import { bytesOf, size, type Tensor } from "../plan/tensor.ts";
 import { BatchWriter } from "./inputs.ts";
-import { type LayoutEntry, layoutOf, type Remapping } from "./resume/layout.ts";
+import { type LayoutEntry, layoutOf, type Remapping } from "./layout.ts";
 import type { Programs } from "./programs.ts";
 import { refactorise } from "./refactorise.ts";
 import { mergeAdapters } from "./relora.ts";

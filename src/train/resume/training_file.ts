@@ -5,7 +5,7 @@ import type { ByteSource } from "../../checkpoint/source/source.ts";
 import type { StreamPosition } from "../../data/stream.ts";
 import type { SwitchingState } from "../../optim/step/switching.ts";
 import { ConfigError, type TrainingConfig } from "../config/config.ts";
-import { checkWeights, type LayoutEntry, layoutHash, layoutOf, remap, type Remapping } from "./layout.ts";
+import { checkWeights, type LayoutEntry, layoutHash, layoutOf, remap, type Remapping } from "../layout.ts";
 import type { Run } from "../run.ts";
 import { bound, checkSettings, type Settings } from "./same_settings.ts";
 import { persistentTensors, type TrainingState } from "../trainer.ts";

@@ -9,7 +9,7 @@ import { type LlamaConfig, llamaJson } from "../../../src/models/llama_config.ts
 import type { WeightType } from "../../../src/models/parameter.ts";
 import { size } from "../../../src/plan/tensor.ts";
 import { parseConfig } from "../../../src/train/config/config.ts";
-import { checkWeights, type LayoutEntry } from "../../../src/train/resume/layout.ts";
+import { checkWeights, type LayoutEntry } from "../../../src/train/layout.ts";
 import { prepareRun } from "../../../src/train/run.ts";
 import type { TrainingContext } from "../../../src/train/resume/training_file.ts";
 

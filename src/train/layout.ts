@@ -1,5 +1,5 @@
-import { Sha256 } from "../../checkpoint/sha256.ts";
-import type { Tensor } from "../../plan/tensor.ts";
+import { Sha256 } from "../checkpoint/sha256.ts";
+import type { Tensor } from "../plan/tensor.ts";
 
 /** One tensor of those that a run keeps from step to step, or of its frozen weights. */
 export interface LayoutEntry {
