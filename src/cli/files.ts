@@ -31,6 +31,8 @@ async function readJson(path: string): Promise<Record<string, unknown>> {
 
 export async function readFile(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
+    // Some never end.
+    if ((await Deno.stat(path)).isCharDevice) throw new Error("it is a device, not a file");
     return await Deno.readFile(path);
   } catch (error) {
     const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : (error as Error).message;

@@ -25,6 +25,7 @@ const TOO_LARGE = ["--per_device_train_batch_size=2000", "--intermediate_size=26
 const LLAMA_JSON = '{"model_type": "llama", "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 256}';
 
 const CASES: readonly BadInput[] = [
+  { name: "a dataset that never ends", args: train("--dataset=/dev/zero"), code: 2, tells: ["/dev/zero", "it is a device"] },
   { name: "a dataset that is not there", args: train("--dataset=nothing.txt"), code: 2, tells: ["nothing.txt", "there is no such file", "relative to"] },
   { name: "a dataset that is a folder", args: train("--dataset=."), code: 2, tells: ["Cannot find the training data", "expected train.jsonl, .json, .csv, .tsv, .parquet or .txt, got text.txt"] },
   { name: "an empty dataset", args: train("--dataset=e.txt"), files: { "e.txt": "" }, code: 2, tells: ["e.txt", "empty file"] },
