@@ -5,10 +5,10 @@ import { NEVER, ofType, prepareTiny, type Settings, sharedGpu } from "./tiny.ts"
 import { DeviceLostError, type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { fillNormal } from "../../src/gpu/philox.ts";
 import { size } from "../../src/plan/tensor.ts";
-import type { TrainEvent } from "../../src/train/events.ts";
+import type { Control, TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";
 import { Recovery, type RecoveryOptions } from "../../src/train/recovery.ts";
-import type { LoadWeights } from "../../src/train/trainer.ts";
+import type { LoadWeights, Trainer } from "../../src/train/trainer.ts";
 
 const MINUTE = 60_000;
 
@@ -87,6 +87,67 @@ test("a LoRA run writes its base again after each loss, and goes on with the sam
   assertSame(told, await trainLosing(settings, [], { load }));
   const other = await trainLosing(settings, []);
   assert(other.weights.some((words, i) => words.some((word, at) => word !== told.weights[i]![at])), "the base that is loaded makes no difference");
+});
+
+/** Trains on a device of its own; `lose` destroys the one in use, once. */
+async function trainOnOwn(settings: Settings, options: (lose: () => void) => { readonly load?: LoadWeights; readonly finish?: (trainer: Trainer) => Promise<void>; readonly control?: Control; readonly listen?: (event: TrainEvent) => void }): Promise<Told> {
+  let gpu = await openGpu(), left = 1;
+  const lose = (): void => {
+    if (left-- > 0) gpu.device.destroy();
+  };
+  const { load, finish, control = NEVER, listen = () => {} } = options(lose), events: TrainEvent[] = [], run = prepareTiny(gpu, settings);
+  const recovery: RecoveryOptions = { wait: () => Promise.resolve(), reopen: async () => (gpu = await openGpu()) };
+  const trainer = await train(gpu, run, control, (event) => {
+    events.push(event);
+    listen(event);
+  }, { load, finish, recovery });
+  const weights = await Promise.all(run.model.parameters.map(({ value }) => trainer.executor.readWords(value)));
+  trainer.destroy();
+  gpu.device.destroy();
+  return { events, weights };
+}
+
+test("a device that is lost while weights are loaded costs nothing but a second loading, and the first is told to end", async () => {
+  const given: (AbortSignal | undefined)[] = [];
+  const told = await trainOnOwn(RUN, (lose) => ({
+    load: async (_executor, _model, signal) => {
+      given.push(signal);
+      if (given.length === 1) {
+        lose();
+        await new Promise((resolve) => setTimeout(resolve, 400));
+      }
+      return new Set();
+    },
+  }));
+  assertEquals(given.map((signal) => signal?.aborted), [true, false]);
+  assertSame(told, await trainLosing(RUN, []));
+});
+
+test("a device that is lost while the result is read: the last state is put back, and the result read again", async () => {
+  const read: number[] = [];
+  const told = await trainOnOwn(RUN, (lose) => ({
+    finish: async (trainer) => {
+      read.push(trainer.steps);
+      lose();
+      await trainer.save();
+    },
+  }));
+  assertEquals(read, [RUN.max_steps, RUN.max_steps]);
+  assertEquals(ofType(told.events, "recovered").map(({ step }) => step), [RUN.max_steps], "no step is made again");
+  assertSame(told, await trainLosing(RUN, []));
+});
+
+test("a run that is stopped and then loses its device makes its steps again instead of leaving what it began with", async () => {
+  let stopped = false;
+  const told = await trainOnOwn({ ...RUN, max_steps: 50 }, (lose) => ({
+    control: { stopped: () => stopped, unpaused: () => Promise.resolve() },
+    listen: (event) => {
+      if (event.type === "step" && event.step === 8) stopped = true;
+      if (event.type === "evaluation" && stopped) lose();
+    },
+  }));
+  const { steps, eval_loss } = ofType(told.events, "end")[0]!.summary;
+  assert(steps === 8 && Number.isFinite(eval_loss), `${steps} steps, validation loss ${eval_loss}`);
 });
 
 test("losses six minutes apart never are three in ten minutes; three in a row end the run with a DeviceLostError", async () => {
