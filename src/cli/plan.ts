@@ -1,4 +1,4 @@
-import { readConfig } from "../checkpoint/model/pretrained.ts";
+import { readModelConfig } from "../checkpoint/model/pretrained.ts";
 import { describeAdapter, requestAdapter, type Variant, variantFor } from "../gpu/device.ts";
 import { countParameters } from "../models/parameter.ts";
 import { bytesByRole, formatBytes, formatLedger, totalBytes } from "../plan/ledger.ts";
@@ -8,12 +8,12 @@ import { withAdapter } from "../train/fine_tuning.ts";
 import type { BaseModel } from "../train/model.ts";
 import { compareOptimizers, fitBudget, planRun } from "../train/run.ts";
 import type { Arguments } from "./arguments.ts";
-import { readConfig as readSettings } from "./files.ts";
+import { readConfig } from "./files.ts";
 import { openSources } from "./sources.ts";
 
 /** Shows the memory of a run under its own optimizer and under all others. Reads no data and allocates nothing. */
 export async function plan(args: Arguments): Promise<number> {
-  const given = await readSettings(args);
+  const given = await readConfig(args);
   // The shape of an adapter is its own.
   const asked = given.adapter === "" ? given : await withAdapter(given, (await openSources(given)).adapter);
   const variant = await variantHere();
@@ -43,7 +43,7 @@ export const budgetNote = ({ memory_budget, optim_args }: TrainingConfig): strin
 /** A pretrained model as its config.json describes it: no weights are opened, and none need be there. */
 async function baseOf(config: TrainingConfig): Promise<BaseModel | undefined> {
   if (config.model === "") return undefined;
-  const json = await readConfig((await openSources(config)).model);
+  const json = await readModelConfig((await openSources(config)).model);
   const type = FORMATS[String(json["dtype"] ?? json["torch_dtype"])] ?? "f32";
   return { json, storedAs: () => type };
 }

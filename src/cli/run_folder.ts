@@ -1,6 +1,6 @@
-import { directoryFolder } from "../checkpoint/source/directory.deno.ts";
+import { isFolder, openFile } from "../checkpoint/source/directory.deno.ts";
 import type { ByteSource } from "../checkpoint/source/source.ts";
-import { isDiskFull, openDirectoryStore } from "../checkpoint/store/directory.deno.ts";
+import { checkpointsIn, fileOf, isDiskFull, openDirectoryStore } from "../checkpoint/store/directory.deno.ts";
 import { type CheckpointStore, StorageFullError } from "../checkpoint/store/store.ts";
 import { ConfigError } from "../train/config/config.ts";
 import type { TrainEvent } from "../train/events.ts";
@@ -102,19 +102,9 @@ export async function readCheckpoint(run: Run, context: TrainingContext, note: (
 
 /** The newest first. */
 async function findCheckpoints(path: string): Promise<ByteSource[]> {
-  const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
-  const slash = path.lastIndexOf("/"), folder = isFolder ? path : slash < 0 ? "." : path.slice(0, slash) || "/";
-  const names = isFolder ? await checkpointsIn(path) : [path.slice(slash + 1)];
-  const sources = (await Promise.all(names.map((name) => directoryFolder(folder).open(name)))).filter((source) => source !== null);
+  const isRun = await isFolder(path);
+  const paths = isRun ? (await checkpointsIn(path)).reverse().map((step) => `${path}/${fileOf(step)}`) : [path];
+  const sources = (await Promise.all(paths.map(openFile))).filter((source) => source !== null);
   if (sources.length > 0) return sources;
-  throw new ConfigError(`Cannot resume from ${path}: ${isFolder ? "the folder has no checkpoint; save_steps writes some" : "there is no such file"}. Check the path, it is relative to ${Deno.cwd()}`);
-}
-
-async function checkpointsIn(folder: string): Promise<string[]> {
-  const steps: number[] = [];
-  for await (const { name } of Deno.readDir(folder)) {
-    const [, step] = /^checkpoint-(\d+)\.safetensors$/.exec(name) ?? [];
-    if (step !== undefined) steps.push(Number(step));
-  }
-  return steps.sort((a, b) => b - a).map((step) => `checkpoint-${step}.safetensors`);
+  throw new ConfigError(`Cannot resume from ${path}: ${isRun ? "the folder has no checkpoint; save_steps writes some" : "there is no such file"}. Check the path, it is relative to ${Deno.cwd()}`);
 }

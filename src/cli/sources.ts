@@ -1,6 +1,6 @@
 import { openFolder } from "../checkpoint/source/open_folder.deno.ts";
-import { directoryFolder } from "../checkpoint/source/directory.deno.ts";
-import type { Folder } from "../checkpoint/source/source.ts";
+import { isFolder, openFile } from "../checkpoint/source/directory.deno.ts";
+import type { ByteSource } from "../checkpoint/source/source.ts";
 import { formatOf } from "../data/rows/read_rows.ts";
 import { splitFiles } from "../data/rows/split.ts";
 import { normalizeText } from "../data/text.ts";
@@ -13,7 +13,7 @@ import { readFile } from "./files.ts";
 export async function readDataset({ dataset }: Pick<TrainingConfig, "dataset">): Promise<string | DatasetFiles | undefined> {
   if (dataset === "") return undefined;
   if (await isFolder(dataset)) return await readDatasetFolder(dataset);
-  if (formatOf(dataset) !== "text") return { train: [await openFile(dataset)], validation: [] };
+  if (formatOf(dataset) !== "text") return { train: [await openRows(dataset)], validation: [] };
   return await readText(dataset);
 }
 
@@ -41,7 +41,7 @@ async function readDatasetFolder(path: string): Promise<string | DatasetFiles> {
     if (train.length + validation.length + test.length > 1) throw new ConfigError(`Cannot use dataset ${path}: of texts one train.txt is read, whose end is held out, and there are ${[...train, ...validation, ...test].join(", ")}. Remove the others, or give rows`);
     return await readText(`${path}/${train[0]!}`);
   }
-  const open = (files: readonly string[]) => Promise.all(files.map((name) => openFile(`${path}/${name}`)));
+  const open = (files: readonly string[]) => Promise.all(files.map((name) => openRows(`${path}/${name}`)));
   return { train: await open(train), validation: await open(validation), test: await open(test) };
 }
 
@@ -62,11 +62,8 @@ export async function openSources({ model, tokenizer, adapter, revision }: Train
   };
 }
 
-async function openFile(path: string): Promise<NonNullable<Awaited<ReturnType<Folder["open"]>>>> {
-  const slash = path.lastIndexOf("/"), folder = directoryFolder(slash < 0 ? "." : path.slice(0, slash) || "/");
-  const source = await folder.open(path.slice(slash + 1));
+async function openRows(path: string): Promise<ByteSource> {
+  const source = await openFile(path);
   if (source) return { ...source, name: path };
   throw new ConfigError(`Cannot use dataset ${path}: there is no such file`);
 }
-
-const isFolder = (path: string): Promise<boolean> => Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);

@@ -3,7 +3,7 @@ import { checkVocabulary, type Tokenizer } from "../../data/tokenizer.ts";
 import type { Json } from "../../models/config_reader.ts";
 import { createModel, type Model } from "../../models/model.ts";
 import type { WeightType } from "../../models/parameter.ts";
-import { openCheckpoint, type TensorFile } from "../safetensors/reader.ts";
+import { openCheckpoint, PIECE_BYTES, type TensorFile } from "../safetensors/reader.ts";
 import { Sha256 } from "../sha256.ts";
 import type { ByteSource, Folder } from "../source/source.ts";
 import { matchNames, mayBeNew } from "./names.ts";
@@ -40,7 +40,7 @@ const FORMATS: Readonly<Record<string, WeightType>> = { BF16: "bf16", F16: "f16"
  * @throws RangeError for what is missing, unknown or does not fit together; it names all tensors that do not.
  */
 export async function openPretrained(folder: Folder, tokenizerFolder: Folder = folder): Promise<Pretrained> {
-  const json = await readConfig(folder);
+  const json = await readModelConfig(folder);
   const model = createModel(json);
   const weights = await openCheckpoint(folder);
   const { found, missing, unexpected } = matchNames(model, [...weights.tensors.keys()].filter((name) => !isScale(name, weights)));
@@ -72,7 +72,7 @@ export async function openPretrained(folder: Folder, tokenizerFolder: Folder = f
 }
 
 /** config.json of a folder. @throws RangeError if it is missing or no JSON object. */
-export async function readConfig(folder: Folder): Promise<Json> {
+export async function readModelConfig(folder: Folder): Promise<Json> {
   const json = await readJson(folder, "config.json");
   if (!json) throw new RangeError(`Cannot load ${folder.name}: it has no config.json. Give the folder of a Hugging Face model`);
   return json;
@@ -119,8 +119,6 @@ function refuse(folder: Folder, { quantization_config }: Json, problems: readonl
   const advice = quant_method === undefined ? "Use the config.json that was published with the weights" : `They are quantized by ${JSON.stringify(quant_method)}: use the model as it was before, with load_in_4bit or load_in_8bit`;
   throw new RangeError(`Cannot load ${folder.name}: its tensors are not those of its config.json (${problems.slice(0, 8).join("; ")}). ${advice}`);
 }
-
-const PIECE_BYTES = 4 << 20;
 
 /** Those of the files that are there. */
 export async function identitiesOf(folder: Folder, names: readonly string[]): Promise<FileIdentity[]> {

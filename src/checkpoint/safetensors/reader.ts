@@ -19,7 +19,7 @@ export interface TensorFile {
 }
 
 /** A multiple of every element's size. Larger pieces read no faster, and garbage of this size is what peak memory is made of. */
-const PIECE_BYTES = 4 << 20;
+export const PIECE_BYTES = 4 << 20;
 const MAX_SHARDS = 10_000;
 /** Half a million tensors. */
 const MAX_INDEX_BYTES = 50_000_000;

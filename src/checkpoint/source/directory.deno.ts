@@ -19,12 +19,21 @@ export function directoryFolder(path: string): Folder {
   };
 }
 
+/** Whether there is a folder of this name. */
+export const isFolder = (path: string): Promise<boolean> => Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
+
+/** One file by its path; null if there is none in its folder. @throws RangeError as directoryFolder() does. */
+export async function openFile(path: string): Promise<ByteSource | null> {
+  const slash = path.lastIndexOf("/"), folder = slash < 0 ? "." : path.slice(0, slash) || "/";
+  return await directoryFolder(folder).open(path.slice(slash + 1));
+}
+
 const isAbsent = (error: unknown): boolean => error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 
 /** An absent file is an answer, an absent folder a mistake. */
 async function absent(path: string): Promise<null> {
-  const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, (error) => isAbsent(error) ? false : refuse(path, error));
-  if (!isFolder) throw new RangeError(`Cannot read the folder ${path}: there is no such folder. Check the path, it is relative to ${Deno.cwd()}`);
+  const isThere = await Deno.stat(path).then(({ isDirectory }) => isDirectory, (error) => isAbsent(error) ? false : refuse(path, error));
+  if (!isThere) throw new RangeError(`Cannot read the folder ${path}: there is no such folder. Check the path, it is relative to ${Deno.cwd()}`);
   return null;
 }
 

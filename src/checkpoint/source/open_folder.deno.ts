@@ -1,4 +1,4 @@
-import { directoryFolder } from "./directory.deno.ts";
+import { directoryFolder, isFolder } from "./directory.deno.ts";
 import { hubFolder, type HubOptions, isRepository } from "./hub.ts";
 import { defaultCacheFolder, directoryCache } from "./hub_cache_directory.deno.ts";
 import type { Folder } from "./source.ts";
@@ -8,8 +8,7 @@ import type { Folder } from "./source.ts";
  * @throws RangeError if it is neither.
  */
 export async function openFolder(nameOrPath: string, options: Omit<HubOptions, "cache" | "token"> = {}): Promise<Folder> {
-  const isFolder = await Deno.stat(nameOrPath).then(({ isDirectory }) => isDirectory, () => false);
-  if (isFolder) return directoryFolder(nameOrPath);
+  if (await isFolder(nameOrPath)) return directoryFolder(nameOrPath);
   if (!isRepository(nameOrPath)) {
     throw new RangeError(`Cannot open ${JSON.stringify(nameOrPath)}: there is no such folder (seen from ${Deno.cwd()}), and a repository on the hub is called "owner/name"`);
   }

@@ -1,7 +1,8 @@
 import { directoryFolder } from "../source/directory.deno.ts";
 import { checkKeep, checkStep, type CheckpointStore, dropped, noCheckpoint, RunInUseError, StorageFullError } from "./store.ts";
 
-const fileOf = (step: number): string => `checkpoint-${step}.safetensors`;
+/** The name of a checkpoint's file. */
+export const fileOf = (step: number): string => `checkpoint-${step}.safetensors`;
 const FILE = /^checkpoint-(0|[1-9]\d*)\.safetensors$/;
 const PARTIAL = /^checkpoint-\d+\.safetensors\.partial$/;
 
@@ -17,10 +18,7 @@ export async function openDirectoryStore(folder: string, keep: number): Promise<
   await syncFolder(`${folder}/..`); // the folder itself may be new
   const files = directoryFolder(folder);
 
-  async function list(): Promise<number[]> {
-    const names = await namesIn(folder);
-    return names.flatMap((name) => FILE.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
-  }
+  const list = (): Promise<number[]> => checkpointsIn(folder);
   return {
     list,
     async save(step, bytes) {
@@ -40,6 +38,9 @@ export async function openDirectoryStore(folder: string, keep: number): Promise<
     },
   };
 }
+
+/** Steps of the checkpoints in a folder, ascending. It needs no lock: a file of this name is whole. */
+export const checkpointsIn = async (folder: string): Promise<number[]> => (await namesIn(folder)).flatMap((name) => FILE.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
 
 /** The kernel holds the lock for the open file, so that it goes with the process. The file stays: to remove one that another is about to lock would give two locks. */
 async function lockFolder(folder: string): Promise<Deno.FsFile> {

@@ -27,7 +27,7 @@ export interface PreparedComparison {
 }
 
 /**
- * Plans each run before there is one. A text is made into tokens once for all that read it with the same tokenizer.
+ * Plans each run before there is one. Of new models a text is made into tokens once for all that read it with the same tokenizer.
  * @param source text of the dataset, or undefined for the embedded stories; or where a pretrained model and its data are.
  * @param available bytes that a run may use in all; Infinity if unknown.
  * @throws ConfigError naming the method that does not fit.
