@@ -71,6 +71,8 @@ export class Trainer {
   readonly #programs: Programs;
   readonly #model: Model;
   readonly #writer: BatchWriter;
+  /** Looked for once: BAdam has as many programs as layers. */
+  readonly #persistent: readonly Tensor[];
   #steps = 0;
   #stepsRead = 0;
   /** Weights that a run before has trained and this one freezes, as they were trained: no file of the model has them. */
@@ -81,6 +83,7 @@ export class Trainer {
     this.#programs = programs;
     this.#model = model;
     this.#writer = new BatchWriter(model);
+    this.#persistent = programs.train ? persistentTensors(programs) : [];
   }
 
   /** Allocates, compiles, and uploads the weights of files, and the initial ones of a seed for all others. */
@@ -115,7 +118,7 @@ export class Trainer {
   /** Everything that training has changed: with it, restore() goes on as if nothing had happened, bit by bit. CPU-GPU sync points. */
   async save(position: StreamPosition | null = null): Promise<TrainingState> {
     const tensors = new Map([...this.#learnt].map(([{ name }, words]) => [name, words]));
-    for (const tensor of persistentTensors(this.#programs)) tensors.set(tensor.label, await this.executor.readWords(tensor));
+    for (const tensor of this.#persistent) tensors.set(tensor.label, await this.executor.readWords(tensor));
     return { step: this.#steps, position, switching: this.#programs.train!.optimizer.save(), layout: this.layout, tensors };
   }
 
@@ -125,8 +128,8 @@ export class Trainer {
    * @throws RangeError if a tensor is not as large as here, or one is missing.
    */
   restore({ step, switching, layout, tensors }: TrainingState, remapping?: Remapping): void {
-    const places = new Map([...persistentTensors(this.#programs), ...this.#model.parameters.map(({ value }) => value)].map((tensor) => [tensor.label, tensor]));
-    const names = remapping ? [...remapping.kept, ...remapping.thawed.filter((name) => tensors.has(name))] : persistentTensors(this.#programs).map(({ label }) => label);
+    const places = new Map([...this.#persistent, ...this.#model.parameters.map(({ value }) => value)].map((tensor) => [tensor.label, tensor]));
+    const names = remapping ? [...remapping.kept, ...remapping.thawed.filter((name) => tensors.has(name))] : this.#persistent.map(({ label }) => label);
     for (const name of names) {
       const tensor = places.get(name), words = tensors.get(name);
       if (!tensor || words?.byteLength !== bytesOf(tensor)) throw new RangeError(`Cannot resume: the checkpoint has no tensor "${name}" of ${tensor ? bytesOf(tensor) : 0} bytes. Resume with the settings that it was saved with`);
@@ -149,7 +152,7 @@ export class Trainer {
 
   /** What a checkpoint of this run holds. */
   get layout(): LayoutEntry[] {
-    return [...layoutOf(persistentTensors(this.#programs)), ...this.#learnt.keys()];
+    return [...layoutOf(this.#persistent), ...this.#learnt.keys()];
   }
 
   /** Balances the factors of a factorised model, after which all moments begin anew. CPU-GPU sync points. */
