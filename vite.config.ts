@@ -7,7 +7,10 @@ import { defineConfig, type Plugin } from "vite";
 
 const repository = fileURLToPath(new URL(".", import.meta.url));
 
-/** `import code from "./x.wgsl" with { type: "text" }`, which Deno and Chromium know and Vite does not yet (rolldown issue 9088). */
+/**
+ * `import code from "./x.wgsl" with { type: "text" }`, which Deno and Chromium know and Vite does not yet (rolldown
+ * issue 9088).
+ */
 function wgslText(): Plugin {
   return {
     name: "wgsl-text",

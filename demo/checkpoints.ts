@@ -37,16 +37,30 @@ export class Checkpoints {
     }
   }
 
-  /** The newest, if the run goes on from one. @throws RangeError or ConfigError if there is none or it is not of this run. */
+  /**
+   * The newest, if the run goes on from one. @throws RangeError or ConfigError if there is none or it is not of this
+   * run.
+   */
   async newest(run: Run, context: TrainingContext): Promise<OpenedTraining | undefined> {
     if (!this.#request.goOn) return undefined;
     const step = (await this.#store.list()).at(-1);
-    if (step === undefined) throw new RangeError(`Cannot go on with the run "${run.config.run_name}": its checkpoints are gone. Start it anew`);
+    if (step === undefined) {
+      throw new RangeError(
+        `Cannot go on with the run "${run.config.run_name}": its checkpoints are gone. Start it anew`,
+      );
+    }
     return await openTraining(await this.#store.open(step), run, context);
   }
 
-  /** Also tells later pages of it. A full quota costs a checkpoint, not the run: those before it are intact, and the next may fit. */
-  async save({ state }: Extract<TrainEvent, { type: "checkpoint" }>, { config }: Run, context: TrainingContext): Promise<RunEvent> {
+  /**
+   * Also tells later pages of it. A full quota costs a checkpoint, not the run: those before it are intact, and the
+   * next may fit.
+   */
+  async save(
+    { state }: Extract<TrainEvent, { type: "checkpoint" }>,
+    { config }: Run,
+    context: TrainingContext,
+  ): Promise<RunEvent> {
     try {
       await this.#store.save(state.step, encodeTraining(state, config, context));
     } catch (error) {
@@ -55,7 +69,9 @@ export class Checkpoints {
     }
     const { run_name: name, max_steps } = config;
     // Where even this does not fit, the checkpoint is there, but no page offers it.
-    await keepRun({ name, title: titleOf(config), step: state.step, max_steps, choices: this.#request.choices }).catch(() => {});
+    await keepRun({ name, title: titleOf(config), step: state.step, max_steps, choices: this.#request.choices }).catch(
+      () => {},
+    );
     return { type: "saved", step: state.step };
   }
 
@@ -64,4 +80,5 @@ export class Checkpoints {
   }
 }
 
-const titleOf = ({ model, peft, optim }: Run["config"]): string => `${model === "" ? "a new LLaMA" : model}${peft ? ", LoRA" : ""}, ${optim}`;
+const titleOf = ({ model, peft, optim }: Run["config"]): string =>
+  `${model === "" ? "a new LLaMA" : model}${peft ? ", LoRA" : ""}, ${optim}`;

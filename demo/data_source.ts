@@ -20,7 +20,10 @@ export class DataSource {
       event.preventDefault();
       byId("data").classList.add("target");
     });
-    document.addEventListener("dragleave", (event) => event.relatedTarget === null && byId("data").classList.remove("target"));
+    document.addEventListener(
+      "dragleave",
+      (event) => event.relatedTarget === null && byId("data").classList.remove("target"),
+    );
     document.addEventListener("drop", (event) => {
       event.preventDefault();
       byId("data").classList.remove("target");

@@ -4,21 +4,46 @@ import type { DeviceReport } from "./protocol.ts";
 
 /** Shows what the run will run on, or what to do where there is nothing. */
 export function showDevice(report: DeviceReport): void {
-  byId("device").replaceChildren(...(report.found ? adapterFacts(report.adapter, report.variant) : advice(report.reason)));
+  byId("device").replaceChildren(
+    ...(report.found ? adapterFacts(report.adapter, report.variant) : advice(report.reason)),
+  );
 }
 
 function adapterFacts({ name, software, limits, features }: AdapterReport, variant: string): HTMLElement[] {
-  const kind = software ? create("span", { class: "tag warn" }, "software, on the CPU") : create("span", { class: "tag" }, "GPU");
+  const kind = software
+    ? create("span", { class: "tag warn" }, "software, on the CPU")
+    : create("span", { class: "tag" }, "GPU");
   const kernels = variant === "tiled" ? "tiled, workgroup memory" : "portable, no barriers";
   return [
     create("p", { class: "adapter" }, name, " ", kind),
-    create("dl", { class: "facts" },
+    create(
+      "dl",
+      { class: "facts" },
       fact("Kernels", kernels),
       fact("Largest buffer", formatBytes(limits.maxBufferSize)),
       fact("Largest binding", formatBytes(limits.maxStorageBufferBindingSize)),
-      fact("Workgroup", `${count(limits.maxComputeInvocationsPerWorkgroup)} threads, ${formatBytes(limits.maxComputeWorkgroupStorageSize)}`)),
-    ...(software ? [create("p", { class: "muted" }, "Slow, but the results are the same. With a real GPU, check that the browser's hardware acceleration is on.")] : []),
-    create("details", {}, create("summary", {}, `${features.length} features`), create("p", { class: "muted" }, features.join(", ") || "none")),
+      fact(
+        "Workgroup",
+        `${count(limits.maxComputeInvocationsPerWorkgroup)} threads, ${
+          formatBytes(limits.maxComputeWorkgroupStorageSize)
+        }`,
+      ),
+    ),
+    ...(software
+      ? [
+        create(
+          "p",
+          { class: "muted" },
+          "Slow, but the results are the same. With a real GPU, check that the browser's hardware acceleration is on.",
+        ),
+      ]
+      : []),
+    create(
+      "details",
+      {},
+      create("summary", {}, `${features.length} features`),
+      create("p", { class: "muted" }, features.join(", ") || "none"),
+    ),
   ];
 }
 

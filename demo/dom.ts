@@ -13,14 +13,22 @@ export function find<T extends Element = HTMLElement>(parent: ParentNode, select
 }
 
 /** A new element. Text becomes text nodes, so nothing that a model writes can become markup. */
-export function create<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Readonly<Record<string, string>>, ...children: readonly (Node | string)[]): HTMLElementTagNameMap[K] {
+export function create<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Readonly<Record<string, string>>,
+  ...children: readonly (Node | string)[]
+): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
 }
 
-export function createSvg<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Readonly<Record<string, string | number>>, ...children: readonly (Node | string)[]): SVGElementTagNameMap[K] {
+export function createSvg<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  attributes: Readonly<Record<string, string | number>>,
+  ...children: readonly (Node | string)[]
+): SVGElementTagNameMap[K] {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
   element.append(...children);
@@ -28,7 +36,8 @@ export function createSvg<K extends keyof SVGElementTagNameMap>(tag: K, attribut
 }
 
 /** A term and what it says, for a <dl>. */
-export const fact = (term: string, ...description: readonly (Node | string)[]): HTMLElement => create("div", {}, create("dt", {}, term), create("dd", {}, ...description));
+export const fact = (term: string, ...description: readonly (Node | string)[]): HTMLElement =>
+  create("div", {}, create("dt", {}, term), create("dd", {}, ...description));
 
 export const count = (n: number): string => n.toLocaleString("en");
 

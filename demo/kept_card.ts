@@ -16,6 +16,8 @@ function offer(run: KeptRun, goOn: (run: KeptRun) => void): HTMLElement {
   const { name, title, step, max_steps } = run, isDone = step >= max_steps;
   const button = create("button", { type: "button", class: "quiet" }, isDone ? "Open" : "Go on");
   button.addEventListener("click", () => goOn(run));
-  const text = isDone ? `The run “${name}” of ${title}: all ${count(max_steps)} steps` : `Go on with the run “${name}” of ${title}, step ${count(step)} of ${count(max_steps)}`;
+  const text = isDone
+    ? `The run “${name}” of ${title}: all ${count(max_steps)} steps`
+    : `Go on with the run “${name}” of ${title}, step ${count(step)} of ${count(max_steps)}`;
   return create("li", {}, button, create("span", {}, text));
 }

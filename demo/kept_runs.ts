@@ -3,7 +3,8 @@ import type { KeptRun } from "./protocol.ts";
 
 const KEY = "scrimp runs";
 
-const isKept = (value: unknown): value is KeptRun => typeof value === "object" && value !== null && "choices" in value && "step" in value;
+const isKept = (value: unknown): value is KeptRun =>
+  typeof value === "object" && value !== null && "choices" in value && "step" in value;
 
 /** Runs that have checkpoints, the one that was saved last first. */
 export async function keptRuns(): Promise<readonly KeptRun[]> {
@@ -13,6 +14,8 @@ export async function keptRuns(): Promise<readonly KeptRun[]> {
 
 /** Tells later pages of a checkpoint. */
 export async function keepRun(run: KeptRun): Promise<void> {
-  const others = (saved: unknown): KeptRun[] => (Array.isArray(saved) ? saved.filter(isKept).filter(({ name }) => name !== run.name) : []);
+  const others = (
+    saved: unknown,
+  ): KeptRun[] => (Array.isArray(saved) ? saved.filter(isKept).filter(({ name }) => name !== run.name) : []);
   await update(KEY, (saved) => [run, ...others(saved)]);
 }

@@ -2,7 +2,11 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 const HEIGHT = 260;
-const SERIES = [["training", "--curve-faint", 1], ["running mean", "--curve", 2], ["validation", "--validation", 2]] as const;
+const SERIES = [["training", "--curve-faint", 1], ["running mean", "--curve", 2], [
+  "validation",
+  "--validation",
+  2,
+]] as const;
 
 /** The loss as it falls: every step, its running mean, and the validations. */
 export class LossChart {
@@ -55,18 +59,34 @@ export class LossChart {
   #rebuild(): void {
     this.#plot?.destroy();
     const colour = (name: string): string => getComputedStyle(this.#host).getPropertyValue(name).trim();
-    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    const axis = {
+      stroke: colour("--muted"),
+      grid: { stroke: colour("--line"), width: 1 },
+      ticks: { show: false },
+      font: "12px system-ui, sans-serif",
+    };
     const value = (_: uPlot, number: number | null): string => number?.toFixed(4) ?? "–";
-    this.#plot = new uPlot({
-      width: this.#host.clientWidth,
-      height: HEIGHT,
-      scales: { x: { time: false, range: [0, this.#maxSteps] } },
-      cursor: { drag: { x: false, y: false } },
-      axes: [axis, { ...axis, size: 48 }],
-      series: [
-        { label: "step" },
-        ...SERIES.map(([label, name, width]) => ({ label, stroke: colour(name), width, value, spanGaps: true, points: { show: label === "validation", size: 6, fill: colour(name) } })),
-      ],
-    }, this.#data(), this.#host);
+    this.#plot = new uPlot(
+      {
+        width: this.#host.clientWidth,
+        height: HEIGHT,
+        scales: { x: { time: false, range: [0, this.#maxSteps] } },
+        cursor: { drag: { x: false, y: false } },
+        axes: [axis, { ...axis, size: 48 }],
+        series: [
+          { label: "step" },
+          ...SERIES.map(([label, name, width]) => ({
+            label,
+            stroke: colour(name),
+            width,
+            value,
+            spanGaps: true,
+            points: { show: label === "validation", size: 6, fill: colour(name) },
+          })),
+        ],
+      },
+      this.#data(),
+      this.#host,
+    );
   }
 }

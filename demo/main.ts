@@ -1,5 +1,5 @@
 import { proxy, wrap } from "comlink";
-import { type BytesByRole, formatBytes, OPTIMIZERS, type OptimizerName, type TrainingConfig } from "../src/index.ts";
+import { type BytesByRole, formatBytes, type OptimizerName, OPTIMIZERS, type TrainingConfig } from "../src/index.ts";
 import { DataSource } from "./data_source.ts";
 import { showDevice } from "./device_card.ts";
 import { byId, count, lineOf } from "./dom.ts";
@@ -14,7 +14,11 @@ import { fillIn, formValues, openSettings, readSettings, rememberSettings } from
 type State = "idle" | "starting" | "running" | "pausing" | "paused" | "stopping";
 
 const form = byId<HTMLFormElement>("settings");
-const [start, pause, stop] = [byId<HTMLButtonElement>("start"), byId<HTMLButtonElement>("pause"), byId<HTMLButtonElement>("stop")];
+const [start, pause, stop] = [
+  byId<HTMLButtonElement>("start"),
+  byId<HTMLButtonElement>("pause"),
+  byId<HTMLButtonElement>("stop"),
+];
 const thread = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "scrimp" });
 const worker = wrap<TrainingApi>(thread);
 const data = new DataSource(worker), model = new ModelSource(worker);
@@ -66,7 +70,13 @@ async function plan(config: TrainingConfig): Promise<void> {
   showLedger(own, largestBuffer);
   const all = new Map<OptimizerName, BytesByRole>();
   for (const optim of OPTIMIZERS) {
-    all.set(optim, optim === config.optim ? own.bytes : (await worker.plan({ ...config, optim, optim_args: {}, optim_target_modules: null, memory_budget: null })).bytes);
+    all.set(
+      optim,
+      optim === config.optim
+        ? own.bytes
+        : (await worker.plan({ ...config, optim, optim_args: {}, optim_target_modules: null, memory_budget: null }))
+          .bytes,
+    );
     if (mine !== newestPlan) return;
   }
   showComparison(all, config.optim);
@@ -107,7 +117,12 @@ async function run(goOn: boolean): Promise<void> {
     showError(undefined);
     // A change just before the start still shows in the table, and delays nothing: the Worker plans first.
     if (byId("memory").dataset["stale"] === "true") rememberAndPlan();
-    await runWith({ config, file, goOn, choices: { fields: formValues(), folder: model.folder, file: file?.name ?? null } });
+    await runWith({
+      config,
+      file,
+      goOn,
+      choices: { fields: formValues(), folder: model.folder, file: file?.name ?? null },
+    });
   } catch (error) {
     showError(error);
   }
@@ -120,7 +135,10 @@ async function goOn({ choices: { fields, folder, file } }: KeptRun): Promise<voi
   model.show();
   if (fields["source"] === "hub" && !model.isOpen) await model.openRepository();
   settle();
-  const missing = [...(folder !== null && !model.isOpen ? [`the folder ${folder} under Model`] : []), ...(file !== null && !data.isChosen ? [`the file ${file} under Data`] : [])];
+  const missing = [
+    ...(folder !== null && !model.isOpen ? [`the folder ${folder} under Model`] : []),
+    ...(file !== null && !data.isChosen ? [`the file ${file} under Data`] : []),
+  ];
   showKeptError(missing.length === 0 ? "" : `Choose ${missing.join(" and ")} again, then press the button once more`);
   if (missing.length === 0) await run(true);
 }
@@ -141,7 +159,9 @@ async function runWith(request: RunRequest): Promise<void> {
     beginRun(config.max_steps);
     showResults([], worker, showError);
     showResults(await worker.start(request, proxy(listen)), worker, showError);
-    ending = steps === 0 ? "Stopped before the first step" : `${steps < config.max_steps ? "Stopped" : "Finished"} after ${count(steps)} steps`;
+    ending = steps === 0
+      ? "Stopped before the first step"
+      : `${steps < config.max_steps ? "Stopped" : "Finished"} after ${count(steps)} steps`;
   } finally {
     enter("idle");
     endRun();

@@ -13,22 +13,42 @@ const MEANING: Readonly<Record<Role, string>> = {
   scratch: "within a step",
 };
 
-const swatch = (role: Role): HTMLElement => create("span", { class: "swatch", style: `--role: var(--${role})`, "aria-hidden": "true" });
+const swatch = (role: Role): HTMLElement =>
+  create("span", { class: "swatch", style: `--role: var(--${role})`, "aria-hidden": "true" });
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
 
 /** The plan of the run as it is set, role by role. `largest` is the adapter's limit for one buffer, if known. */
-export function showLedger({ model, parameters, trainable_parameters, rows, bytes }: PlanReport, largest: number | undefined): void {
+export function showLedger(
+  { model, parameters, trainable_parameters, rows, bytes }: PlanReport,
+  largest: number | undefined,
+): void {
   const total = totalBytes(bytes), table = byId("ledger");
   const trained = trainable_parameters === parameters ? "" : `, ${count(trainable_parameters)} of them trained`;
-  byId("memory-subject").textContent = `${model} with ${count(parameters)} parameters${trained}: all that the run will allocate on the GPU.`;
-  find(table, "tbody").replaceChildren(...rows.map((row) =>
-    create("tr", {},
-      create("th", { scope: "row" }, swatch(row.role), row.role, create("small", {}, MEANING[row.role])),
-      create("td", {}, formatBytes(row.bytes)),
-      create("td", {}, percent(row.bytes, total)),
-      create("td", {}, count(row.buffers)),
-      create("td", { class: "label" }, `${formatBytes(row.largest.bytes)} `, create("small", {}, row.largest.label)))));
-  find(table, "tfoot").replaceChildren(create("tr", {}, create("th", { scope: "row" }, "total"), create("td", { id: "planned-total" }, formatBytes(total)), create("td", { colspan: "3" })));
+  byId("memory-subject").textContent = `${model} with ${
+    count(parameters)
+  } parameters${trained}: all that the run will allocate on the GPU.`;
+  find(table, "tbody").replaceChildren(
+    ...rows.map((row) =>
+      create(
+        "tr",
+        {},
+        create("th", { scope: "row" }, swatch(row.role), row.role, create("small", {}, MEANING[row.role])),
+        create("td", {}, formatBytes(row.bytes)),
+        create("td", {}, percent(row.bytes, total)),
+        create("td", {}, count(row.buffers)),
+        create("td", { class: "label" }, `${formatBytes(row.largest.bytes)} `, create("small", {}, row.largest.label)),
+      )
+    ),
+  );
+  find(table, "tfoot").replaceChildren(
+    create(
+      "tr",
+      {},
+      create("th", { scope: "row" }, "total"),
+      create("td", { id: "planned-total" }, formatBytes(total)),
+      create("td", { colspan: "3" }),
+    ),
+  );
   byId("budget").textContent = `Takes ${formatBytes(total)} of GPU memory`;
   showLimit(Math.max(...rows.map((row) => row.largest.bytes)), largest);
 }
@@ -36,28 +56,62 @@ export function showLedger({ model, parameters, trainable_parameters, rows, byte
 function showLimit(bytes: number, limit: number | undefined): void {
   if (limit === undefined) return byId("limit").replaceChildren();
   const text = `The largest buffer is ${formatBytes(bytes)}; the adapter allows ${formatBytes(limit)}.`;
-  const meter = create("meter", { min: "0", max: String(limit), high: String(0.8 * limit), value: String(bytes), "aria-label": "Largest buffer, of the adapter's limit" }, text);
+  const meter = create("meter", {
+    min: "0",
+    max: String(limit),
+    high: String(0.8 * limit),
+    value: String(bytes),
+    "aria-label": "Largest buffer, of the adapter's limit",
+  }, text);
   byId("limit").replaceChildren(meter, " ", text);
 }
 
 /** One stacked bar for each optimizer, all on the scale of the largest. */
 export function showComparison(plans: ReadonlyMap<OptimizerName, BytesByRole>, chosen: OptimizerName): void {
   const scale = Math.max(...[...plans.values()].map(totalBytes));
-  byId("bars").replaceChildren(...[...plans].map(([optim, bytes]) =>
-    create("div", { class: optim === chosen ? "bar chosen" : "bar" }, create("span", {}, optim), stackedBar(optim, bytes, scale), create("span", { class: "number" }, formatBytes(totalBytes(bytes))))));
+  byId("bars").replaceChildren(
+    ...[...plans].map(([optim, bytes]) =>
+      create(
+        "div",
+        { class: optim === chosen ? "bar chosen" : "bar" },
+        create("span", {}, optim),
+        stackedBar(optim, bytes, scale),
+        create("span", { class: "number" }, formatBytes(totalBytes(bytes))),
+      )
+    ),
+  );
   const roles = ROLES.filter((role) => [...plans.values()].some((bytes) => bytes[role] > 0));
   byId("comparison").replaceChildren(
     create("caption", { class: "hidden" }, "Planned GPU memory by optimizer and role"),
-    create("thead", {}, create("tr", {}, ...["Optimizer", ...roles, "total"].map((name) => create("th", { scope: "col" }, name)))),
-    create("tbody", {}, ...[...plans].map(([optim, bytes]) =>
-      create("tr", {}, create("th", { scope: "row" }, optim), ...[...roles.map((role) => bytes[role]), totalBytes(bytes)].map((n) => create("td", {}, formatBytes(n)))))));
+    create(
+      "thead",
+      {},
+      create("tr", {}, ...["Optimizer", ...roles, "total"].map((name) => create("th", { scope: "col" }, name))),
+    ),
+    create(
+      "tbody",
+      {},
+      ...[...plans].map(([optim, bytes]) =>
+        create(
+          "tr",
+          {},
+          create("th", { scope: "row" }, optim),
+          ...[...roles.map((role) => bytes[role]), totalBytes(bytes)].map((n) => create("td", {}, formatBytes(n))),
+        )
+      ),
+    ),
+  );
 }
 
 function stackedBar(optim: OptimizerName, bytes: BytesByRole, scale: number): SVGElement {
   let x = 0;
   const segments = ROLES.filter((role) => bytes[role] > 0).map((role) => {
     const width = (100 * bytes[role]) / scale;
-    const segment = createSvg("rect", { x, width, y: 0, height: 10, style: `fill: var(--${role})` }, createSvg("title", {}, `${role}: ${formatBytes(bytes[role])}`));
+    const segment = createSvg(
+      "rect",
+      { x, width, y: 0, height: 10, style: `fill: var(--${role})` },
+      createSvg("title", {}, `${role}: ${formatBytes(bytes[role])}`),
+    );
     x += width;
     return segment;
   });

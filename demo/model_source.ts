@@ -69,7 +69,9 @@ export class ModelSource {
   /** Shows what belongs to the choice. */
   show(): void {
     const kind = this.#kind, tuning = find<HTMLSelectElement>(form, "[name=tuning]").value;
-    for (const group of byId("model").querySelectorAll<HTMLElement>("[data-for]")) group.hidden = !group.dataset["for"]!.split(" ").some((name) => name === kind || name === tuning);
+    for (const group of byId("model").querySelectorAll<HTMLElement>("[data-for]")) {
+      group.hidden = !group.dataset["for"]!.split(" ").some((name) => name === kind || name === tuning);
+    }
     const opened = kind === "new" ? undefined : this.#opened.get(kind);
     facts.textContent = opened ? describe(opened) : "";
   }
@@ -104,4 +106,6 @@ function placeOf(files: readonly File[]): ModelPlace {
 }
 
 const describe = ({ name, model_type, bytes, vocab_size }: ModelReport): string =>
-  `${name}: ${model_type}, ${formatBytes(bytes)} of weights, ${vocab_size === null ? "no tokenizer: data must be rows of input_ids" : `${count(vocab_size)} tokens`}`;
+  `${name}: ${model_type}, ${formatBytes(bytes)} of weights, ${
+    vocab_size === null ? "no tokenizer: data must be rows of input_ids" : `${count(vocab_size)} tokens`
+  }`;

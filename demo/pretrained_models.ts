@@ -1,4 +1,12 @@
-import { browserCache, type ByteSource, filesFolder, type Folder, hubFolder, openPretrained, type Pretrained } from "../src/index.ts";
+import {
+  browserCache,
+  type ByteSource,
+  filesFolder,
+  type Folder,
+  hubFolder,
+  openPretrained,
+  type Pretrained,
+} from "../src/index.ts";
 import type { ModelPlace, ModelReport } from "./protocol.ts";
 
 /** The models that the page has chosen, by the name that settings give them. */
@@ -7,17 +15,26 @@ export class PretrainedModels {
 
   /** Reads all but the weights. @throws RangeError for what is missing or does not fit together. */
   async open(place: ModelPlace): Promise<ModelReport> {
-    const folder = place.kind === "files" ? filesFolder(place.name, place.files) : await hubFolder(place.repository, { cache: await browserCache() });
+    const folder = place.kind === "files"
+      ? filesFolder(place.name, place.files)
+      : await hubFolder(place.repository, { cache: await browserCache() });
     const pretrained = await openPretrained(folder);
     this.#opened.set(folder.name, pretrained);
     const bytes = bytesOf(pretrained);
-    return { name: folder.name, model_type: String(pretrained.json["model_type"]), bytes, vocab_size: pretrained.tokenizer?.vocab_size ?? null };
+    return {
+      name: folder.name,
+      model_type: String(pretrained.json["model_type"]),
+      bytes,
+      vocab_size: pretrained.tokenizer?.vocab_size ?? null,
+    };
   }
 
   /** Undefined for the name of a new model, which is empty. */
   find(name: string): Pretrained | undefined {
     const found = this.#opened.get(name);
-    if (!found && name !== "") throw new RangeError(`Cannot use the model ${name}: it is not open. Choose it again under Model`);
+    if (!found && name !== "") {
+      throw new RangeError(`Cannot use the model ${name}: it is not open. Choose it again under Model`);
+    }
     return found;
   }
 }

@@ -70,7 +70,12 @@ export interface RunRequest {
 /** Everything a run tells the page, in order. A checkpoint's bytes stay in the Worker. */
 export type RunEvent =
   | Exclude<TrainEvent, { type: "checkpoint" }>
-  | { readonly type: "prepared"; readonly plan: PlanReport; readonly summary: Readonly<Record<string, number | string>>; readonly vocab_size: number }
+  | {
+    readonly type: "prepared";
+    readonly plan: PlanReport;
+    readonly summary: Readonly<Record<string, number | string>>;
+    readonly vocab_size: number;
+  }
   /** Bytes of a pretrained model: first to know it again, then on their way to the GPU. */
   | { readonly type: "loading"; readonly what: "Reading" | "Loading"; readonly done: number; readonly total: number }
   | { readonly type: "resumed"; readonly step: number }

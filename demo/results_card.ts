@@ -6,7 +6,11 @@ const TITLES = { adapter: "Adapter, for PEFT", model: "Model, for transformers" 
 const MERGED = "Model with the adapter merged in, for transformers";
 
 /** Offers what the last run has trained, one file at a time: a browser would ask before it saves several. */
-export function showResults(results: readonly ResultFiles[], worker: Remote<TrainingApi>, onError: (error: unknown) => void): void {
+export function showResults(
+  results: readonly ResultFiles[],
+  worker: Remote<TrainingApi>,
+  onError: (error: unknown) => void,
+): void {
   byId("results").hidden = results.length === 0;
   byId("result-files").replaceChildren(...results.flatMap(({ kind, names }) => [
     create("h3", {}, kind === "model" && results.length > 1 ? MERGED : TITLES[kind]),
@@ -14,7 +18,12 @@ export function showResults(results: readonly ResultFiles[], worker: Remote<Trai
   ]));
 }
 
-function fileButton(kind: ResultFiles["kind"], name: string, worker: Remote<TrainingApi>, onError: (error: unknown) => void): HTMLElement {
+function fileButton(
+  kind: ResultFiles["kind"],
+  name: string,
+  worker: Remote<TrainingApi>,
+  onError: (error: unknown) => void,
+): HTMLElement {
   const button = create("button", { type: "button", class: "quiet", "data-file": `${kind}/${name}` }, name);
   button.addEventListener("click", async () => {
     button.disabled = true;

@@ -53,7 +53,13 @@ export function endRun(): void {
   if (!progress.hasAttribute("value")) progress.value = 0;
 }
 
-function showStep({ step, loss, grad_norm, learning_rate, tokens_per_second, eta_seconds, skipped }: Extract<RunEvent, { type: "step" }>, maxSteps: number): void {
+function showStep(
+  { step, loss, grad_norm, learning_rate, tokens_per_second, eta_seconds, skipped }: Extract<
+    RunEvent,
+    { type: "step" }
+  >,
+  maxSteps: number,
+): void {
   progress.max = maxSteps;
   progress.value = step;
   byId("step").textContent = `${count(step)} / ${count(maxSteps)}`;
@@ -82,16 +88,39 @@ function showSummary(summary: Summary): void {
   // A finished run that was opened again has made no step here.
   const stepped = !Number.isNaN(summary.train_loss);
   const planned = totalBytes(summary.planned_bytes), allocated = totalBytes(summary.allocated_bytes);
-  const made = summary.buffers_created_per_step + summary.bind_groups_created_per_step + summary.pipelines_created_per_step;
+  const made = summary.buffers_created_per_step + summary.bind_groups_created_per_step +
+    summary.pipelines_created_per_step;
   find(byId("summary"), "dl").replaceChildren(
-    fact("Steps", `${count(summary.steps)}${summary.skipped_steps ? `, ${count(summary.skipped_steps)} updates skipped` : ""}`),
+    fact(
+      "Steps",
+      `${count(summary.steps)}${summary.skipped_steps ? `, ${count(summary.skipped_steps)} updates skipped` : ""}`,
+    ),
     fact("Training loss", stepped ? summary.train_loss.toFixed(4) : "–"),
     fact("Validation loss", summary.eval_loss.toFixed(4)),
-    ...(summary.accuracy === undefined ? [] : [fact("Classes", `accuracy ${summary.accuracy.toFixed(3)}, F1 ${summary.f1!.toFixed(3)}, Matthews ${summary.matthews_correlation!.toFixed(3)}`)]),
+    ...(summary.accuracy === undefined ? [] : [
+      fact(
+        "Classes",
+        `accuracy ${summary.accuracy.toFixed(3)}, F1 ${summary.f1!.toFixed(3)}, Matthews ${
+          summary.matthews_correlation!.toFixed(3)
+        }`,
+      ),
+    ]),
     fact("Speed", stepped ? `${count(Math.round(summary.tokens_per_second))} tokens/s` : "–"),
-    fact("Parameters", `${count(summary.parameters)}${summary.trainable_parameters < summary.parameters ? `, ${count(summary.trainable_parameters)} trained` : ""}`),
+    fact(
+      "Parameters",
+      `${count(summary.parameters)}${
+        summary.trainable_parameters < summary.parameters ? `, ${count(summary.trainable_parameters)} trained` : ""
+      }`,
+    ),
     fact("Memory", `${formatBytes(planned)} planned, ${formatBytes(allocated)} allocated`),
-    fact("In a step", stepped ? `${summary.submits_per_step} submit, ${count(summary.dispatches_per_step)} dispatches, ${made} objects created` : "–"),
+    fact(
+      "In a step",
+      stepped
+        ? `${summary.submits_per_step} submit, ${
+          count(summary.dispatches_per_step)
+        } dispatches, ${made} objects created`
+        : "–",
+    ),
   );
   byId("summary").hidden = false;
 }

@@ -14,12 +14,16 @@ const field = (name: string): Field => find<Field>(form, `[name="${name}"]`);
 /** What cannot be remembered on its own: the page may not open the files that belong to it by itself again. */
 const CHOICES: readonly string[] = ["data", "source"];
 const choice = (name: string): string => find<HTMLInputElement>(form, `[name=${name}]:checked`).value;
-const fields = (): Field[] => [...form.elements].filter((element): element is Field => "name" in element && !["", ...CHOICES].includes(String(element.name)));
+const fields = (): Field[] =>
+  [...form.elements].filter((element): element is Field =>
+    "name" in element && !["", ...CHOICES].includes(String(element.name))
+  );
 
 /** Fills in the optimizers and the settings of the last visit. */
 export async function openSettings(): Promise<void> {
   field("optim").replaceChildren(...OPTIMIZERS.map((name) => create("option", {}, name)));
-  const saved: unknown = await get(KEY).catch(() => undefined); // without storage, as in a private window, nothing is remembered
+  // without storage, as in a private window, nothing is remembered
+  const saved: unknown = await get(KEY).catch(() => undefined);
   if (typeof saved !== "object" || saved === null) return;
   for (const field of fields()) {
     const value = (saved as Record<string, unknown>)[field.name];
@@ -38,11 +42,19 @@ export async function rememberSettings(): Promise<void> {
 }
 
 /** Everything that the form says, to fill it in again for the same run. */
-export const formValues = (): Record<string, string> => Object.fromEntries([...fields().map(({ name, value }) => [name, value]), ...CHOICES.map((name) => [name, choice(name)])]);
+export const formValues = (): Record<string, string> =>
+  Object.fromEntries([
+    ...fields().map(({ name, value }) => [name, value]),
+    ...CHOICES.map((name) => [name, choice(name)]),
+  ]);
 
 export function fillIn(values: Readonly<Record<string, string>>): void {
   for (const field of fields()) if (values[field.name] !== undefined) restore(field, values[field.name]!);
-  for (const name of CHOICES) for (const radio of form.querySelectorAll<HTMLInputElement>(`[name=${name}]`)) radio.checked = radio.value === values[name];
+  for (const name of CHOICES) {
+    for (const radio of form.querySelectorAll<HTMLInputElement>(`[name=${name}]`)) {
+      radio.checked = radio.value === values[name];
+    }
+  }
 }
 
 /**
@@ -63,10 +75,15 @@ export function readSettings(model: string): TrainingConfig {
     run_name: field("run_name").value.trim(),
     ...numbers,
   };
-  if (shown.run_name === "") throw new ConfigError("Cannot start a run without a name: expected a word, under which its checkpoints are kept");
+  if (shown.run_name === "") {
+    throw new ConfigError("Cannot start a run without a name: expected a word, under which its checkpoints are kept");
+  }
   const further = readFurther(shown);
   const notes: string[] = [];
-  const config = parseConfig({ ...rhythm(numbers), ...(model === "" ? proportions(shown) : {}), ...shown, ...further }, (note) => notes.push(note));
+  const config = parseConfig(
+    { ...rhythm(numbers), ...(model === "" ? proportions(shown) : {}), ...shown, ...further },
+    (note) => notes.push(note),
+  );
   byId("notes").textContent = notes.join("; ");
   return config;
 }
@@ -83,25 +100,36 @@ function tuning(): Record<string, unknown> {
   return { peft, ...(format !== "" && { [format]: true }) };
 }
 
-const numbersOf = (names: readonly string[]): Record<string, unknown> => Object.fromEntries(names.map((name) => [name, numberOf(name)]));
+const numbersOf = (names: readonly string[]): Record<string, unknown> =>
+  Object.fromEntries(names.map((name) => [name, numberOf(name)]));
 
 /** Text that is no number stays text, so that the message shows what was typed. */
 function numberOf(name: string): number | string {
   const { value, max } = field(name) as HTMLInputElement;
   if (value === "" || !Number.isFinite(Number(value))) return value;
-  if (max !== "" && Number(value) > Number(max)) throw new ConfigError(`Cannot use "${name}" ${value}: this page goes up to ${max}`);
+  if (max !== "" && Number(value) > Number(max)) {
+    throw new ConfigError(`Cannot use "${name}" ${value}: this page goes up to ${max}`);
+  }
   return Number(value);
 }
 
 /** How often things happen, unless the further settings say otherwise: a few samples in a run. */
 function rhythm({ max_steps }: Record<string, unknown>): Record<string, unknown> {
   const every = (part: number): number => Math.max(1, Math.round(Number(max_steps) * part)) || 1;
-  return { eval_steps: every(1 / 20), sample_steps: every(1 / 5), eval_batches: 4, save_steps: STEPS_BETWEEN_CHECKPOINTS };
+  return {
+    eval_steps: every(1 / 20),
+    sample_steps: every(1 / 5),
+    eval_batches: 4,
+    save_steps: STEPS_BETWEEN_CHECKPOINTS,
+  };
 }
 
 /** A LLaMA's usual shape. */
 function proportions({ hidden_size, num_attention_heads }: Record<string, unknown>): Record<string, unknown> {
-  return { num_key_value_heads: num_attention_heads, intermediate_size: Math.max(16, Math.round(Number(hidden_size) / 6) * 16) || 16 };
+  return {
+    num_key_value_heads: num_attention_heads,
+    intermediate_size: Math.max(16, Math.round(Number(hidden_size) / 6) * 16) || 16,
+  };
 }
 
 function readFurther(shown: Record<string, unknown>): Record<string, unknown> {
@@ -112,9 +140,17 @@ function readFurther(shown: Record<string, unknown>): Record<string, unknown> {
     throw new ConfigError('Cannot use the further settings: expected a JSON object like { "weight_decay": 0 }');
   }
   const twice = Object.keys(settings).find((name) => Object.hasOwn(shown, name));
-  if (twice !== undefined) throw new ConfigError(`Cannot use "${twice}" in the further settings: the form has it already. Remove one of them`);
-  if ("dataset" in settings) throw new ConfigError('Cannot use "dataset" in the further settings: a page has no paths. Choose the file under Data');
-  if ("model" in settings) throw new ConfigError('Cannot use "model" in the further settings: a page has no paths. Choose it under Model');
+  if (twice !== undefined) {
+    throw new ConfigError(`Cannot use "${twice}" in the further settings: the form has it already. Remove one of them`);
+  }
+  if ("dataset" in settings) {
+    throw new ConfigError(
+      'Cannot use "dataset" in the further settings: a page has no paths. Choose the file under Data',
+    );
+  }
+  if ("model" in settings) {
+    throw new ConfigError('Cannot use "model" in the further settings: a page has no paths. Choose it under Model');
+  }
   return settings as Record<string, unknown>;
 }
 

@@ -1,4 +1,12 @@
-import { type Files, type FineTuning, type Gpu, resultFiles, resultKinds, type Run, type Trainer } from "../src/index.ts";
+import {
+  type Files,
+  type FineTuning,
+  type Gpu,
+  resultFiles,
+  resultKinds,
+  type Run,
+  type Trainer,
+} from "../src/index.ts";
 import type { ResultFiles } from "./protocol.ts";
 
 /** What a run has trained: on the GPU, until it is destroyed. */

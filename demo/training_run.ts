@@ -32,8 +32,15 @@ const STORIES_CHARACTERS = 2_000_000;
 
 type Emit = (event: RunEvent) => void;
 
-/** Trains until the run has ended one way or another. @throws StoppedError if it was stopped while its model was read. */
-export async function trainRun(request: RunRequest, model: Pretrained | undefined, control: RunControl, emit: Emit): Promise<Trained> {
+/**
+ * Trains until the run has ended one way or another. @throws StoppedError if it was stopped while its model was read.
+ */
+export async function trainRun(
+  request: RunRequest,
+  model: Pretrained | undefined,
+  control: RunControl,
+  emit: Emit,
+): Promise<Trained> {
   const checkpoints = await Checkpoints.open(request, (message) => emit({ type: "note", message }));
   let gpu: Gpu | undefined;
   try {
@@ -41,12 +48,23 @@ export async function trainRun(request: RunRequest, model: Pretrained | undefine
     gpu = await openGpu();
     const reading = model && new Reading(bytesOf(model), control, emit);
     const tuning = model && await prepareTuning(request, model, (bytes) => reading!.add(bytes));
-    const run = prepareRun(tuning?.config ?? request.config, tuning ? tuning.prepared : await readText(request.file), gpu.variant);
+    const run = prepareRun(
+      tuning?.config ?? request.config,
+      tuning ? tuning.prepared : await readText(request.file),
+      gpu.variant,
+    );
     checkRunFits(run, gpu, availableBytes(gpu), tuning?.prepared.base);
-    emit({ type: "prepared", plan: planReportOf(run, request.config.model), summary: run.data.summary, vocab_size: run.tokenizer.vocab_size });
+    emit({
+      type: "prepared",
+      plan: planReportOf(run, request.config.model),
+      summary: run.data.summary,
+      vocab_size: run.tokenizer.vocab_size,
+    });
 
     reading?.begin("Reading");
-    const base = checkpoints && tuning ? { name: tuning.pretrained.folder.name, files: await tuning.pretrained.identity() } : null;
+    const base = checkpoints && tuning
+      ? { name: tuning.pretrained.folder.name, files: await tuning.pretrained.identity() }
+      : null;
     const context: TrainingContext = { base, data: run.data.fingerprint };
     const resumed = await checkpoints?.newest(run, context);
     if (resumed) emit({ type: "resumed", step: resumed.state.step });
@@ -91,21 +109,35 @@ class Reading {
   }
 }
 
-async function prepareTuning({ config, file }: RunRequest, { folder }: Pretrained, onRead: (bytes: number) => void): Promise<FineTuning> {
+async function prepareTuning(
+  { config, file }: RunRequest,
+  { folder }: Pretrained,
+  onRead: (bytes: number) => void,
+): Promise<FineTuning> {
   const dataset: string | DatasetFiles = file === null
     ? generateStories(config.seed, STORIES_CHARACTERS)
-    : formatOf(file.name) === "text" ? await readText(file) as string : { train: [blobSource(file.name, file)], validation: [] };
+    : formatOf(file.name) === "text"
+    ? await readText(file) as string
+    : { train: [blobSource(file.name, file)], validation: [] };
   return await prepareFineTuning(config, { model: watched(folder, onRead), dataset });
 }
 
 /** Undefined for the built-in stories. @throws RangeError, TypeError or ConfigError if it is no text. */
 async function readText(file: File | null): Promise<string | undefined> {
   if (file === null) return undefined;
-  if (formatOf(file.name) !== "text") throw new ConfigError(`Cannot train a new model on the rows of ${file.name}: expected a text file. Choose one under Data, or a pretrained model under Model`);
+  if (formatOf(file.name) !== "text") {
+    throw new ConfigError(
+      `Cannot train a new model on the rows of ${file.name}: expected a text file. Choose one under Data, or a ` +
+        "pretrained model under Model",
+    );
+  }
   return normalizeText(new Uint8Array(await file.arrayBuffer()));
 }
 
-/** A software adapter takes the computer's own memory, which some browsers tell, rounded. No browser tells that of a real GPU. */
+/**
+ * A software adapter takes the computer's own memory, which some browsers tell, rounded. No browser tells that of a
+ * real GPU.
+ */
 function availableBytes({ adapter }: Gpu): number {
   const { deviceMemory } = navigator as WorkerNavigator & { readonly deviceMemory?: number };
   return adapter.software && deviceMemory !== undefined ? deviceMemory * 2 ** 30 : Infinity;

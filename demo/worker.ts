@@ -1,5 +1,16 @@
-import { expose, type Remote, releaseProxy } from "comlink";
-import { blobSource, describeAdapter, fitBudget, formatOf, normalizeText, planRun, readFiles, requestAdapter, type Variant, variantFor } from "../src/index.ts";
+import { expose, releaseProxy, type Remote } from "comlink";
+import {
+  blobSource,
+  describeAdapter,
+  fitBudget,
+  formatOf,
+  normalizeText,
+  planRun,
+  readFiles,
+  requestAdapter,
+  type Variant,
+  variantFor,
+} from "../src/index.ts";
 import { PretrainedModels } from "./pretrained_models.ts";
 import type { DeviceReport, Listener, Preview, TrainingApi } from "./protocol.ts";
 import { Reporter } from "./reporter.ts";
@@ -72,7 +83,12 @@ const api: TrainingApi = {
 async function previewRows(file: File): Promise<Preview> {
   const rows: string[] = [];
   for await (const { row } of readFiles([blobSource(file.name, file)])) {
-    rows.push(JSON.stringify(row, (_, value) => (typeof value === "bigint" ? Number(value) : ArrayBuffer.isView(value) ? "bytes" : value)));
+    rows.push(
+      JSON.stringify(
+        row,
+        (_, value) => (typeof value === "bigint" ? Number(value) : ArrayBuffer.isView(value) ? "bytes" : value),
+      ),
+    );
     if (rows.length === HEAD_ROWS) break;
   }
   return { extent: `rows of ${formatOf(file.name)}`, head: rows.join("\n").slice(0, HEAD_CHARACTERS) };

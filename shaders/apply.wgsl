@@ -1,6 +1,6 @@
-// parameter -= lr lr_scale step_factor delta, with decoupled weight decay: the last step of updates that are computed in several.
-// A delta that is not finite leaves its element alone, and all are left alone when clip.skip is set.
-// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
+// parameter -= lr lr_scale step_factor delta, with decoupled weight decay: the last step of updates that are computed
+// in several. A delta that is not finite leaves its element alone, and all are left alone when clip.skip is set. One
+// thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32, weight_decay: f32, lr_scale: f32, seed: u32, purpose: u32 }
 
@@ -12,7 +12,11 @@ struct Params { n: u32, weight_decay: f32, lr_scale: f32, seed: u32, purpose: u3
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n || clip.skip != 0u) { return; }
   let change = schedule.learning_rate * params.lr_scale * clock.step_factor * delta[i];

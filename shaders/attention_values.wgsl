@@ -1,10 +1,10 @@
-// out[t] = sum over its keys j of p[t, j] x[j]: the values of attention by their probabilities, and the gradient of the queries.
-// When TRANSPOSE: out[j] = sum over the t that see j and over the query heads that share the key head of p[t, j] x[t]: the gradients of
-// values and keys; heads in order, no atomics.
+// out[t] = sum over its keys j of p[t, j] x[j]: the values of attention by their probabilities, and the gradient of the
+// queries. When TRANSPOSE: out[j] = sum over the t that see j and over the query heads that share the key head of p[t,
+// j] x[t]: the gradients of values and keys; heads in order, no atomics.
 //   p: (B, H, T, T), 0 where j is no key of t; x: (B, T, KV, D), out: (B, T, H, D); the other way round when TRANSPOSE.
-//   Its keys: j <= t. WINDOWED: those of lib/attention_window. documents: (B, T, 2).
-// One thread per 4 positions and RUN vectors of one head of out, everything in registers, no barriers. A head is CHUNKS times VECTOR.
-// Launch: ceil(B * heads * ceil(T / 4) * CHUNKS / RUN / WORKGROUP) workgroups. Any B, T, H, KV dividing H, D. Sums in f32.
+// Its keys: j <= t. WINDOWED: those of lib/attention_window. documents: (B, T, 2). One thread per 4 positions and RUN
+// vectors of one head of out, everything in registers, no barriers. A head is CHUNKS times VECTOR. Launch: ceil(B *
+// heads * ceil(T / 4) * CHUNKS / RUN / WORKGROUP) workgroups. Any B, T, H, KV dividing H, D. Sums in f32.
 
 struct Params { n: u32, T: u32, H: u32, KV: u32 }
 
@@ -17,7 +17,11 @@ struct Params { n: u32, T: u32, H: u32, KV: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let index = thread_index(group, groups, lane);
   if (index >= params.n) { return; }
   let runs = ${CHUNKS}u / ${RUN}u;

@@ -1,7 +1,8 @@
 // squares[j] = sum of x^2 over row j, or over column j unless ROWS.
-//   x: (rows, columns). Where COUNTED the matrix is compact and clock.count is its number of columns, or of rows unless ROWS.
-// One thread per sum, no barriers: a part of the other axis in each of the launch's y layers, whose results are added up by
-// norm_ratio.wgsl and growth_limiter.wgsl. squares: (layers, sums). Launch: (ceil(sums / WORKGROUP), layers, 1).
+// x: (rows, columns). Where COUNTED the matrix is compact and clock.count is its number of columns, or of rows unless
+// ROWS. One thread per sum, no barriers: a part of the other axis in each of the launch's y layers, whose results are
+// added up by norm_ratio.wgsl and growth_limiter.wgsl. squares: (layers, sums). Launch: (ceil(sums / WORKGROUP),
+// layers, 1).
 
 struct Params { rows: u32, columns: u32, layers: u32 }
 
@@ -11,7 +12,11 @@ struct Params { rows: u32, columns: u32, layers: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let j = group.x * ${WORKGROUP}u + lane;
   var sum = 0.0;
 #if ${ROWS}
@@ -23,7 +28,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (j >= params.rows) { return; }
   let share = (columns + groups.y - 1u) / groups.y;
   let start = j * columns;
-  for (var i = group.y * share; i < min((group.y + 1u) * share, columns); i++) { sum = fma(x[start + i], x[start + i], sum); }
+  for (var i = group.y * share; i < min((group.y + 1u) * share, columns); i++) {
+    sum = fma(x[start + i], x[start + i], sum);
+  }
   squares[group.y * params.rows + j] = sum;
 #else
 #if ${COUNTED}

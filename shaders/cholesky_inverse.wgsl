@@ -1,12 +1,12 @@
 // One pass of shifted Cholesky QR, from the Gram matrix S = Y^T Y to the X that makes Y X^T orthonormal:
-//   D = diag(S)^-1/2;  L L^T = D S D + shift I;  X = L^-1 D
-// and good = 1 if all of diag(S) and all pivots were finite and large enough, else 0; ANDed with what good holds unless fresh.
-//   gram: (k, k) S, overwritten with L^T above the diagonal; inverse: (k, k) X, lower triangular with zeros; good: (1).
-// One workgroup, threads stride over columns; four rows at a time, so that a thread has four sums for each number it loads and the
-// barriers are few. The factor is kept transposed: neighbouring threads read neighbouring numbers. Barriers only between rows that
-// depend on each other, so software adapters, which run one workgroup on one core anyway, have no use for another form.
-// Loops have fixed bounds, whatever S holds. Launch: 1 workgroup. Any k up to 768: on llvmpipe (Mesa 22.3) all loops of a thread
-// together end after 65 535 turns.
+// D = diag(S)^-1/2; L L^T = D S D + shift I; X = L^-1 D and good = 1 if all of diag(S) and all pivots were finite and
+// large enough, else 0; ANDed with what good holds unless fresh.
+// gram: (k, k) S, overwritten with L^T above the diagonal; inverse: (k, k) X, lower triangular with zeros; good: (1).
+// One workgroup, threads stride over columns; four rows at a time, so that a thread has four sums for each number it
+// loads and the barriers are few. The factor is kept transposed: neighbouring threads read neighbouring numbers.
+// Barriers only between rows that depend on each other, so software adapters, which run one workgroup on one core
+// anyway, have no use for another form. Loops have fixed bounds, whatever S holds. Launch: 1 workgroup. Any k up to
+// 768: on llvmpipe (Mesa 22.3) all loops of a thread together end after 65 535 turns.
 
 struct Params { k: u32, shift: f32, least_pivot: f32, fresh: u32 }
 
@@ -69,14 +69,20 @@ fn factorise(j: u32, lane: u32) -> Triangle {
   let pivot3 = entry(j + 3u, j + 3u) - r0.z * r0.z - r13 * r13 - r23 * r23;
   let left = params.k - j;
   let least = params.least_pivot;
-  let spoilt = is_bad(row0.x, least) || (left > 1u && is_bad(pivot1, least)) || (left > 2u && is_bad(pivot2, least)) || (left > 3u && is_bad(pivot3, least));
+  let spoilt = is_bad(row0.x, least) || (left > 1u && is_bad(pivot1, least)) ||
+    (left > 2u && is_bad(pivot2, least)) || (left > 3u && is_bad(pivot3, least));
   if (lane == 0u && spoilt) { atomicStore(&bad, 1u); }
   return Triangle(vec4f(inverse0, inverse1, inverse2, inverseSqrt(pivot3)), r0.x, r0.y, r0.z, r12, r13, r23);
 }
 
 fn factorised(j: u32) -> Triangle {
   let diagonal = vec4f(entry(j, j), entry(j + 1u, j + 1u), entry(j + 2u, j + 2u), entry(j + 3u, j + 3u));
-  return Triangle(1.0 / diagonal, entry(j, j + 1u), entry(j, j + 2u), entry(j, j + 3u), entry(j + 1u, j + 2u), entry(j + 1u, j + 3u), entry(j + 2u, j + 3u));
+  return Triangle(
+    1.0 / diagonal,
+    entry(j, j + 1u), entry(j, j + 2u), entry(j, j + 3u),
+    entry(j + 1u, j + 2u), entry(j + 1u, j + 3u),
+    entry(j + 2u, j + 3u),
+  );
 }
 
 // The y of L y = x, for the four rows of L that `t` has.

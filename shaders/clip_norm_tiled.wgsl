@@ -1,5 +1,5 @@
-// clip = global gradient norm, the factor min(1, max_norm / (norm + 1e-6)) as in PyTorch's clip_grad_norm_ (1 when max_norm
-// is 0), and whether to skip the step because the norm is not finite: for GPUs with workgroup memory.
+// clip = global gradient norm, the factor min(1, max_norm / (norm + 1e-6)) as in PyTorch's clip_grad_norm_ (1 when
+// max_norm is 0), and whether to skip the step because the norm is not finite: for GPUs with workgroup memory.
 //   partial_sum: (n) sums of squares.
 // One workgroup, whose threads stride; a tree adds up their sums in f32. Launch: 1 workgroup. Any n.
 

@@ -1,5 +1,5 @@
-// sums (+)= sum over rows of TERM, column by column: the gradient of a vector that is added to every row (TERM is dy), or that every
-// normalised row is multiplied with (NORM: dy times the normalised x). Added to sums when ACCUMULATE.
+// sums (+)= sum over rows of TERM, column by column: the gradient of a vector that is added to every row (TERM is dy),
+// or that every normalised row is multiplied with (NORM: dy times the normalised x). Added to sums when ACCUMULATE.
 //   x, dy: (N, C); statistics: (N), what normalises a row of x; sums: (C).
 // One thread per VECTOR of columns, no barriers. Launch: ceil(C / WIDTH / WORKGROUP) workgroups. Any C; N below 65 535.
 
@@ -17,7 +17,11 @@ struct Params { n: u32, C: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let column = thread_index(group, groups, lane);
   let width = params.C / ${WIDTH}u;
   if (column >= width) { return; }

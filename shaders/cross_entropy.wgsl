@@ -1,8 +1,8 @@
-// loss[row] = -log softmax(logits[row])[label]; with GRADIENT the logits become (softmax - onehot) * loss_scale in place.
+// loss[row] = -log softmax(logits[row])[label]; with GRADIENT the logits become (softmax - onehot) * loss_scale in
+// place.
 //   logits_inout: (rows, V); labels: (N), 0xffffffff = ignored; loss: (loss_first + N).
-//   Row r of the logits is row first + r of labels and of the losses from loss_first on.
-// One thread per row, no barriers, UNROLL VECTORs a turn. Launch: ceil(rows / WORKGROUP) workgroups. Any V. An ignored row has
-// no loss and no gradient.
+// Row r of the logits is row first + r of labels and of the losses from loss_first on. One thread per row, no barriers,
+// UNROLL VECTORs a turn. Launch: ceil(rows / WORKGROUP) workgroups. Any V. An ignored row has no loss and no gradient.
 
 struct Params { n: u32, V: u32, first: u32, loss_first: u32 }
 
@@ -13,7 +13,11 @@ struct Params { n: u32, V: u32, first: u32, loss_first: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let row = thread_index(group, groups, lane);
   if (row >= params.n) { return; }
   let label = labels[params.first + row];

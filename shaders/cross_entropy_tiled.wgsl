@@ -1,9 +1,9 @@
-// loss[row] = -log softmax(logits[row])[label]; with GRADIENT the logits become (softmax - onehot) * loss_scale in place: for
-// GPUs with workgroup memory.
+// loss[row] = -log softmax(logits[row])[label]; with GRADIENT the logits become (softmax - onehot) * loss_scale in
+// place: for GPUs with workgroup memory.
 //   logits_inout: (rows, V); labels: (N), 0xffffffff = ignored; loss: (loss_first + N).
-//   Row r of the logits is row first + r of labels and of the losses from loss_first on.
-// One workgroup per row: one pass of reading keeps a running maximum and sum in each thread, a second one writes. f32, no atomics.
-// Launch: rows workgroups. Any V: threads stride. An ignored row has no loss and no gradient.
+// Row r of the logits is row first + r of labels and of the losses from loss_first on. One workgroup per row: one pass
+// of reading keeps a running maximum and sum in each thread, a second one writes. f32, no atomics. Launch: rows
+// workgroups. Any V: threads stride. An ignored row has no loss and no gradient.
 
 struct Params { n: u32, V: u32, first: u32, loss_first: u32 }
 
@@ -14,7 +14,11 @@ struct Params { n: u32, V: u32, first: u32, loss_first: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let row = group.y * groups.x + group.x;
   if (row >= params.n) { return; }
   let label = labels[params.first + row];

@@ -1,7 +1,7 @@
 // energy[c] = sum of the squares of column c of x, or of row c with ROWS.
-//   x: (rows, columns); energy: (n), n the number of columns or rows.
-// One thread per sum, eight numbers a turn: on llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error.
-// Launch: ceil(n / WORKGROUP) workgroups.
+// x: (rows, columns); energy: (n), n the number of columns or rows. One thread per sum, eight numbers a turn: on
+// llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error. Launch: ceil(n / WORKGROUP)
+// workgroups.
 
 struct Params { n: u32, rows: u32, columns: u32 }
 
@@ -10,7 +10,11 @@ struct Params { n: u32, rows: u32, columns: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let c = thread_index(group, groups, lane);
   if (c >= params.n) { return; }
 #if ${ROWS}

@@ -1,7 +1,8 @@
 // Columns of the orthonormal cosine transform (DCT-II) of length d:
-//   out[j, c] = sqrt(2 / d) cos(pi (2 j + 1) f / (2 d)), and sqrt(1 / d) for f = 0;  f = indices[c], or c itself with ALL.
-//   out: (d, k); indices: (k); table: (4 d) sqrt(2 / d) cos(2 pi i / (4 d)), a whole turn, as WGSL's cos is accurate to 2^-11 only.
-// One thread per element, n of them. Launch: ceil(n / WORKGROUP) workgroups. d up to 46 340: (2 j + 1) f stays below 2^32.
+// out[j, c] = sqrt(2 / d) cos(pi (2 j + 1) f / (2 d)), and sqrt(1 / d) for f = 0; f = indices[c], or c itself with ALL.
+// out: (d, k); indices: (k); table: (4 d) sqrt(2 / d) cos(2 pi i / (4 d)), a whole turn, as WGSL's cos is accurate to
+// 2^-11 only. One thread per element, n of them. Launch: ceil(n / WORKGROUP) workgroups. d up to 46 340: (2 j + 1) f
+// stays below 2^32.
 
 struct Params { n: u32, d: u32, k: u32 }
 
@@ -15,7 +16,11 @@ struct Params { n: u32, d: u32, k: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
 #if ${ALL}

@@ -1,5 +1,5 @@
-// indices = where the k largest of energy are, largest first, the smaller index first among equals. If any is not finite or all are
-// 0 they stay as they are, but become 0 … k - 1 if `cold`.
+// indices = where the k largest of energy are, largest first, the smaller index first among equals. If any is not
+// finite or all are 0 they stay as they are, but become 0 … k - 1 if `cold`.
 //   energy: (n); indices: (k).
 // One thread per energy counts how many come before its own; what is counted to k - 1 at most has found its place.
 // Launch: ceil(n / WORKGROUP) workgroups. n up to 65 535, k <= n.
@@ -11,7 +11,11 @@ struct Params { n: u32, k: u32, cold: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let c = thread_index(group, groups, lane);
   if (c >= params.n) { return; }
   let own = energy[c];

@@ -1,6 +1,6 @@
-// out (+)= x * scale where a number is kept, 0 where it is dropped. Element i is dropped if word i % 4 of the random words of counter
-// (i / 4, 0, step, micro-batch) is below `limit`. The same kernel takes dy to dx: nothing is saved, the mask is drawn again. Added to
-// out when ACCUMULATE.
+// out (+)= x * scale where a number is kept, 0 where it is dropped. Element i is dropped if word i % 4 of the random
+// words of counter (i / 4, 0, step, micro-batch) is below `limit`. The same kernel takes dy to dx: nothing is saved,
+// the mask is drawn again. Added to out when ACCUMULATE.
 //   x, out: (size); clock: (2) step, micro-batch.
 // One thread per block of four, n of them. Launch: ceil(n / WORKGROUP) workgroups. Any size.
 
@@ -20,7 +20,11 @@ fn put(i: u32, value: ${VECTOR}) {
 }
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let block = thread_index(group, groups, lane);
   if (block >= params.n) { return; }
   let words = philox(vec4u(block, 0u, clock[0], clock[1]), vec2u(params.key0, params.key1));

@@ -1,7 +1,7 @@
 // dweight[id] += sum of dy[row] over the rows whose token is id, in a fixed order: no atomics, same bits every time.
 //   order: (N) rows sorted by token; segment_ids: (N) distinct tokens, then 0xffffffff;
-//   segment_offsets: (N + 1) where each token's rows start in order; dy: (N, C); dweight: (V, C).
-// C counts VECTORs. One thread per (segment, column). Launch: ceil(N * C / WORKGROUP) workgroups. Rows of other tokens are not touched.
+// segment_offsets: (N + 1) where each token's rows start in order; dy: (N, C); dweight: (V, C). C counts VECTORs. One
+// thread per (segment, column). Launch: ceil(N * C / WORKGROUP) workgroups. Rows of other tokens are not touched.
 
 struct Params { n: u32, C: u32, V: u32 }
 
@@ -13,7 +13,11 @@ struct Params { n: u32, C: u32, V: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
   let segment = i / params.C;

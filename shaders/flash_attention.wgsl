@@ -1,10 +1,11 @@
 // Grouped-query attention, one pass over the keys with a running maximum (Dao et al., FlashAttention, 2022):
 //   out[t] = sum over its keys j of softmax_j(scale q[t].k[j]) v[j];  lse[t] = log of the softmax's denominator.
-//   Its keys: CAUSAL: all up to t, else all. DOCUMENTS: only those in [start, end) of the document around t (lib/attention_window).
-//   q, out: (B, T, H, D); k, v: (B, T, KV, D); lse: (B, T, H); documents: (B, T, 2). VECTOR holds WIDTH numbers of a head, D = CHUNKS * WIDTH.
-// One thread per ROWS consecutive positions of one head, KEYS keys at a time, everything in registers, no barriers. Neighbouring
-// threads take the same positions of different heads, so that they loop equally long.
-// Launch: ceil(B * H * ceil(T / ROWS) / WORKGROUP) workgroups. Any B, T, H, KV dividing H, D.
+// Its keys: CAUSAL: all up to t, else all. DOCUMENTS: only those in [start, end) of the document around t
+// (lib/attention_window).
+// q, out: (B, T, H, D); k, v: (B, T, KV, D); lse: (B, T, H); documents: (B, T, 2). VECTOR holds WIDTH numbers of a
+// head, D = CHUNKS * WIDTH. One thread per ROWS consecutive positions of one head, KEYS keys at a time, everything in
+// registers, no barriers. Neighbouring threads take the same positions of different heads, so that they loop equally
+// long. Launch: ceil(B * H * ceil(T / ROWS) / WORKGROUP) workgroups. Any B, T, H, KV dividing H, D.
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 
@@ -19,7 +20,11 @@ struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let index = thread_index(group, groups, lane);
   if (index >= params.n) { return; }
   let heads = params.B * params.H;

@@ -1,8 +1,8 @@
 // Backward of flash_attention for keys and values, the probabilities recomputed from lse:
 //   dv[j] = sum over t of p[t,j] dout[t];  dk[j] = scale * sum over t of p[t,j] (dout[t].v[j] - delta[t]) q[t],
 // over the positions t that see j and over the query heads that share the key head, in a fixed order: no atomics.
-//   q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); lse, delta: (B, T, H).
-// One thread per ROWS consecutive positions of one key head. Launch: ceil(B * KV * ceil(T / ROWS) / WORKGROUP) workgroups.
+// q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); lse, delta: (B, T, H). One thread per ROWS consecutive positions
+// of one key head. Launch: ceil(B * KV * ceil(T / ROWS) / WORKGROUP) workgroups.
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 
@@ -17,7 +17,11 @@ struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let index = thread_index(group, groups, lane);
   if (index >= params.n) { return; }
   let heads = params.B * params.KV;

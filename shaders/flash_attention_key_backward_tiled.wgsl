@@ -1,10 +1,11 @@
-// Backward of flash_attention for keys and values, the probabilities recomputed from lse, for GPUs with workgroup memory:
+// Backward of flash_attention for keys and values, the probabilities recomputed from lse, for GPUs with workgroup
+// memory:
 //   dv[j] = sum over t of p[t,j] dout[t];  dk[j] = scale * sum over t of p[t,j] (dout[t].v[j] - delta[t]) q[t],
 // over the positions t that see j and over the query heads that share the key head, in a fixed order: no atomics.
-//   q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); lse, delta: (B, T, H). A head is WIDTH times VECTOR.
-// One workgroup per ROWS positions of one key head; TILE_KEYS queries at a time pass through workgroup memory, those
-// that see one of the block's keys. SLICES threads a row, each CHUNKS vectors of it in registers. Sums in f32.
-// Launch: B * KV * ceil(T / ROWS) workgroups. Any B, T, H, KV dividing H; rows past T read the last one and do not count.
+// q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); lse, delta: (B, T, H). A head is WIDTH times VECTOR. One
+// workgroup per ROWS positions of one key head; TILE_KEYS queries at a time pass through workgroup memory, those that
+// see one of the block's keys. SLICES threads a row, each CHUNKS vectors of it in registers. Sums in f32. Launch: B *
+// KV * ceil(T / ROWS) workgroups. Any B, T, H, KV dividing H; rows past T read the last one and do not count.
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 
@@ -24,7 +25,11 @@ var<workgroup> lse_tile: array<f32, ${TILE_KEYS}>;
 var<workgroup> delta_tile: array<f32, ${TILE_KEYS}>;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let heads = params.B * params.KV;
   let index = group.y * groups.x + group.x;
   // The first positions have the most queries, so they start first.

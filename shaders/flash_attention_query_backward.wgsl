@@ -16,7 +16,11 @@ struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let index = thread_index(group, groups, lane);
   if (index >= params.n) { return; }
   let heads = params.B * params.H;

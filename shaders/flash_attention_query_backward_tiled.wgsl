@@ -19,7 +19,11 @@ var<workgroup> k_tile: array<${VECTOR}, ${TILE}>;
 var<workgroup> v_tile: array<${VECTOR}, ${TILE}>;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let blocks = (params.T - 1u) / ${ROWS}u + 1u;
   let heads = params.B * params.H;
   let index = group.y * groups.x + group.x;
@@ -62,7 +66,8 @@ ${LOAD_ROW}
       let j = tile + block * 4u;
       let products = sum_slices(lane, block, mat2x4f(${QUERY_KEY}, ${DOUT_VALUE}));
 #if ${WINDOWED}
-      let s = select(vec4f(-1e30), params.scale * products[0], vec4u(j, j + 1u, j + 2u, j + 3u) - seen.x < vec4u(seen.y));
+      let is_seen = vec4u(j, j + 1u, j + 2u, j + 3u) - seen.x < vec4u(seen.y);
+      let s = select(vec4f(-1e30), params.scale * products[0], is_seen);
 #else
       let s = select(vec4f(-1e30), params.scale * products[0], vec4u(j, j + 1u, j + 2u, j + 3u) <= vec4u(t));
 #endif

@@ -1,10 +1,13 @@
-// Grouped-query attention, one pass over the keys with a running maximum (Dao et al., FlashAttention, 2022), for GPUs with
-// workgroup memory: out[t] = sum over its keys j of softmax_j(scale q[t].k[j]) v[j];  lse[t] = log of the softmax's denominator.
-//   Its keys: CAUSAL: all up to t, else all. DOCUMENTS: only those in [start, end) of the document around t (lib/attention_window).
-//   q, out: (B, T, H, D); k, v: (B, T, KV, D); lse: (B, T, H); documents: (B, T, 2). A head is WIDTH times VECTOR.
-// One workgroup per ROWS positions of one head; TILE_KEYS keys and values at a time pass through workgroup memory, tiles that
-// no position sees are skipped. SLICES threads a row, each CHUNKS vectors of it in registers. Sums in f32, in a fixed order: no atomics.
-// Launch: B * H * ceil(T / ROWS) workgroups. Any B, T, H, KV dividing H; rows and keys past T read the last one and do not count.
+// Grouped-query attention, one pass over the keys with a running maximum (Dao et al., FlashAttention, 2022), for GPUs
+// with workgroup memory: out[t] = sum over its keys j of softmax_j(scale q[t].k[j]) v[j]; lse[t] = log of the softmax's
+// denominator.
+// Its keys: CAUSAL: all up to t, else all. DOCUMENTS: only those in [start, end) of the document around t
+// (lib/attention_window).
+// q, out: (B, T, H, D); k, v: (B, T, KV, D); lse: (B, T, H); documents: (B, T, 2). A head is WIDTH times VECTOR. One
+// workgroup per ROWS positions of one head; TILE_KEYS keys and values at a time pass through workgroup memory, tiles
+// that no position sees are skipped. SLICES threads a row, each CHUNKS vectors of it in registers. Sums in f32, in a
+// fixed order: no atomics. Launch: B * H * ceil(T / ROWS) workgroups. Any B, T, H, KV dividing H; rows and keys past T
+// read the last one and do not count.
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 
@@ -22,7 +25,11 @@ var<workgroup> k_tile: array<${VECTOR}, ${TILE}>;
 var<workgroup> v_tile: array<${VECTOR}, ${TILE}>;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let blocks = (params.T - 1u) / ${ROWS}u + 1u;
   let heads = params.B * params.H;
   let index = group.y * groups.x + group.x;

@@ -1,9 +1,11 @@
 // Fira's norm-growth limiter (Chen et al., 2024; APOLLO's too): the norm of the scaled residual may grow by 1 % a step.
-//   norm = clip.scale front sqrt(sum over j of ratio[j]^2 squares[j]);  limit = max(norm / (previous + 1e-8), growth) / growth
-//   factor = clip.scale front back / limit;  previous = norm / limit. The first norm is not limited, nor is one after a norm of 0.
-//   ratio: (n); squares: (layers, n) of the residual; previous: (1) the limited norm of the step before.
-// One workgroup, whose threads stride; a tree adds up their sums. Launch: 1 workgroup. A norm that is not finite, or clip.skip,
-// leaves `previous` alone; such a norm is the factor itself, so that nothing moves by it (max() may lose a NaN).
+// norm = clip.scale front sqrt(sum over j of ratio[j]^2 squares[j]); limit = max(norm / (previous + 1e-8), growth) /
+// growth
+// factor = clip.scale front back / limit; previous = norm / limit. The first norm is not limited, nor is one after a
+// norm of 0.
+// ratio: (n); squares: (layers, n) of the residual; previous: (1) the limited norm of the step before. One workgroup,
+// whose threads stride; a tree adds up their sums. Launch: 1 workgroup. A norm that is not finite, or clip.skip, leaves
+// `previous` alone; such a norm is the factor itself, so that nothing moves by it (max() may lose a NaN).
 
 struct Params { n: u32, layers: u32, front: f32, back: f32, growth: f32 }
 
@@ -19,7 +21,9 @@ struct Params { n: u32, layers: u32, front: f32, back: f32, growth: f32 }
 fn main(@builtin(local_invocation_index) lane: u32) {
   var own_sum = 0.0;
   for (var j = lane; j < params.n; j += ${WORKGROUP}u) {
-    for (var layer = 0u; layer < params.layers; layer++) { own_sum = fma(ratio[j] * ratio[j], squares[layer * params.n + j], own_sum); }
+    for (var layer = 0u; layer < params.layers; layer++) {
+      own_sum = fma(ratio[j] * ratio[j], squares[layer * params.n + j], own_sum);
+    }
   }
   let sum = workgroup_sum(lane, own_sum);
   if (lane == 0u) {

@@ -1,5 +1,5 @@
-// dx (+)= r * (g - mean(g) - n * mean(g * n)), row by row, with g = weight * dy and n = (x - mean) * r, the normalised x; r is the
-// inverse deviation. Added to dx when ACCUMULATE.
+// dx (+)= r * (g - mean(g) - n * mean(g * n)), row by row, with g = weight * dy and n = (x - mean) * r, the normalised
+// x; r is the inverse deviation. Added to dx when ACCUMULATE.
 //   x, dy, dx: (N, C); weight: (C); statistics: (N) mean and r.
 // One thread per row, no barriers. Launch: ceil(N / WORKGROUP) workgroups. Any N, C.
 
@@ -13,7 +13,11 @@ struct Params { n: u32, C: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let row = thread_index(group, groups, lane);
   if (row >= params.n) { return; }
   let width = params.C / ${WIDTH}u;

@@ -1,5 +1,5 @@
-// dx (+)= r * (g - mean(g) - n * mean(g * n)), row by row, with g = weight * dy and n = (x - mean) * r, the normalised x; r is the
-// inverse deviation: for GPUs with workgroup memory.
+// dx (+)= r * (g - mean(g) - n * mean(g * n)), row by row, with g = weight * dy and n = (x - mean) * r, the normalised
+// x; r is the inverse deviation: for GPUs with workgroup memory.
 //   x, dy, dx: (N, C); weight: (C); statistics: (N) mean and r. Added to dx when ACCUMULATE.
 // One workgroup per row, neighbouring threads read neighbouring numbers; a tree adds up the threads' sums in f32.
 // Launch: N workgroups. Any N, C: threads stride.
@@ -14,7 +14,11 @@ struct Params { n: u32, C: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let row = group.y * groups.x + group.x;
   if (row >= params.n) { return; }
   let start = row * params.C;

@@ -1,8 +1,8 @@
 // y = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias, row by row: for GPUs with workgroup memory.
-//   x, y: (N, C); weight, bias: (C); statistics: (N) mean and inverse deviation, kept for the backward pass.
-// One workgroup per row, neighbouring threads read neighbouring numbers; a tree adds up the threads' sums in f32. The variance is
-// the mean of (x - mean)^2, in a second pass, so that a large mean costs it no digits.
-// Launch: N workgroups. Any N, C: threads stride.
+// x, y: (N, C); weight, bias: (C); statistics: (N) mean and inverse deviation, kept for the backward pass. One
+// workgroup per row, neighbouring threads read neighbouring numbers; a tree adds up the threads' sums in f32. The
+// variance is the mean of (x - mean)^2, in a second pass, so that a large mean costs it no digits. Launch: N
+// workgroups. Any N, C: threads stride.
 
 struct Params { n: u32, C: u32, eps: f32 }
 
@@ -14,7 +14,11 @@ struct Params { n: u32, C: u32, eps: f32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let row = group.y * groups.x + group.x;
   if (row >= params.n) { return; }
   let start = row * params.C;
@@ -28,5 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   let scale = 1.0 / sqrt(workgroup_sum(lane, squares) / f32(params.C) + params.eps);
   if (lane == 0u) { statistics[row] = vec2f(mean, scale); }
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) { y[start + c] = (x[start + c] - mean) * scale * weight[c] + bias[c]; }
+  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+    y[start + c] = (x[start + c] - mean) * scale * weight[c] + bias[c];
+  }
 }

@@ -1,9 +1,11 @@
 // out = A B, or out += A B when ACCUMULATE, or addend + A B when ADD.
-//   A: (M, K), or (K, M) transposed; B: (K, N), or (N, K) transposed; out, addend: (M, N). Row-major; offsets count elements.
-//   With PACKED, B is stored in another format than f32, and stored_four() reads four of its numbers.
-// One thread computes a TILE x TILE block in registers, without barriers: on software adapters the loads are nearly all of the
-// time, and a block loads each number of A and B once for TILE products. The unrolled text is made in src/ops/matmul_text.ts.
-// Launch: ceil(blocks / WORKGROUP) workgroups. Any M, N, K: with EDGE, rows past the end load the last one and are not stored.
+// A: (M, K), or (K, M) transposed; B: (K, N), or (N, K) transposed; out, addend: (M, N). Row-major; offsets count
+// elements.
+// With PACKED, B is stored in another format than f32, and stored_four() reads four of its numbers. One thread computes
+// a TILE x TILE block in registers, without barriers: on software adapters the loads are nearly all of the time, and a
+// block loads each number of A and B once for TILE products. The unrolled text is made in src/ops/matmul_text.ts.
+// Launch: ceil(blocks / WORKGROUP) workgroups. Any M, N, K: with EDGE, rows past the end load the last one and are not
+// stored.
 
 struct Params { M: u32, N: u32, K: u32, a_offset: u32, b_offset: u32, out_offset: u32 }
 
@@ -28,7 +30,11 @@ fn put(i: u32, value: ${OUT_VECTOR}) {
 }
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let block = thread_index(group, groups, lane);
   let across = (params.N + ${TILE}u - 1u) / ${TILE}u;
   if (block >= across * ((params.M + ${TILE}u - 1u) / ${TILE}u)) { return; }

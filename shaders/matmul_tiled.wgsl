@@ -1,10 +1,10 @@
 // out = A B, or out += A B when ACCUMULATE, or addend + A B when ADD: for GPUs with workgroup memory.
 //   A: (M, K), or (K, M) when TRANSPOSE_A; B: (K, N), or (N, K) when TRANSPOSE_B; out, addend: (M, N). Row-major.
-//   The offsets count elements from the start of each tensor. With PACKED, B is stored in another format than f32, and b_offset is 0.
-// One workgroup per BM x BN tile of out: tiles of A and B, BK deep, pass through workgroup memory, k-major so that all modes share
-// the inner loop; a thread holds TM x TN sums in registers. Sums in f32, in a fixed order: no atomics.
-// Launch: ceil(M / BM) * ceil(N / BN) workgroups in x and y. Each of the z layers takes its share of K and writes its own
-// (M, N) slice of out. Any M, N, K; without EDGES only multiples of the tile.
+// The offsets count elements from the start of each tensor. With PACKED, B is stored in another format than f32, and
+// b_offset is 0. One workgroup per BM x BN tile of out: tiles of A and B, BK deep, pass through workgroup memory,
+// k-major so that all modes share the inner loop; a thread holds TM x TN sums in registers. Sums in f32, in a fixed
+// order: no atomics. Launch: ceil(M / BM) * ceil(N / BN) workgroups in x and y. Each of the z layers takes its share of
+// K and writes its own (M, N) slice of out. Any M, N, K; without EDGES only multiples of the tile.
 
 struct Params { M: u32, N: u32, K: u32, a_offset: u32, b_offset: u32, out_offset: u32 }
 
@@ -77,12 +77,17 @@ fn store(start: u32, row: u32, column: u32, sum: f32) {
 }
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let tiles_m = (params.M - 1u) / ${BM}u + 1u;
   let tiles_n = (params.N - 1u) / ${BN}u + 1u;
   let tile = group.y * groups.x + group.x;
   if (tile >= tiles_m * tiles_n) { return; }
-  // Tiles go column by column through bands of BAND rows: what workgroups that run at once read of A and B stays in the cache.
+  // Tiles go column by column through bands of BAND rows: what workgroups that run at once read of A and B stays in the
+  // cache.
   let band = tile / (${BAND}u * tiles_n) * ${BAND}u;
   let height = min(tiles_m - band, ${BAND}u);
   let m0 = (band + (tile - band * tiles_n) % height) * ${BM}u;

@@ -1,5 +1,5 @@
-// metrics[schedule.metrics_row] = (sum of the row losses * loss_scale, gradient norm, 1 if the update was skipped): for GPUs with
-// workgroup memory.
+// metrics[schedule.metrics_row] = (sum of the row losses * loss_scale, gradient norm, 1 if the update was skipped): for
+// GPUs with workgroup memory.
 //   loss: (n) one for each token; metrics: (rows, 3).
 // One workgroup, whose threads stride; a tree adds up their sums in f32. Launch: 1 workgroup. Any n.
 

@@ -1,5 +1,6 @@
 // By how much each row or column of the residual is scaled.
-//   RATIO (Fira, APOLLO): ratio[j] = norm of direction[j] / (norm of x[j] + 1e-8), both divided by `scale` first, x clipped
+// RATIO (Fira, APOLLO): ratio[j] = norm of direction[j] / (norm of x[j] + 1e-8), both divided by `scale` first, x
+// clipped
 //   otherwise: ratio[j] = 1 / (sqrt(mean square of x[j]) + 1e-8), over `length` elements
 //   direction_squares, x_squares: (layers, n) sums of squares, from axis_squares.wgsl. SINGLE: all `layers` of
 //   them are added up, for one ratio that all have.
@@ -16,7 +17,11 @@ struct Params { n: u32, layers: u32, scale: f32, length: f32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let j = thread_index(group, groups, lane);
   if (j >= params.n) { return; }
   var x_sum = 0.0;

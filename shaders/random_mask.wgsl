@@ -1,7 +1,7 @@
-// mask: bit i is set for `clock.count` of the n elements of a matrix, a uniformly random choice keyed by (seed, purpose, clock.drawn).
-// Element i is chosen if a keyed permutation of 0 … n - 1 sends it below the count: exactly so many, and nothing to sort. The
-// permutation is a Feistel network on 2 HALF bits, applied again until the result is below n (Black & Rogaway, 2002).
-// One thread per word of 32 elements. Launch: ceil(words / WORKGROUP) workgroups.
+// mask: bit i is set for `clock.count` of the n elements of a matrix, a uniformly random choice keyed by (seed,
+// purpose, clock.drawn). Element i is chosen if a keyed permutation of 0 … n - 1 sends it below the count: exactly so
+// many, and nothing to sort. The permutation is a Feistel network on 2 HALF bits, applied again until the result is
+// below n (Black & Rogaway, 2002). One thread per word of 32 elements. Launch: ceil(words / WORKGROUP) workgroups.
 
 struct Params { n: u32, words: u32, seed: u32, purpose: u32 }
 
@@ -30,7 +30,11 @@ fn permute(i: u32, key: vec4u) -> u32 {
 }
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let word = thread_index(group, groups, lane);
   if (word >= params.words) { return; }
   let key = philox(vec4u(0u, 0u, clock.drawn, 0u), vec2u(params.seed, params.purpose));

@@ -1,5 +1,6 @@
 // out[4 i … 4 i + 3] = deviation * normal(0, 1) numbers by the Box-Muller transform, from the random words of counter
-// (i, 0, clock.drawn, 0): radius sqrt(-2 log u) with u in (0, 1], angle in (-pi, pi), where WGSL bounds the error of sin and cos.
+// (i, 0, clock.drawn, 0): radius sqrt(-2 log u) with u in (0, 1], angle in (-pi, pi), where WGSL bounds the error of
+// sin and cos.
 //   out: (size).
 // One thread per block of four, n of them. Launch: ceil(n / WORKGROUP) workgroups. Any size.
 
@@ -19,7 +20,11 @@ fn two_normals(a: u32, b: u32) -> vec2f {
 }
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
   let words = philox(vec4u(i, 0u, clock.drawn, 0u), vec2u(params.key0, params.key1));

@@ -1,5 +1,5 @@
-// Rotates each pair (x[i], x[i + D/2]) of every head of q and k in place by the angle of its position (RoPE, half-split as
-// in Hugging Face's LLaMA). Backwards, by the opposite angle, when INVERSE.
+// Rotates each pair (x[i], x[i + D/2]) of every head of q and k in place by the angle of its position (RoPE, half-split
+// as in Hugging Face's LLaMA). Backwards, by the opposite angle, when INVERSE.
 //   table: (T, 2, D/2) cosines, then sines, made on the host in f64: WGSL's own sin and cos are too coarse;
 //   q_inout: (B*T, H, D); k_inout: (B*T, KV, D).
 // half = D/2 in VECTORs. One thread per VECTOR of pairs. Launch: ceil(B*T * (H + KV) * half / WORKGROUP) workgroups.
@@ -12,7 +12,11 @@ struct Params { n: u32, T: u32, H: u32, KV: u32, half: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let index = thread_index(group, groups, lane);
   if (index >= params.n) { return; }
   let heads = params.H + params.KV;

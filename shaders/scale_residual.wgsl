@@ -1,5 +1,6 @@
 // x[row, column] *= factor * ratio[row], or ratio[column] unless ROWS: the residual, scaled by its norms. In place.
-//   x: (n / columns, columns). Without LIMITED factor is params.factor / clock.step_factor, because apply.wgsl multiplies by it;
+// x: (n / columns, columns). Without LIMITED factor is params.factor / clock.step_factor, because apply.wgsl multiplies
+// by it;
 //   with it, what growth_limiter.wgsl found. Where PARTLY, only if no element is state-full.
 // One thread per element, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
@@ -16,7 +17,11 @@ struct Params { n: u32, columns: u32, factor: f32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
 #if ${PARTLY}

@@ -1,7 +1,7 @@
-// The opposite of gather: at the state-full elements i of a matrix out[i] = chosen[slot], or out[i] += it when ACCUMULATE; the
-// others are 0, or stay as they are when ACCUMULATE or not finite.
-// PER_ROW: selection has a word for each 16 rows; else see lib/selection.wgsl. One thread per element, n of them, no vectors.
-// Launch: ceil(n / WORKGROUP) workgroups.
+// The opposite of gather: at the state-full elements i of a matrix out[i] = chosen[slot], or out[i] += it when
+// ACCUMULATE; the others are 0, or stay as they are when ACCUMULATE or not finite. PER_ROW: selection has a word for
+// each 16 rows; else see lib/selection.wgsl. One thread per element, n of them, no vectors. Launch: ceil(n / WORKGROUP)
+// workgroups.
 
 struct Params { n: u32, columns: u32 }
 
@@ -12,7 +12,11 @@ struct Params { n: u32, columns: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
   let here = selected(i, params.columns, clock.count);

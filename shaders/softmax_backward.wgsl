@@ -1,7 +1,9 @@
 // dy = scale * y * (dy - sum of y * dy) in place over the keys that each row sees, 0 beyond: softmax's backward.
-//   y, dy_inout: (n, T), row-major; rows are positions 0 … T - 1, again and again: of every head of every sequence. documents: (B, T, 2).
-//   A row sees its first row % T + 1 numbers. WINDOWED: `end` numbers from `start`, as lib/attention_window has it.
-// One thread per row, no barriers. Launch: ceil(n / WORKGROUP) workgroups. Any n, T. Numbers beyond are not read. Sums in f32.
+// y, dy_inout: (n, T), row-major; rows are positions 0 … T - 1, again and again: of every head of every sequence.
+// documents: (B, T, 2).
+// A row sees its first row % T + 1 numbers. WINDOWED: `end` numbers from `start`, as lib/attention_window has it. One
+// thread per row, no barriers. Launch: ceil(n / WORKGROUP) workgroups. Any n, T. Numbers beyond are not read. Sums in
+// f32.
 
 #if ${DOCUMENTS}
 struct Params { n: u32, T: u32, scale: f32, H: u32 }
@@ -17,7 +19,11 @@ struct Params { n: u32, T: u32, scale: f32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let row = thread_index(group, groups, lane);
   if (row >= params.n) { return; }
 #if ${WINDOWED}

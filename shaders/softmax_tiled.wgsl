@@ -1,5 +1,6 @@
 // x = softmax(x) in place over the keys that each row sees, 0 beyond: for GPUs with workgroup memory.
-//   x_inout: (n, T), row-major; rows are positions 0 … T - 1, again and again: of every head of every sequence. documents: (B, T, 2).
+// x_inout: (n, T), row-major; rows are positions 0 … T - 1, again and again: of every head of every sequence.
+// documents: (B, T, 2).
 //   A row sees its first row % T + 1 numbers. WINDOWED: `end` numbers from `start`, as lib/attention_window has it.
 // One workgroup per row: one pass of reading keeps a running maximum and sum in each thread, a second one writes.
 // Launch: n workgroups. Any n, T: threads stride. Numbers beyond are not read. Sums in f32, by a tree of fixed shape.
@@ -17,7 +18,11 @@ struct Params { n: u32, T: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let row = group.y * groups.x + group.x;
   if (row >= params.n) { return; }
 #if ${WINDOWED}

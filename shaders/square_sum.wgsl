@@ -1,6 +1,6 @@
-// partial_sum[first + i] = sum of squares of the elements i, i + n, i + 2n, … of up to six gradients, whose sizes count VECTORs.
-// One thread per partial sum, no barriers, no atomics. Launch: ceil(n / WORKGROUP) workgroups. A slot without a gradient has
-// size 0 and is bound to any other one.
+// partial_sum[first + i] = sum of squares of the elements i, i + n, i + 2n, … of up to six gradients, whose sizes count
+// VECTORs. One thread per partial sum, no barriers, no atomics. Launch: ceil(n / WORKGROUP) workgroups. A slot without
+// a gradient has size 0 and is bound to any other one.
 
 struct Params { n: u32, first: u32, size0: u32, size1: u32, size2: u32, size3: u32, size4: u32, size5: u32 }
 
@@ -14,7 +14,11 @@ struct Params { n: u32, first: u32, size0: u32, size1: u32, size2: u32, size3: u
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let thread = thread_index(group, groups, lane);
   if (thread >= params.n) { return; }
   var sum = ${VECTOR}(0.0);

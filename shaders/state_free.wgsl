@@ -1,6 +1,7 @@
-// x = factor * sign(x), or factor * clip.scale * x, in place: the state-free part of an update that is computed in several steps.
-// Divided by clock.step_factor, because apply.wgsl multiplies by it. Where PARTLY, only if no element is state-full.
-// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups. What is not finite stays so.
+// x = factor * sign(x), or factor * clip.scale * x, in place: the state-free part of an update that is computed in
+// several steps. Divided by clock.step_factor, because apply.wgsl multiplies by it. Where PARTLY, only if no element is
+// state-full. One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups. What is not finite
+// stays so.
 
 struct Params { n: u32, factor: f32 }
 
@@ -10,7 +11,11 @@ struct Params { n: u32, factor: f32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
 #if ${PARTLY}

@@ -1,9 +1,10 @@
-// The state-full rule on a dense tensor x of gradients, n VECTORs of which min(n, clock.count * stride / WIDTH) are in use:
-//   direction = scale * rule(clip.scale * x), and x = -x_scale * x where KEEP_X, else x = scale * rule(clip.scale * x) itself.
-// Moments count as 0 when clock.restart is set; they start at clock.first. An x that is not finite keeps its moments and gives a
-// direction that is not finite, so that nothing is updated by it. When clip.skip is set all moments stay, or are 0 at a restart, which
-// is set at one step only.
-// One thread per element of VECTOR. Launch: ceil(n / WORKGROUP) workgroups.
+// The state-full rule on a dense tensor x of gradients, n VECTORs of which min(n, clock.count * stride / WIDTH) are in
+// use:
+// direction = scale * rule(clip.scale * x), and x = -x_scale * x where KEEP_X, else x = scale * rule(clip.scale * x)
+// itself. Moments count as 0 when clock.restart is set; they start at clock.first. An x that is not finite keeps its
+// moments and gives a direction that is not finite, so that nothing is updated by it. When clip.skip is set all moments
+// stay, or are 0 at a restart, which is set at one step only. One thread per element of VECTOR. Launch: ceil(n /
+// WORKGROUP) workgroups.
 
 struct Params { n: u32, stride: u32, beta1: f32, beta2: f32, eps: f32, scale: f32, x_scale: f32 }
 
@@ -20,9 +21,15 @@ struct Params { n: u32, stride: u32, beta1: f32, beta2: f32, eps: f32, scale: f3
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let i = thread_index(group, groups, lane);
-  if (i >= params.n || i * ${WIDTH}u >= clock.count * params.stride || (clip.skip != 0u && clock.restart == 0u)) { return; }
+  if (i >= params.n || i * ${WIDTH}u >= clock.count * params.stride || (clip.skip != 0u && clock.restart == 0u)) {
+    return;
+  }
   let slot = clock.first / ${WIDTH}u + i;
   let raw = x[i];
   let good = select(${BOOLEAN}(false), is_finite(raw), clip.skip == 0u);

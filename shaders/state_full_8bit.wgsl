@@ -1,6 +1,6 @@
-// state_full.wgsl with moments in eight bits, see lib/eight_bit.wgsl. A block's moments are computed twice: once to find the largest
-// of them, once to quantize. clock.first is a multiple of 256.
-// One thread per block of 256 elements, no barriers. Launch: ceil(n / 256 / WORKGROUP) workgroups. Any n, which counts elements.
+// state_full.wgsl with moments in eight bits, see lib/eight_bit.wgsl. A block's moments are computed twice: once to
+// find the largest of them, once to quantize. clock.first is a multiple of 256. One thread per block of 256 elements,
+// no barriers. Launch: ceil(n / 256 / WORKGROUP) workgroups. Any n, which counts elements.
 
 struct Params { n: u32, stride: u32, beta1: f32, beta2: f32, eps: f32, scale: f32, x_scale: f32 }
 
@@ -18,7 +18,11 @@ struct Params { n: u32, stride: u32, beta1: f32, beta2: f32, eps: f32, scale: f3
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let block = thread_index(group, groups, lane);
   let limit = min(params.n, clock.count * params.stride);
   if (block * 256u >= limit || (clip.skip != 0u && clock.restart == 0u)) { return; }

@@ -1,6 +1,6 @@
-// y = tanh(x), element by element: a series near 0, else (1 - e) / (1 + e) with e = exp(-2 |x|), which cannot overflow. The tanh of
-// WGSL may: it is specified by way of sinh and cosh.
-// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
+// y = tanh(x), element by element: a series near 0, else (1 - e) / (1 + e) with e = exp(-2 |x|), which cannot overflow.
+// The tanh of WGSL may: it is specified by way of sinh and cosh. One thread per element of VECTOR, n of them. Launch:
+// ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32 }
 
@@ -9,7 +9,11 @@ struct Params { n: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
   let value = x[i];

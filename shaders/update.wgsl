@@ -1,15 +1,19 @@
 // One update of a parameter whose elements are each either state-full or state-free, in place and in one pass:
-//   state-full: parameter -= lr lr_scale step_factor scale direction(g)   direction: the rule of RULE, see shaders/rules
-//   state-free: parameter -= lr lr_scale inactive_lr_scale free(g)  free: sign(g), g, or 0
-// with g = clip.scale * gradient and decoupled weight decay for both. WHOLE: all elements are state-full, or where PARTLY, all or
-// none as clock.count says, and their state starts at clock.first. PER_ROW, PER_COLUMN, PER_ELEMENT: see lib/selection.wgsl. Moments
-// count as 0 when clock.restart is set. A gradient that is not finite leaves its element alone, and so do all when clip.skip is set,
-// but a restart then still empties the moments: it is set at one step only.
-// n elements of VECTOR, each handled by a thread; with PER_COLUMN a thread handles one in each of ROWS rows, and LANES threads in
-// succession handle the same columns, so that software adapters look up and go through what is selected of these once for many rows.
-// Launch: ceil(n / ROWS / WORKGROUP) workgroups. PER_COLUMN: LANES * ROWS divides the number of rows.
+// state-full: parameter -= lr lr_scale step_factor scale direction(g) direction: the rule of RULE, see shaders/rules
+// state-free: parameter -= lr lr_scale inactive_lr_scale free(g) free: sign(g), g, or 0 with g = clip.scale * gradient
+// and decoupled weight decay for both. WHOLE: all elements are state-full, or where PARTLY, all or none as clock.count
+// says, and their state starts at clock.first. PER_ROW, PER_COLUMN, PER_ELEMENT: see lib/selection.wgsl. Moments count
+// as 0 when clock.restart is set. A gradient that is not finite leaves its element alone, and so do all when clip.skip
+// is set, but a restart then still empties the moments: it is set at one step only. n elements of VECTOR, each handled
+// by a thread; with PER_COLUMN a thread handles one in each of ROWS rows, and LANES threads in succession handle the
+// same columns, so that software adapters look up and go through what is selected of these once for many rows. Launch:
+// ceil(n / ROWS / WORKGROUP) workgroups. PER_COLUMN: LANES * ROWS divides the number of rows.
 
-struct Params { n: u32, columns: u32, beta1: f32, beta2: f32, eps: f32, weight_decay: f32, lr_scale: f32, inactive_lr_scale: f32, scale: f32, seed: u32, purpose: u32 }
+struct Params {
+  n: u32, columns: u32,
+  beta1: f32, beta2: f32, eps: f32, weight_decay: f32, lr_scale: f32, inactive_lr_scale: f32, scale: f32,
+  seed: u32, purpose: u32,
+}
 
 @group(0) @binding(0) var<storage, read> this_schedule: Schedule;
 @group(0) @binding(1) var<storage, read> this_clock: Clock;
@@ -65,7 +69,9 @@ fn free(g: ${VECTOR}) -> ${VECTOR} {
 
 fn is_good(raw: ${VECTOR}) -> ${BOOLEAN} { return select(${BOOLEAN}(false), is_finite(raw), clip.skip == 0u); }
 
-fn free_change(raw: ${VECTOR}) -> ${VECTOR} { return schedule.learning_rate * params.lr_scale * params.inactive_lr_scale * free(raw); }
+fn free_change(raw: ${VECTOR}) -> ${VECTOR} {
+  return schedule.learning_rate * params.lr_scale * params.inactive_lr_scale * free(raw);
+}
 
 #if ${HAS_A}
 fn state_change(slot: u32, raw: ${NUMBER}, good: ${GOOD}) -> ${NUMBER} {
@@ -81,7 +87,11 @@ fn column_change(slot: u32, raw: f32) -> f32 {
 #endif
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   schedule = this_schedule;
   clock = this_clock;
   clip = this_clip;

@@ -1,15 +1,37 @@
-/** The public names of Scrimp. Everything here runs in a browser's Worker and in Deno alike, but for what keeps files in the browser's storage. */
-export { type AdapterReport, describeAdapter, DeviceLostError, type Gpu, NoAdapterError, openGpu, OutOfMemoryError, requestAdapter, type Variant, variantFor } from "./gpu/device.ts";
+/**
+ * The public names of Scrimp. Everything here runs in a browser's Worker and in Deno alike, but for what keeps files in
+ * the browser's storage.
+ */
+export {
+  type AdapterReport,
+  describeAdapter,
+  DeviceLostError,
+  type Gpu,
+  NoAdapterError,
+  openGpu,
+  OutOfMemoryError,
+  requestAdapter,
+  type Variant,
+  variantFor,
+} from "./gpu/device.ts";
 export { checkAgrees, defineKernel, type Kernel } from "./gpu/kernel.ts";
 export { Executor } from "./plan/executor.ts";
-export { bytesByRole, type BytesByRole, formatBytes, formatLedger, ledger, type LedgerRow, totalBytes } from "./plan/ledger.ts";
+export {
+  type BytesByRole,
+  bytesByRole,
+  formatBytes,
+  formatLedger,
+  ledger,
+  type LedgerRow,
+  totalBytes,
+} from "./plan/ledger.ts";
 export { type MemoryPlan, planMemory } from "./plan/memory.ts";
 export { type Program, Recorder, type Variable } from "./plan/recorder.ts";
 export { type Role, ROLES, type Tensor, tensor } from "./plan/tensor.ts";
 export { countParameters } from "./models/parameter.ts";
 export { GRID, type Grid } from "./optim/grid.ts";
 export { Optimizer } from "./optim/optimizer.ts";
-export { gridOf, OPTIMIZERS, type OptimizerName, PRESETS } from "./optim/presets.ts";
+export { gridOf, type OptimizerName, OPTIMIZERS, PRESETS } from "./optim/presets.ts";
 export { describeComparison, type MethodResult, rankMethods, type RunResult } from "./train/comparison/compare.ts";
 export { openPretrained, type Pretrained } from "./checkpoint/model/pretrained.ts";
 export type { Contents, Files } from "./checkpoint/model/save.ts";
@@ -32,7 +54,12 @@ export { checkRunFits, compareOptimizers, fitBudget, planRun, prepareRun, type R
 export { prepareComparison, runComparison } from "./train/comparison/run_comparison.ts";
 export { sampleText } from "./train/sample.ts";
 export { type LoadWeights, Trainer, type TrainingState } from "./train/trainer.ts";
-export { encodeTraining, type OpenedTraining, openTraining, type TrainingContext } from "./train/resume/training_file.ts";
+export {
+  encodeTraining,
+  type OpenedTraining,
+  openTraining,
+  type TrainingContext,
+} from "./train/resume/training_file.ts";
 export { generateStories } from "./data/corpus.ts";
 export { formatOf, readFiles } from "./data/rows/read_rows.ts";
 export { normalizeText } from "./data/text.ts";

@@ -4,7 +4,9 @@ import { assert, assertClose, assertEquals, assertRejects, assertThrows, random,
 
 test("assert() fails with its message on anything falsy", () => {
   assert(1, "never");
-  for (const falsy of [false, 0, "", null, undefined, NaN]) assertThrows(() => assert(falsy, "the message"), "the message");
+  for (const falsy of [false, 0, "", null, undefined, NaN]) {
+    assertThrows(() => assert(falsy, "the message"), "the message");
+  }
 });
 
 const EQUAL: readonly [unknown, unknown][] = [
@@ -45,10 +47,21 @@ test("assertEquals() is deep, strict and compares typed arrays by bits", () => {
 
 test("assertThrows() wants an Error with the text, and returns it", () => {
   const thrown = new RangeError("size is 3, expected 4");
-  assert(assertThrows(() => { throw thrown; }, "expected 4") === thrown, "the error comes back");
+  assert(
+    assertThrows(() => {
+      throw thrown;
+    }, "expected 4") === thrown,
+    "the error comes back",
+  );
   assertThrows(() => assertThrows(() => 7, "any"), 'expected an error with "any", but the call returned 7');
-  assertThrows(() => assertThrows(() => { throw thrown; }, "other"), 'got "size is 3, expected 4"');
-  assertThrows(() => assertThrows(() => { throw "text"; }, "text"), "expected an Error");
+  assertThrows(() =>
+    assertThrows(() => {
+      throw thrown;
+    }, "other"), 'got "size is 3, expected 4"');
+  assertThrows(() =>
+    assertThrows(() => {
+      throw "text";
+    }, "text"), "expected an Error");
 });
 
 test("assertRejects() does the same for a promise", async () => {
@@ -64,8 +77,11 @@ test("assertClose() holds each element to its own tolerance", () => {
   assertClose([Infinity, -Infinity, NaN, 0], [Infinity, -Infinity, NaN, -0], { name: "y" });
   assertClose([0.5], [0], { name: "y", relative: 0.1, scale: [5] });
   assertClose([], [], { name: "y" });
-  const fails = (actual: number[], expected: number[], options: { relative?: number; absolute?: number; scale?: number[] }) =>
-    assertThrows(() => assertClose(actual, expected, { name: "y", ...options }), "y at (0): got");
+  const fails = (
+    actual: number[],
+    expected: number[],
+    options: { relative?: number; absolute?: number; scale?: number[] },
+  ) => assertThrows(() => assertClose(actual, expected, { name: "y", ...options }), "y at (0): got");
   fails([1], [1.01], { relative: 1e-3 });
   fails([1e-3], [0], { relative: 1 });
   fails([0.5], [0], { relative: 0.1, scale: [4] });
@@ -83,7 +99,10 @@ test("assertClose() says where, how far and how many", () => {
   const want = Array.from({ length: 24 }, () => 0.5), got = want.slice();
   got[17] = 0.75, got[20] = NaN;
   const { message } = assertThrows(() => assertClose(got, want, { name: "dw", shape: [2, 3, 4], absolute: 0.1 }), "dw");
-  assertEquals(message, "dw at (1, 1, 1): got 0.75, want 0.5, error 0.250, tolerance 0.100; 2 of 24 differ, first row 4");
+  assertEquals(
+    message,
+    "dw at (1, 1, 1): got 0.75, want 0.5, error 0.250, tolerance 0.100; 2 of 24 differ, first row 4",
+  );
 });
 
 test("assertClose() wants arrays, scale and shape of one length", () => {

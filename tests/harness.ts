@@ -120,7 +120,9 @@ export async function assertRejects(fn: () => Promise<unknown>, includes: string
 
 function checkThrown(error: unknown, includes: string): Error {
   if (error instanceof Skipped) throw error;
-  if (!(error instanceof Error)) throw new AssertionError(`expected an Error with ${show(includes)}, got ${show(error)}`);
+  if (!(error instanceof Error)) {
+    throw new AssertionError(`expected an Error with ${show(includes)}, got ${show(error)}`);
+  }
   if (error.message.includes(includes)) return error;
   throw new AssertionError(`expected an error with ${show(includes)}, got ${show(error.message)}`, { cause: error });
 }
@@ -142,7 +144,9 @@ export interface Closeness {
 export function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, closeness: Closeness): void {
   const { name, relative = 0, absolute = 0, scale, shape = [expected.length] } = closeness;
   const size = shape.reduce((product, n) => product * n, 1);
-  for (const [what, length] of [["actual", actual.length], ["shape", size], ["scale", scale?.length ?? size]] as const) {
+  for (
+    const [what, length] of [["actual", actual.length], ["shape", size], ["scale", scale?.length ?? size]] as const
+  ) {
     if (length !== expected.length) {
       throw new AssertionError(`${name}: ${what} has ${length} elements, expected has ${expected.length}`);
     }

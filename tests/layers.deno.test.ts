@@ -15,7 +15,9 @@ function readFiles(...folders: string[]): Files {
     for (const { name, isDirectory } of Deno.readDirSync(new URL(`../${folder}`, import.meta.url))) {
       const path = `${folder}/${name}`;
       if (isDirectory) visit(path);
-      else if (/\.(ts|mjs|wgsl|html|css)$/.test(name)) files.set(path, Deno.readTextFileSync(new URL(`../${path}`, import.meta.url)));
+      else if (/\.(ts|mjs|wgsl|html|css)$/.test(name)) {
+        files.set(path, Deno.readTextFileSync(new URL(`../${path}`, import.meta.url)));
+      }
     }
   };
   for (const folder of folders) {
@@ -67,7 +69,9 @@ function whyNot(path: string, target: string): string {
 
 /** Folders of src that the order above does not know, so that no import of theirs goes unchecked. */
 function unknownFolders(files: Files): string[] {
-  const folders = [...files.keys()].map((path) => path.split("/")).filter((parts) => parts[0] === "src" && parts.length > 2);
+  const folders = [...files.keys()].map((path) => path.split("/")).filter((parts) =>
+    parts[0] === "src" && parts.length > 2
+  );
   return [...new Set(folders.map((parts) => parts[1]!))].filter((folder) => !LAYERS.includes(folder));
 }
 
@@ -80,24 +84,34 @@ function wrongShaders(files: Files): string[] {
       users.set(target, (users.get(target) ?? new Set()).add(path.split("/").slice(0, 2).join("/")));
     }
   }
-  const absent = [...users].filter(([shader]) => !files.has(shader)).map(([shader, by]) => `${shader}: no such file, used by ${[...by]}`);
+  const absent = [...users].filter(([shader]) => !files.has(shader)).map(([shader, by]) =>
+    `${shader}: no such file, used by ${[...by]}`
+  );
   const shaders = [...files.keys()].filter((path) => path.endsWith(".wgsl"));
   const wrong = shaders.flatMap((shader) => {
     const by = [...users.get(shader) ?? []];
     if (by.length === 0) return [`${shader}: used by no file of src`];
-    return by.length > 1 && !shader.startsWith("shaders/lib/") ? [`${shader}: used by ${by.join(" and ")}, expected one folder`] : [];
+    return by.length > 1 && !shader.startsWith("shaders/lib/")
+      ? [`${shader}: used by ${by.join(" and ")}, expected one folder`]
+      : [];
   });
   return [...absent, ...wrong];
 }
 
 function tooLong(files: Files): string[] {
   const lines = (text: string) => text.replace(/\n$/, "").split("\n").length;
-  return [...files].filter(([, text]) => lines(text) > LINE_LIMIT).map(([path, text]) => `${path}: ${lines(text)} lines, at most ${LINE_LIMIT}`);
+  return [...files].filter(([, text]) => lines(text) > LINE_LIMIT).map(([path, text]) =>
+    `${path}: ${lines(text)} lines, at most ${LINE_LIMIT}`
+  );
 }
 
 const files = readFiles("src", "shaders", "demo");
 
-test("imports point one way", () => assertNone([...wrongImports(files), ...unknownFolders(files).map((name) => `src/${name}: not in the order of layers`)]));
+test("imports point one way", () =>
+  assertNone([
+    ...wrongImports(files),
+    ...unknownFolders(files).map((name) => `src/${name}: not in the order of layers`),
+  ]));
 test("each shader is used, by one folder", () => assertNone(wrongShaders(files)));
 test(`no file has more than ${LINE_LIMIT} lines`, () => assertNone(tooLong(files)));
 
@@ -107,12 +121,24 @@ function assertNone(faults: readonly string[]): void {
 
 test("these checks find what they are for", () => {
   const made: Files = new Map([
-    ["src/gpu/a.ts", 'import {\n  b,\n} from "../plan/b.ts";\n// import { c } from "../cli/c.ts";\nimport { x } from "valibot";\n'],
-    ["src/ops/b.ts", 'import one from "../../shaders/one.wgsl" with { type: "text" };\nexport { a } from "../gpu/a.ts";\n'],
-    ["src/optim/c.ts", 'import one from "../../shaders/one.wgsl" with { type: "text" };\nawait import("../models/m.ts");\nimport "../index.ts";\n'],
+    [
+      "src/gpu/a.ts",
+      'import {\n  b,\n} from "../plan/b.ts";\n// import { c } from "../cli/c.ts";\nimport { x } from "valibot";\n',
+    ],
+    [
+      "src/ops/b.ts",
+      'import one from "../../shaders/one.wgsl" with { type: "text" };\nexport { a } from "../gpu/a.ts";\n',
+    ],
+    [
+      "src/optim/c.ts",
+      'import one from "../../shaders/one.wgsl" with { type: "text" };\nawait import("../models/m.ts");\nimport "../index.ts";\n',
+    ],
     ["src/extra/d.ts", 'new Worker(new URL("./no.wgsl", import.meta.url));'],
     ["src/index.ts", 'export * from "./train/t.ts";\nexport * from "./cli/main.ts";\n'],
-    ["demo/page.ts", 'import { a } from "../src/gpu/a.ts";\nimport { b } from "../src/index.ts";\nimport { c } from "./c.ts";\n'],
+    [
+      "demo/page.ts",
+      'import { a } from "../src/gpu/a.ts";\nimport { b } from "../src/index.ts";\nimport { c } from "./c.ts";\n',
+    ],
     ["demo/long.ts", "x;\n".repeat(LINE_LIMIT + 1)],
     ["shaders/one.wgsl", ""],
     ["shaders/dead.wgsl", ""],

@@ -1,7 +1,7 @@
 // npm test: type checks, then every test file in Deno, then the shared ones in Chromium.
 //   --deno, --chromium   only that runtime, no type checks
-//   --filter TEXT        only files and tests with TEXT in their name, no type checks
-// The last line is "N passed, N failed" (", N skipped"); the exit status is 1 unless something passed and nothing failed.
+// --filter TEXT only files and tests with TEXT in their name, no type checks The last line is "N passed, N failed" (",
+// N skipped"); the exit status is 1 unless something passed and nothing failed.
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -47,7 +47,12 @@ async function main() {
   if (both || values.chromium) {
     const { runInChromium } = await import("./browser/run.mjs"); // needs the packages that setup() brings
     const shared = files.filter((file) => !file.endsWith(".deno.test.ts"));
-    await runInChromium({ files: shared, filter, open: (file) => openReport("chromium", file, filter), patience: PATIENCE_MS });
+    await runInChromium({
+      files: shared,
+      filter,
+      open: (file) => openReport("chromium", file, filter),
+      patience: PATIENCE_MS,
+    });
     const { runDemo } = await import("./browser/demo.mjs");
     await runDemo({ filter, open: (file) => openReport("chromium", file, filter) });
   }
@@ -95,7 +100,12 @@ async function runFileInDeno(file, filter, eventsPath) {
   const named = filter && !file.includes(filter) ? ["--filter", filter] : [];
   const args = ["test", "-A", "--no-check", "--config", "deno.json", ...named, join("tests", file)];
   const readEvents = () => existsSync(eventsPath) ? readFileSync(eventsPath, "utf8") : "";
-  const { status, output } = await runProcess(findDeno(), args, { SCRIMP_TEST_EVENTS: eventsPath }, () => readEvents().length);
+  const { status, output } = await runProcess(
+    findDeno(),
+    args,
+    { SCRIMP_TEST_EVENTS: eventsPath },
+    () => readEvents().length,
+  );
 
   for (const line of readEvents().split("\n").slice(0, -1)) report.hear(JSON.parse(line));
   if (report.running() !== undefined) report.fail(report.running(), `the process ended first, with ${status}`);
@@ -103,19 +113,23 @@ async function runFileInDeno(file, filter, eventsPath) {
   const deno = denoCounts(output);
   report.pass(deno.passed - report.counts.passed - report.counts.skipped);
   const crashedAtExit = isCrashAtExit(status, output);
-  if (crashedAtExit) report.note(`the process ended with ${status} after its tests had passed: ${output.trim().split("\n").at(-1)}`);
-  const unexplained = deno.failed > report.counts.failed || (status !== 0 && report.counts.failed === 0 && !crashedAtExit);
+  if (crashedAtExit) {
+    report.note(`the process ended with ${status} after its tests had passed: ${output.trim().split("\n").at(-1)}`);
+  }
+  const unexplained = deno.failed > report.counts.failed ||
+    (status !== 0 && report.counts.failed === 0 && !crashedAtExit);
   if (unexplained) report.fail(`deno test ${file}`, `ended with ${status}; ${denoErrors(output)}`);
   else if (report.counts.failed > 0) report.note(testOutput(output));
   report.close();
 }
 
 /**
- * Mesa's llvmpipe (22.3) now and then corrupts the heap while a process that has used it exits, whatever it ran. Deno has given its verdict by then,
- * and it stands: told as a note, not as a failure.
+ * Mesa's llvmpipe (22.3) now and then corrupts the heap while a process that has used it exits, whatever it ran. Deno
+ * has given its verdict by then, and it stands: told as a note, not as a failure.
  */
 function isCrashAtExit(status, output) {
-  return (status === "SIGABRT" || status === "SIGSEGV") && /\nok \| \d+ passed( \(\d+ steps?\))? \| 0 failed/.test(output);
+  return (status === "SIGABRT" || status === "SIGSEGV") &&
+    /\nok \| \d+ passed( \(\d+ steps?\))? \| 0 failed/.test(output);
 }
 
 /** From the last line of `deno test`: "FAILED | 4 passed (1 step) | 3 failed | 1 ignored (144ms)". */
@@ -136,7 +150,10 @@ function testOutput(output) {
   return blocks.map(([, text]) => text.replace(/^skipped: .*\n/gm, "")).join("").trim();
 }
 
-/** Ends with the exit status, the signal's name or the reason of the kill. `progress` gives a number that moves while all is well. */
+/**
+ * Ends with the exit status, the signal's name or the reason of the kill. `progress` gives a number that moves while
+ * all is well.
+ */
 function runProcess(command, args, environment = {}, progress = () => 0) {
   return new Promise((resolve) => {
     const env = { ...denoEnv, ...environment };
@@ -199,8 +216,12 @@ function openReport(runtime, file, filter = "") {
 
 /** At most 40 lines, without the frames of the harness and with paths that begin in the repository. */
 function indent(text) {
-  const lines = text.split("\n").filter((line) => !/^\s+at .*(ext:|\/tests\/harness\.ts|\/tests\/browser\/main\.ts)/.test(line));
-  const short = lines.map((line) => line.replace(pathToFileURL(repository).href, "").replace(PAGE_FRAME, "$1, line $2 as compiled"));
+  const lines = text.split("\n").filter((line) =>
+    !/^\s+at .*(ext:|\/tests\/harness\.ts|\/tests\/browser\/main\.ts)/.test(line)
+  );
+  const short = lines.map((line) =>
+    line.replace(pathToFileURL(repository).href, "").replace(PAGE_FRAME, "$1, line $2 as compiled")
+  );
   return short.slice(0, 40).join("\n    ");
 }
 

@@ -1,16 +1,21 @@
-// Every tolerance of the kernel tests, with its reason. All are in units of f32 rounding, EPS = 2^-23, and are multiplied by a
-// scale of each element (see Expected.scale): the sum of the absolute values of the terms it is made of, where exponentials are
-// involved times the rounding of their arguments. Relative to the result itself nothing holds: sums cancel.
+// Every tolerance of the kernel tests, with its reason. All are in units of f32 rounding, EPS = 2^-23, and are
+// multiplied by a scale of each element (see Expected.scale): the sum of the absolute values of the terms it is made
+// of, where exponentials are involved times the rounding of their arguments. Relative to the result itself nothing
+// holds: sums cancel.
 //
-// `terms` is the length of the longest sum. Its rounding errors add up like a random walk, so c * sqrt(terms), where a proof
-// would give c * terms; the inputs are random, and a kernel that loses more than a random walk deserves to be noticed.
+// `terms` is the length of the longest sum. Its rounding errors add up like a random walk, so c * sqrt(terms), where a
+// proof would give c * terms; the inputs are random, and a kernel that loses more than a random walk deserves to be
+// noticed.
 //
-// "used" is the largest error that any element of any case has shown, as a share of its tolerance: portable and tiled kernels
-// on llvmpipe (Deno) and SwiftShader (Chromium).
+// "used" is the largest error that any element of any case has shown, as a share of its tolerance: portable and tiled
+// kernels on llvmpipe (Deno) and SwiftShader (Chromium).
 
 export const EPS = 2 ** -23;
 
-/** Adapters may flush what is smaller than 2^-126 to 0, probabilities above all; times factors of up to a million, this is nothing. */
+/**
+ * Adapters may flush what is smaller than 2^-126 to 0, probabilities above all; times factors of up to a million, this
+ * is nothing.
+ */
 export const UNDERFLOW = 1e-31;
 
 export interface Tolerance {
@@ -49,4 +54,5 @@ export const TOLERANCES = {
   crossEntropy: { perTerm: 0.25, fixed: 2 },
 } as const satisfies Record<string, Tolerance>;
 
-export const toleranceOf = ({ perTerm, fixed }: Tolerance, terms: number): number => EPS * (fixed + perTerm * Math.sqrt(terms));
+export const toleranceOf = ({ perTerm, fixed }: Tolerance, terms: number): number =>
+  EPS * (fixed + perTerm * Math.sqrt(terms));

@@ -1,5 +1,5 @@
-// Numbers of a bf16 tensor as f32, exactly: a bf16 is the upper half of an f32. Two lie in a word, the even one in the low half.
-// For kernels that are specialised with BF16.
+// Numbers of a bf16 tensor as f32, exactly: a bf16 is the upper half of an f32. Two lie in a word, the even one in the
+// low half. For kernels that are specialised with BF16.
 #if ${BF16}
 fn unpack_bf16(words: vec2u) -> vec4f {
   let low = words << vec2u(16u);

@@ -1,8 +1,10 @@
-// Rounds f32 to bf16, its upper half, on the bits. Beyond the largest bf16 both ways of rounding may give infinity; infinities stay.
+// Rounds f32 to bf16, its upper half, on the bits. Beyond the largest bf16 both ways of rounding may give infinity;
+// infinities stay.
 //   nearest:    half a step is added before the lower half is cut off; a tie goes to the even neighbour.
-//   stochastic: a random part of a step is added instead, so that x rounds up with the probability of its distance from the lower
-//               neighbour, and the mean is x (Gupta et al., "Deep learning with limited numerical precision", 2015). Updates
-//               below half a step are not lost then, but happen sometimes. Numbers that bf16 holds exactly never change.
+// stochastic: a random part of a step is added instead, so that x rounds up with the probability of its distance from
+// the lower
+// neighbour, and the mean is x (Gupta et al., "Deep learning with limited numerical precision", 2015). Updates
+// below half a step are not lost then, but happen sometimes. Numbers that bf16 holds exactly never change.
 
 // A NaN stays one although its payload may lie in the lower half only.
 fn quiet_nan(bits: u32) -> u32 {
@@ -25,7 +27,8 @@ fn stochastic_bf16(x: f32, random: u32) -> u32 {
   return select((bits + (random & 0xffffu)) >> 16u, quiet_nan(bits), is_nan(bits));
 }
 
-// Two words of a bf16 tensor, rounded stochastically: number i takes half i of the random bits, in the order of the tensor.
+// Two words of a bf16 tensor, rounded stochastically: number i takes half i of the random bits, in the order of the
+// tensor.
 fn pack_bf16(x: vec4f, random: vec2u) -> vec2u {
   return vec2u(
     stochastic_bf16(x.x, random.x) | (stochastic_bf16(x.y, random.x >> 16u) << 16u),

@@ -1,5 +1,6 @@
-// Moments in eight bits (Dettmers et al., "8-bit Optimizers via Block-wise Quantization", 2022): blocks of 256 numbers, 65 words
-// each: the largest absolute value, then four codes a word. codes: the 256 values of the signed map, then those of the unsigned.
+// Moments in eight bits (Dettmers et al., "8-bit Optimizers via Block-wise Quantization", 2022): blocks of 256 numbers,
+// 65 words each: the largest absolute value, then four codes a word. codes: the 256 values of the signed map, then
+// those of the unsigned.
 const BLOCK_WORDS = 65u;
 
 fn dequantize(word: u32, largest: f32, table: u32) -> vec4f {
@@ -17,7 +18,8 @@ fn nearest_code(value: f32, table: u32) -> u32 {
 
 fn quantize(x: vec4f, largest: f32, table: u32) -> u32 {
   let scaled = x * select(1.0 / largest, 0.0, largest == 0.0);
-  return nearest_code(scaled.x, table) | (nearest_code(scaled.y, table) << 8u) | (nearest_code(scaled.z, table) << 16u) | (nearest_code(scaled.w, table) << 24u);
+  return nearest_code(scaled.x, table) | (nearest_code(scaled.y, table) << 8u) |
+    (nearest_code(scaled.z, table) << 16u) | (nearest_code(scaled.w, table) << 24u);
 }
 
 fn largest_of(x: vec4f) -> f32 {

@@ -1,8 +1,9 @@
-// Numbers of an f16 tensor as f32, exactly, whatever they are. Two lie in a word, the even one in the low half. On the bits:
-// unpack2x16float() may flush subnormals to 0, and need not keep infinities and NaN.
-// For kernels that are specialised with F16.
+// Numbers of an f16 tensor as f32, exactly, whatever they are. Two lie in a word, the even one in the low half. On the
+// bits: unpack2x16float() may flush subnormals to 0, and need not keep infinities and NaN. For kernels that are
+// specialised with F16.
 #if ${F16}
-// The exponent's bias is 15 instead of 127; infinities and NaN have the largest exponent of either. A subnormal counts 2^-24.
+// The exponent's bias is 15 instead of 127; infinities and NaN have the largest exponent of either. A subnormal counts
+// 2^-24.
 fn f16_value(half: u32) -> f32 {
   let magnitude = bitcast<i32>(half & 0x7fffu);
   let rebiased = (magnitude << 13u) + select(0x38000000, 0x70000000, magnitude >= 0x7c00);

@@ -34,10 +34,11 @@ fn old_moments(word: u32, largest_a: f32, largest_b: f32) -> Moments {
   return old;
 }
 
-// The rule, except for elements whose gradient is not finite, and all when clip.skip is set: those keep their moments and pass their
-// gradient on.
+// The rule, except for elements whose gradient is not finite, and all when clip.skip is set: those keep their moments
+// and pass their gradient on.
 fn guarded_step(raw: vec4f, old: Moments) -> RuleStep {
   let good = select(vec4<bool>(false), is_finite(raw), clip.skip == 0u);
   let step = rule_step(raw * clip.scale, old);
-  return RuleStep(select(raw, params.scale * step.direction, good), Moments(select(old.a, step.moments.a, good), select(old.b, step.moments.b, good)));
+  let moments = Moments(select(old.a, step.moments.a, good), select(old.b, step.moments.b, good));
+  return RuleStep(select(raw, params.scale * step.direction, good), moments);
 }

@@ -1,6 +1,6 @@
 // x Phi(x), with Phi the cumulative normal distribution (1 + erf(x / sqrt 2)) / 2, and its slope Phi(x) + x phi(x).
-// Below |x| = 1 Phi is 1/2 + x times a polynomial in x^2; beyond, the tail e^(-x^2 / 2) times a polynomial in 1 / (1 + 0.4 |x|).
-// Both are minimax fits, off by 1.4e-8 at most before rounding; the tail keeps its relative accuracy of 1e-7.
+// Below |x| = 1 Phi is 1/2 + x times a polynomial in x^2; beyond, the tail e^(-x^2 / 2) times a polynomial in 1 / (1 +
+// 0.4 |x|). Both are minimax fits, off by 1.4e-8 at most before rounding; the tail keeps its relative accuracy of 1e-7.
 
 // e^(-x^2 / 2). The clamp keeps the square finite: beyond it the result is less than 1e-42 anyway.
 fn normal_bell(x: ${VECTOR}) -> ${VECTOR} {

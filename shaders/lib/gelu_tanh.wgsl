@@ -1,5 +1,5 @@
-// x (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), and its slope. (1 + tanh(u)) / 2 is s = 1 / (1 + e) with
-// e = exp(-2 u), which needs no tanh: that of WGSL may overflow. 1 - s is e s, without cancellation.
+// x (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), and its slope. (1 + tanh(u)) / 2 is s = 1 / (1 + e)
+// with e = exp(-2 u), which needs no tanh: that of WGSL may overflow. 1 - s is e s, without cancellation.
 const TWO_ROOTS = 1.5957691216; // 2 sqrt(2 / pi)
 
 // Beyond it s is 0 or 1; within it e is at most 1e33, and no power overflows.

@@ -1,5 +1,5 @@
-// Sum and maximum over a workgroup of WORKGROUP threads, a power of two; every thread gets the result. All threads must call:
-// these have barriers. A tree of fixed shape: the same bits every time.
+// Sum and maximum over a workgroup of WORKGROUP threads, a power of two; every thread gets the result. All threads must
+// call: these have barriers. A tree of fixed shape: the same bits every time.
 var<workgroup> reduced: array<f32, ${WORKGROUP}>;
 
 fn workgroup_sum(lane: u32, value: f32) -> f32 {

@@ -1,6 +1,7 @@
-// Which of the WIDTH neighbours from element `i * WIDTH` on are state-full, as bits, and the slot of the first of them: the k-th
-// state-full element of a matrix, in row-major order, has slot k. `count` rows or columns are selected.
-//   PER_ROW, PER_COLUMN: selection has a word for each 16 rows or columns, low half which of them are selected, high half how many
+// Which of the WIDTH neighbours from element `i * WIDTH` on are state-full, as bits, and the slot of the first of them:
+// the k-th state-full element of a matrix, in row-major order, has slot k. `count` rows or columns are selected.
+// PER_ROW, PER_COLUMN: selection has a word for each 16 rows or columns, low half which of them are selected, high half
+// how many
 //   are before these. PER_ELEMENT: two words for each 32 elements, which are selected and how many before them.
 struct Selected { bits: u32, slot: u32 }
 

@@ -6,8 +6,12 @@
 function rootsOfPrimes(count: number, power: 2 | 3): Int32Array<ArrayBuffer> {
   const primes: number[] = [];
   for (let n = 2; primes.length < count; n++) if (primes.every((prime) => n % prime !== 0)) primes.push(n);
-  // In whole numbers: a double has too few bits for the largest. floor(root of (prime * 2^(32 power))), its lowest 32 bits.
-  return Int32Array.from(primes, (prime) => Number(BigInt.asIntN(32, integerRoot(BigInt(prime) << BigInt(32 * power), BigInt(power)))));
+  // In whole numbers: a double has too few bits for the largest. floor(root of (prime * 2^(32 power))), its lowest 32
+  // bits.
+  return Int32Array.from(
+    primes,
+    (prime) => Number(BigInt.asIntN(32, integerRoot(BigInt(prime) << BigInt(32 * power), BigInt(power)))),
+  );
 }
 
 /** The largest whole number whose `power`th power is not above `value`. */
@@ -60,22 +64,38 @@ export class Sha256 {
   /** Takes whole blocks of 64 bytes. */
   #blocks(bytes: Uint8Array, start: number, end: number): void {
     const state = this.#state, w = this.#words, view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let s0 = state[0]!, s1 = state[1]!, s2 = state[2]!, s3 = state[3]!, s4 = state[4]!, s5 = state[5]!, s6 = state[6]!, s7 = state[7]!;
+    let s0 = state[0]!,
+      s1 = state[1]!,
+      s2 = state[2]!,
+      s3 = state[3]!,
+      s4 = state[4]!,
+      s5 = state[5]!,
+      s6 = state[6]!,
+      s7 = state[7]!;
     for (let at = start; at < end; at += 64) {
       for (let i = 0; i < 16; i++) w[i] = view.getInt32(at + 4 * i);
       for (let i = 16; i < 64; i++) {
         const x = w[i - 15]!, y = w[i - 2]!;
-        const sx = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3), sy = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
+        const sx = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3),
+          sy = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
         w[i] = (w[i - 16]! + sx + w[i - 7]! + sy) | 0;
       }
       let a = s0, b = s1, c = s2, d = s3, e = s4, f = s5, g = s6, h = s7;
       for (let i = 0; i < 64; i++) {
         const sum = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
         const t = (h + sum + (g ^ (e & (f ^ g))) + ROUND[i]! + w[i]!) | 0;
-        const u = (((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10))) + ((a & b) | (c & (a | b)));
+        const u = (((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10))) +
+          ((a & b) | (c & (a | b)));
         h = g, g = f, f = e, e = (d + t) | 0, d = c, c = b, b = a, a = (t + u) | 0;
       }
-      s0 = (s0 + a) | 0, s1 = (s1 + b) | 0, s2 = (s2 + c) | 0, s3 = (s3 + d) | 0, s4 = (s4 + e) | 0, s5 = (s5 + f) | 0, s6 = (s6 + g) | 0, s7 = (s7 + h) | 0;
+      s0 = (s0 + a) | 0,
+        s1 = (s1 + b) | 0,
+        s2 = (s2 + c) | 0,
+        s3 = (s3 + d) | 0,
+        s4 = (s4 + e) | 0,
+        s5 = (s5 + f) | 0,
+        s6 = (s6 + g) | 0,
+        s7 = (s7 + h) | 0;
     }
     state.set([s0, s1, s2, s3, s4, s5, s6, s7]);
   }

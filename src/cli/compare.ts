@@ -8,9 +8,15 @@ import { jsonProgress, textProgress } from "./compare_report.ts";
 import { availableBytes, readSettings } from "./files.ts";
 import { openFineTuning, readTextDataset } from "./sources.ts";
 
-/** Trains the same model on the same data under several methods and leaves a folder with every result, a table and a picture. */
+/**
+ * Trains the same model on the same data under several methods and leaves a folder with every result, a table and a
+ * picture.
+ */
 export async function compare(args: Arguments): Promise<number> {
-  const comparison = parseComparison(await readSettings(args, nameComparison), (message) => console.error(`note: ${message}`));
+  const comparison = parseComparison(
+    await readSettings(args, nameComparison),
+    (message) => console.error(`note: ${message}`),
+  );
   const { base } = comparison;
   const source = base.model === "" ? await readTextDataset(base) : await openFineTuning(base);
   const gpu = await openGpu();
@@ -18,7 +24,14 @@ export async function compare(args: Arguments): Promise<number> {
   const folder = await openComparisonFolder(comparison), { results } = folder;
   const progress = (args.json ? jsonProgress : textProgress)(comparison, results);
   const summary = () => [describeComparison(comparison, results), rankMethods(comparison, results)] as const;
-  for await (const result of runComparison(gpu, prepared, results, ({ method, entry }, step) => progress.step(method.name, step, entry.config.max_steps))) {
+  for await (
+    const result of runComparison(
+      gpu,
+      prepared,
+      results,
+      ({ method, entry }, step) => progress.step(method.name, step, entry.config.max_steps),
+    )
+  ) {
     await folder.add(result);
     progress.run(result, results);
     await folder.summarize(...summary());

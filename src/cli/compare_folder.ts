@@ -6,8 +6,8 @@ import { markdownTable } from "./compare_report.ts";
 import { writeFolder } from "./files.ts";
 
 /**
- * The folder of a comparison: comparison.json, with which --config goes on with it; results.jsonl, a line for each run that ended;
- * results.md and comparison.svg, which tell of them.
+ * The folder of a comparison: comparison.json, with which --config goes on with it; results.jsonl, a line for each run
+ * that ended; results.md and comparison.svg, which tell of them.
  */
 export interface ComparisonFolder {
   readonly path: string;
@@ -22,7 +22,9 @@ export interface ComparisonFolder {
  * Makes the folder, or goes on with the one that is there.
  * @throws ConfigError if it is that of something else, or cannot be made.
  */
-export async function openComparisonFolder({ base: { output_dir, run_name }, settings, title }: Comparison): Promise<ComparisonFolder> {
+export async function openComparisonFolder(
+  { base: { output_dir, run_name }, settings, title }: Comparison,
+): Promise<ComparisonFolder> {
   const name = run_name || `compare-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}`;
   const path = `${output_dir}/${name}`;
   const own = { ...settings, run_name: name };
@@ -37,7 +39,12 @@ export async function openComparisonFolder({ base: { output_dir, run_name }, set
       results.push(result);
     },
     async summarize(description, methods) {
-      const parts = [`# ${title}`, description, markdownTable(methods), "![Validation loss and memory of each method](comparison.svg)"];
+      const parts = [
+        `# ${title}`,
+        description,
+        markdownTable(methods),
+        "![Validation loss and memory of each method](comparison.svg)",
+      ];
       await Deno.writeTextFile(`${path}/results.md`, `${parts.join("\n\n")}\n`);
       await Deno.writeTextFile(`${path}/comparison.svg`, comparisonSvg({ title, subtitle: description, methods }));
     },
@@ -57,7 +64,11 @@ async function makeFolder(path: string, settings: string): Promise<void> {
   try {
     await writeFolder(path, new Map([["comparison.json", new TextEncoder().encode(settings)]]));
   } catch (error) {
-    throw new ConfigError(`Cannot start the comparison: ${path} cannot be made (${(error as Error).message}). Choose another run_name or output_dir`);
+    throw new ConfigError(
+      `Cannot start the comparison: ${path} cannot be made (${
+        (error as Error).message
+      }). Choose another run_name or output_dir`,
+    );
   }
 }
 
@@ -67,11 +78,21 @@ async function checkSame(path: string, settings: Readonly<Record<string, unknown
   try {
     found = JSON.parse(await Deno.readTextFile(`${path}/comparison.json`)) as typeof found;
   } catch {
-    throw new ConfigError(`Cannot start the comparison: ${path} exists already and is no comparison's. Choose another run_name`);
+    throw new ConfigError(
+      `Cannot start the comparison: ${path} exists already and is no comparison's. Choose another run_name`,
+    );
   }
   const changed = [...new Set([...Object.keys(found), ...Object.keys(settings)])]
-    .filter((key) => key !== "output_dir" && key !== "run_name" && JSON.stringify(found[key]) !== JSON.stringify(settings[key]));
-  if (changed.length > 0) throw new ConfigError(`Cannot go on with ${path}: it was started with other settings, ${changed.join(", ")} differ. Choose another run_name, or use --config ${path}/comparison.json`);
+    .filter((key) =>
+      key !== "output_dir" && key !== "run_name" && JSON.stringify(found[key]) !== JSON.stringify(settings[key])
+    );
+  if (changed.length > 0) {
+    throw new ConfigError(
+      `Cannot go on with ${path}: it was started with other settings, ${
+        changed.join(", ")
+      } differ. Choose another run_name, or use --config ${path}/comparison.json`,
+    );
+  }
 }
 
 /** The results so far. A line that a kill cut short is taken out of the file, and its run is done again. */
@@ -84,7 +105,9 @@ async function readResults(path: string): Promise<RunResult[]> {
     try {
       return JSON.parse(line) as RunResult;
     } catch {
-      throw new ConfigError(`Cannot go on with ${path}: line ${i + 1} of results.jsonl is no JSON. Delete the line to do its run again`);
+      throw new ConfigError(
+        `Cannot go on with ${path}: line ${i + 1} of results.jsonl is no JSON. Delete the line to do its run again`,
+      );
     }
   });
 }

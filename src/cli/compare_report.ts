@@ -15,17 +15,23 @@ export function jsonProgress(): Progress {
   return {
     step() {},
     run: (result) => console.log(JSON.stringify({ run: result })),
-    end: (path, _description, methods) => console.log(JSON.stringify({ comparison: { path, methods: methods.map(withBytes) } })),
+    end: (path, _description, methods) =>
+      console.log(JSON.stringify({ comparison: { path, methods: methods.map(withBytes) } })),
   };
 }
 
-const withBytes = ({ curves: _curves, ...row }: MethodResult) => ({ ...row, state_bytes: row.planned_bytes.state, peak_bytes: totalBytes(row.planned_bytes) });
+const withBytes = ({ curves: _curves, ...row }: MethodResult) => ({
+  ...row,
+  state_bytes: row.planned_bytes.state,
+  peak_bytes: totalBytes(row.planned_bytes),
+});
 
 /** @param before the results of an earlier start. */
 export function textProgress(comparison: Comparison, before: readonly RunResult[]): Progress {
   if (before.length > 0) console.log(`going on after ${before.length} of ${countRuns(comparison, before)} runs`);
   const live = Deno.stderr.isTerminal();
-  const status = (text: string): void => void (live && Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${text}`)));
+  const status = (text: string): void =>
+    void (live && Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${text}`)));
   return {
     step: (method, step, maxSteps) => status(`${method}: step ${step}/${maxSteps}`),
     run(result, results) {
@@ -33,17 +39,27 @@ export function textProgress(comparison: Comparison, before: readonly RunResult[
       console.log(runLine(comparison, result, results));
     },
     end(path, description, methods) {
-      console.log(`\n${description}\n\n${plainTable(methods)}\n\npicture      ${path}/comparison.svg\ntable        ${path}/results.md\nruns         ${path}/results.jsonl`);
+      console.log(
+        `\n${description}\n\n${
+          plainTable(methods)
+        }\n\npicture      ${path}/comparison.svg\ntable        ${path}/results.md\nruns         ${path}/results.jsonl`,
+      );
     },
   };
 }
 
 /** "3/27 frugal seed 1 lr 0.003: validation 2.431, 41 s, about 12 min left" */
-function runLine(comparison: Comparison, { method, entry, seed, learning_rate, eval_loss, problem, seconds }: RunResult, results: readonly RunResult[]): string {
+function runLine(
+  comparison: Comparison,
+  { method, entry, seed, learning_rate, eval_loss, problem, seconds }: RunResult,
+  results: readonly RunResult[],
+): string {
   const total = countRuns(comparison, results), left = total - results.length;
   const each = results.reduce((sum, result) => sum + result.seconds, 0) / results.length;
   const outcome = eval_loss === null ? `diverged (${problem})` : `validation ${eval_loss.toFixed(3)}`;
-  return `${results.length}/${total} ${method} seed ${seed} ${entry || `lr ${learning_rate}`}: ${outcome}, ${duration(seconds)}${left > 0 ? `, about ${duration(left * each)} left` : ""}`;
+  return `${results.length}/${total} ${method} seed ${seed} ${entry || `lr ${learning_rate}`}: ${outcome}, ${
+    duration(seconds)
+  }${left > 0 ? `, about ${duration(left * each)} left` : ""}`;
 }
 
 function duration(seconds: number): string {
@@ -55,8 +71,15 @@ const COLUMNS = ["method", "settings", "validation loss", "perplexity", "state",
 /** Columns of text; the others are of numbers and end at the right. */
 const TEXT_COLUMNS = 2;
 
-function cellsOf({ method, entry, learning_rate, ended, diverged, eval_loss, spread, perplexity, planned_bytes, tokens_per_second }: MethodResult): string[] {
-  const loss = eval_loss === null ? "diverged" : `${eval_loss.toFixed(4)}${spread === null ? "" : ` ± ${spread.toFixed(4)}`}${diverged > 0 ? ` (${diverged} of ${ended + diverged} diverged)` : ""}`;
+function cellsOf(
+  { method, entry, learning_rate, ended, diverged, eval_loss, spread, perplexity, planned_bytes, tokens_per_second }:
+    MethodResult,
+): string[] {
+  const loss = eval_loss === null
+    ? "diverged"
+    : `${eval_loss.toFixed(4)}${spread === null ? "" : ` ± ${spread.toFixed(4)}`}${
+      diverged > 0 ? ` (${diverged} of ${ended + diverged} diverged)` : ""
+    }`;
   return [
     method,
     entry || `lr ${learning_rate}`,
@@ -77,7 +100,8 @@ function padded(rows: readonly (readonly string[])[]): string[][] {
   return rows.map((row) => row.map(pad));
 }
 
-const plainTable = (methods: readonly MethodResult[]): string => padded([COLUMNS, ...methods.map(cellsOf)]).map((row) => row.join("  ").trimEnd()).join("\n");
+const plainTable = (methods: readonly MethodResult[]): string =>
+  padded([COLUMNS, ...methods.map(cellsOf)]).map((row) => row.join("  ").trimEnd()).join("\n");
 
 /** The methods as a table of GitHub's Markdown. */
 export function markdownTable(methods: readonly MethodResult[]): string {

@@ -14,6 +14,8 @@ export async function devices({ json, settings }: Arguments): Promise<number> {
   console.log(`adapter    ${adapter.name}${adapter.software ? " (software)" : ""}
 kernels    ${variant}
 features   ${adapter.features.join(", ") || "none"}`);
-  for (const [limit, value] of Object.entries(adapter.limits)) console.log(`${limit.padEnd(36)} ${/Size$/.test(limit) && value > 65536 ? formatBytes(value) : value}`);
+  for (const [limit, value] of Object.entries(adapter.limits)) {
+    console.log(`${limit.padEnd(36)} ${/Size$/.test(limit) && value > 65536 ? formatBytes(value) : value}`);
+  }
   return 0;
 }

@@ -7,17 +7,47 @@ import { allowOnly, type Arguments } from "./arguments.ts";
 import { openAsked } from "./generate.ts";
 import { readDataset } from "./sources.ts";
 
-const SETTINGS = ["model", "revision", "tokenizer", "adapter", "dataset", "max_length", "packing", "completion_only_loss", "assistant_only_loss", "per_device_train_batch_size", "eval_batches", "load_in_8bit", "load_in_4bit"];
+const SETTINGS = [
+  "model",
+  "revision",
+  "tokenizer",
+  "adapter",
+  "dataset",
+  "max_length",
+  "packing",
+  "completion_only_loss",
+  "assistant_only_loss",
+  "per_device_train_batch_size",
+  "eval_batches",
+  "load_in_8bit",
+  "load_in_4bit",
+];
 
-/** Mean loss of a trained model on a dataset, all of it unless --eval_batches says otherwise, and the scores of one that classifies. */
+/**
+ * Mean loss of a trained model on a dataset, all of it unless --eval_batches says otherwise, and the scores of one that
+ * classifies.
+ */
 export async function evaluate({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "eval", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
   const { config: given, pretrained, classes, tokenizer, adapter, T } = await openAsked(settings);
   const config = { ...given, max_length: T };
   const dataset = await readDataset(config);
-  if (dataset === undefined) throw new ConfigError("Cannot evaluate without data: expected --dataset FILE, a text or rows");
-  const { packed, batches } = wholeData(dataset, { config, tokenizer, classes }, "eval_batches" in settings ? config.eval_batches : Infinity);
-  const { trainer } = await openForInference(await openGpu(), pretrained, { adapter, B: config.per_device_train_batch_size, T, packed, quantized: quantizedOf(config), purpose: "evaluate" });
+  if (dataset === undefined) {
+    throw new ConfigError("Cannot evaluate without data: expected --dataset FILE, a text or rows");
+  }
+  const { packed, batches } = wholeData(
+    dataset,
+    { config, tokenizer, classes },
+    "eval_batches" in settings ? config.eval_batches : Infinity,
+  );
+  const { trainer } = await openForInference(await openGpu(), pretrained, {
+    adapter,
+    B: config.per_device_train_batch_size,
+    T,
+    packed,
+    quantized: quantizedOf(config),
+    purpose: "evaluate",
+  });
   const { eval_loss, labels, ...scores } = await trainer.evaluate(batches);
   const result = { eval_loss, ...(!classes && { perplexity: Math.exp(eval_loss) }), ...scores, labels };
   console.log(json ? JSON.stringify(result) : lineOf(result));
@@ -25,9 +55,22 @@ export async function evaluate({ json, settings }: Arguments): Promise<number> {
   return 0;
 }
 
-function lineOf({ eval_loss, perplexity, labels, ...scores }: { eval_loss: number; perplexity?: number; labels: number; accuracy?: number; f1?: number; matthews_correlation?: number }): string {
+function lineOf(
+  { eval_loss, perplexity, labels, ...scores }: {
+    eval_loss: number;
+    perplexity?: number;
+    labels: number;
+    accuracy?: number;
+    f1?: number;
+    matthews_correlation?: number;
+  },
+): string {
   const count = labels.toLocaleString("en");
-  if (perplexity !== undefined) return `loss ${eval_loss.toFixed(4)} nats per token, perplexity ${perplexity.toFixed(2)}, ${count} tokens`;
+  if (perplexity !== undefined) {
+    return `loss ${eval_loss.toFixed(4)} nats per token, perplexity ${perplexity.toFixed(2)}, ${count} tokens`;
+  }
   const { accuracy, f1, matthews_correlation } = scores;
-  return `loss ${eval_loss.toFixed(4)} nats, accuracy ${accuracy!.toFixed(4)}, F1 ${f1!.toFixed(4)}, Matthews correlation ${matthews_correlation!.toFixed(4)}, ${count} texts`;
+  return `loss ${eval_loss.toFixed(4)} nats, accuracy ${accuracy!.toFixed(4)}, F1 ${
+    f1!.toFixed(4)
+  }, Matthews correlation ${matthews_correlation!.toFixed(4)}, ${count} texts`;
 }

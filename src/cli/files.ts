@@ -4,15 +4,25 @@ import { ConfigError, nameSettings, parseConfig, type TrainingConfig } from "../
 import type { Arguments } from "./arguments.ts";
 
 /** The settings of --config FILE.json, those of the flags laid over them, checked. Notes go to stderr. */
-export const readConfig = async (args: Arguments): Promise<TrainingConfig> => parseConfig(await readSettings(args, nameSettings));
+export const readConfig = async (args: Arguments): Promise<TrainingConfig> =>
+  parseConfig(await readSettings(args, nameSettings));
 
-/** The settings of --config FILE.json, those of the flags laid over them, both under the names that `name` gives them. */
-export async function readSettings({ settings: { config: file, ...flags } }: Arguments, name: typeof nameSettings): Promise<Record<string, unknown>> {
+/**
+ * The settings of --config FILE.json, those of the flags laid over them, both under the names that `name` gives them.
+ */
+export async function readSettings(
+  { settings: { config: file, ...flags } }: Arguments,
+  name: typeof nameSettings,
+): Promise<Record<string, unknown>> {
   const note = (message: string): void => console.error(`note: ${message}`);
   const fromFile = file === undefined ? {} : await readJson(String(file));
   const fromFlags = name(flags, note);
   // An empty shell variable must not quietly train on, or from, something else.
-  if (fromFlags["dataset"] === "") throw new ConfigError('Cannot use "dataset": expected the path of a text file, got "". Leave it out to train on the embedded stories');
+  if (fromFlags["dataset"] === "") {
+    throw new ConfigError(
+      'Cannot use "dataset": expected the path of a text file, got "". Leave it out to train on the embedded stories',
+    );
+  }
   const empty = ["model", "adapter", "tokenizer", "resume_from_checkpoint"].find((key) => fromFlags[key] === "");
   if (empty) throw new ConfigError(`Cannot use "${empty}": expected a path, got "". Leave it out if there is none`);
   return { ...name(fromFile, note), ...fromFlags };
@@ -22,7 +32,9 @@ async function readJson(path: string): Promise<Record<string, unknown>> {
   const text = new TextDecoder().decode(await readFile(path, "config"));
   try {
     const settings: unknown = JSON.parse(text);
-    if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) return settings as Record<string, unknown>;
+    if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) {
+      return settings as Record<string, unknown>;
+    }
   } catch {
     // Falls through to the same error.
   }
@@ -55,7 +67,12 @@ export async function writeFolder(path: string, files: Files): Promise<void> {
     await syncFolder(path.replace(/[^/]*\/*$/, "") || ".");
   } catch (error) {
     await Deno.remove(temporary, { recursive: true });
-    if ((error as { code?: string }).code === "ENOSPC") throw new Error(`Cannot write ${path}: the disk is full. Free some space; a run that saved checkpoints goes on from the last one with --resume_from_checkpoint`);
+    if ((error as { code?: string }).code === "ENOSPC") {
+      throw new Error(
+        `Cannot write ${path}: the disk is full. Free some space; a run that saved checkpoints goes on from the ` +
+          "last one with --resume_from_checkpoint",
+      );
+    }
     throw error;
   }
 }
@@ -69,7 +86,10 @@ async function writeFile(path: string, contents: Contents): Promise<void> {
   await file.syncData();
 }
 
-/** Bytes this process may still use, where the GPU is the CPU; Infinity for a real GPU, whose memory WebGPU does not tell. */
+/**
+ * Bytes this process may still use, where the GPU is the CPU; Infinity for a real GPU, whose memory WebGPU does not
+ * tell.
+ */
 export function availableBytes(software: boolean): number {
   return software ? Deno.systemMemoryInfo().available : Infinity;
 }

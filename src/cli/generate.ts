@@ -10,7 +10,20 @@ import { sampleText } from "../train/sample.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
 import { openSources } from "./sources.ts";
 
-const SETTINGS = ["model", "revision", "tokenizer", "adapter", "max_length", "prompt", "sample_tokens", "temperature", "top_k", "seed", "load_in_8bit", "load_in_4bit"];
+const SETTINGS = [
+  "model",
+  "revision",
+  "tokenizer",
+  "adapter",
+  "max_length",
+  "prompt",
+  "sample_tokens",
+  "temperature",
+  "top_k",
+  "seed",
+  "load_in_8bit",
+  "load_in_4bit",
+];
 
 /** Tokens that a model sees at once unless the user says otherwise, or the model has fewer. */
 const USUAL_LENGTH = 512;
@@ -19,7 +32,14 @@ const USUAL_LENGTH = 512;
 export async function generate({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "generate", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
   const { config, pretrained, tokenizer, adapter, T } = await openAsked(settings, { sample_tokens: 200 });
-  const { trainer } = await openForInference(await openGpu(), pretrained, { adapter, B: 1, T, packed: false, quantized: quantizedOf(config), purpose: "generate" });
+  const { trainer } = await openForInference(await openGpu(), pretrained, {
+    adapter,
+    B: 1,
+    T,
+    packed: false,
+    quantized: quantizedOf(config),
+    purpose: "generate",
+  });
   const text = await sampleText(trainer, tokenizer, { ...config, max_new_tokens: config.sample_tokens, max_length: T });
   console.log(json ? JSON.stringify({ prompt: config.prompt, text }) : text);
   trainer.destroy();
@@ -28,13 +48,29 @@ export async function generate({ json, settings }: Arguments): Promise<number> {
 
 /** What the settings of a command name that uses a trained model. */
 export async function openAsked(settings: Arguments["settings"], defaults: Readonly<Record<string, unknown>> = {}) {
-  if (typeof settings["model"] !== "string") throw new ConfigError("Cannot load a model: expected --model FOLDER, the \"model\" folder of a run or any Hugging Face model");
+  if (typeof settings["model"] !== "string") {
+    throw new ConfigError(
+      'Cannot load a model: expected --model FOLDER, the "model" folder of a run or any Hugging Face model',
+    );
+  }
   // The adapter's own settings are read from its folder.
-  const config: TrainingConfig = parseConfig({ ...defaults, ...settings, ...("adapter" in settings && { peft: "lora" }) });
+  const config: TrainingConfig = parseConfig({
+    ...defaults,
+    ...settings,
+    ...("adapter" in settings && { peft: "lora" }),
+  });
   const { model, tokenizer: tokenizerFolder, adapter } = await openSources(config);
   const opened = await openPretrained(model, tokenizerFolder);
-  const pretrained = { ...opened, json: await withClassesOf(adapter, opened.json) }, plain = createModel(pretrained.json);
+  const pretrained = { ...opened, json: await withClassesOf(adapter, opened.json) },
+    plain = createModel(pretrained.json);
   const { most } = needsOf(plain);
   const tokenizer = pretrained.tokenizer ?? new IdTokenizer(plain.config.vocab_size);
-  return { config, pretrained, classes: classesOf(plain), tokenizer, adapter, T: "max_length" in settings ? config.max_length : Math.min(most, USUAL_LENGTH) };
+  return {
+    config,
+    pretrained,
+    classes: classesOf(plain),
+    tokenizer,
+    adapter,
+    T: "max_length" in settings ? config.max_length : Math.min(most, USUAL_LENGTH),
+  };
 }

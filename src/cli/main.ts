@@ -15,7 +15,8 @@ const HELP = `Usage: npm run -s scrimp -- COMMAND [--setting value ...] [--json]
   train      train a model        --dataset FILE --config FILE.json, any setting: --max_steps 500 --optim sign_sgd
              fine-tune one        --model FOLDER --dataset FILE --peft lora
   plan       the memory of a run  same settings; every optimizer side by side, nothing is allocated
-  compare    the same run under several optimizers, as a table and a picture: --optims adamw,sgd --seeds 1,2,3 --config FILE.json
+  compare    the same run under several optimizers, as a table and a picture:
+             --optims adamw,sgd --seeds 1,2,3 --config FILE.json
   eval       loss on a dataset    --model FOLDER --dataset FILE --adapter FOLDER
   generate   continue a prompt    --model FOLDER --prompt TEXT --sample_tokens 200 --temperature 0.8 --top_k 40
   merge      add an adapter       --model FOLDER --adapter FOLDER --output NEW_FOLDER
@@ -30,7 +31,9 @@ async function main(): Promise<number> {
     console.log(HELP);
     return command === undefined ? 2 : 0;
   }
-  if (!Object.hasOwn(COMMANDS, command)) throw new ConfigError(`Cannot run "${command}": expected one of ${Object.keys(COMMANDS).join(", ")}`);
+  if (!Object.hasOwn(COMMANDS, command)) {
+    throw new ConfigError(`Cannot run "${command}": expected one of ${Object.keys(COMMANDS).join(", ")}`);
+  }
   if (rest.includes("--help")) {
     console.log(HELP);
     return 0;
@@ -41,6 +44,7 @@ async function main(): Promise<number> {
 try {
   Deno.exit(await main());
 } catch (error) {
-  console.error(`error: ${(error as Error).message.replace(/\s*\n\s*/g, " ")}`); // WebGPU's own messages have several lines
+  // WebGPU's own messages have several lines
+  console.error(`error: ${(error as Error).message.replace(/\s*\n\s*/g, " ")}`);
   Deno.exit([ConfigError, RangeError, TypeError].some((mendable) => error instanceof mendable) ? 2 : 1);
 }

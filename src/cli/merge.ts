@@ -12,12 +12,23 @@ const SETTINGS = ["model", "revision", "adapter", "load_in_8bit", "load_in_4bit"
 /** Adds an adapter to its model and writes the whole as a Hugging Face folder. */
 export async function merge({ settings: { output, ...settings } }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "merge", "expected --model FOLDER --adapter FOLDER --output NEW_FOLDER");
-  if (typeof output !== "string" || output === "" || typeof settings["adapter"] !== "string") throw new ConfigError("Cannot merge: expected --model FOLDER --adapter FOLDER --output NEW_FOLDER");
-  if (await Deno.stat(output).then(() => true, () => false)) throw new ConfigError(`Cannot merge into ${output}: it exists already. Choose another folder`);
+  if (typeof output !== "string" || output === "" || typeof settings["adapter"] !== "string") {
+    throw new ConfigError("Cannot merge: expected --model FOLDER --adapter FOLDER --output NEW_FOLDER");
+  }
+  if (await Deno.stat(output).then(() => true, () => false)) {
+    throw new ConfigError(`Cannot merge into ${output}: it exists already. Choose another folder`);
+  }
   const { config, pretrained, classes, adapter } = await openAsked(settings);
   const purpose = classes ? "evaluate" : "generate";
   // A short sequence: the weights are wanted, not what they compute.
-  const { model, trainer } = await openForInference(await openGpu(), pretrained, { adapter, B: 1, T: 8, packed: false, quantized: quantizedOf(config), purpose });
+  const { model, trainer } = await openForInference(await openGpu(), pretrained, {
+    adapter,
+    B: 1,
+    T: 8,
+    packed: false,
+    quantized: quantizedOf(config),
+    purpose,
+  });
   await writeFolder(output, modelFiles({ model, ...pretrained }, trainer.executor));
   trainer.destroy();
   console.log(output);

@@ -23,22 +23,45 @@ export async function plan(args: Arguments): Promise<number> {
   const parameters = countParameters(own.model.parameters);
   if (args.json) {
     const others = compareOptimizers(config, planned), planned_bytes = bytesByRole(own.plan.buffers);
-    console.log(JSON.stringify({ parameters, optim: config.optim, optim_args: config.optim_args, planned_bytes, total_bytes: totalBytes(planned_bytes), optimizers: others }));
+    console.log(
+      JSON.stringify({
+        parameters,
+        optim: config.optim,
+        optim_args: config.optim_args,
+        planned_bytes,
+        total_bytes: totalBytes(planned_bytes),
+        optimizers: others,
+      }),
+    );
     return 0;
   }
-  console.log(`${config.model || "LLaMA"} of ${parameters.toLocaleString("en")} parameters, ${config.per_device_train_batch_size} x ${config.max_length} tokens, ${config.optim}${budgetNote(config)}\n`);
+  console.log(
+    `${config.model || "LLaMA"} of ${
+      parameters.toLocaleString("en")
+    } parameters, ${config.per_device_train_batch_size} x ${config.max_length} tokens, ${config.optim}${
+      budgetNote(config)
+    }\n`,
+  );
   console.log(`${formatLedger(own.plan)}\n\nThe same run under each optimizer:\n`);
   const others = compareOptimizers(config, planned);
   const roles = ROLES.filter((role) => others.some(({ bytes }) => bytes[role] > 0));
   console.log(["optimizer".padEnd(14), ...roles.map((role) => role.padStart(11)), "total".padStart(11)].join(""));
   for (const { optim, bytes } of others) {
-    console.log([optim.padEnd(14), ...roles.map((role) => formatBytes(bytes[role]).padStart(11)), formatBytes(totalBytes(bytes)).padStart(11)].join(""));
+    console.log(
+      [
+        optim.padEnd(14),
+        ...roles.map((role) => formatBytes(bytes[role]).padStart(11)),
+        formatBytes(totalBytes(bytes)).padStart(11),
+      ].join(""),
+    );
   }
   return 0;
 }
 
 /** What a memory budget has led to. */
-export const budgetNote = ({ memory_budget, optim_args }: TrainingConfig): string => (memory_budget === null ? "" : ` with density ${optim_args.density}, the largest within ${memory_budget}`);
+export const budgetNote = (
+  { memory_budget, optim_args }: TrainingConfig,
+): string => (memory_budget === null ? "" : ` with density ${optim_args.density}, the largest within ${memory_budget}`);
 
 /** A pretrained model as its config.json describes it: no weights are opened, and none need be there. */
 async function baseOf(config: TrainingConfig): Promise<BaseModel | undefined> {

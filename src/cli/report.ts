@@ -49,7 +49,14 @@ export function jsonReport(): Report {
 /** A live line in a terminal, plain lines elsewhere. */
 export function textReport(maxSteps: number): Report {
   const live = Deno.stdout.isTerminal();
-  const bar = new SingleBar({ format: "{bar} {text}", hideCursor: true, clearOnComplete: true, barsize: 20, stopOnComplete: false, stream: process.stdout });
+  const bar = new SingleBar({
+    format: "{bar} {text}",
+    hideCursor: true,
+    clearOnComplete: true,
+    barsize: 20,
+    stopOnComplete: false,
+    stream: process.stdout,
+  });
   let barShown = false, lastPlain = 0;
   let summary: Summary | undefined, sampled = "";
   const hide = (): void => {
@@ -75,29 +82,45 @@ export function textReport(maxSteps: number): Report {
     start(start) {
       console.log(`adapter      ${start.adapter}
 data         ${start.dataset}: ${describeData(start.data)}, vocabulary ${start.vocab_size}
-model        ${start.model}, ${start.parameters.toLocaleString("en")} parameters${start.trainable_parameters < start.parameters ? `, ${start.trainable_parameters.toLocaleString("en")} of them trained` : ""}
+model        ${start.model}, ${start.parameters.toLocaleString("en")} parameters${
+        start.trainable_parameters < start.parameters
+          ? `, ${start.trainable_parameters.toLocaleString("en")} of them trained`
+          : ""
+      }
 
 ${start.ledger}
 `);
     },
     event(event) {
       if (event.type === "step") step(event);
-      else if (event.type === "evaluation") say(`step ${event.step}  validation loss ${event.eval_loss.toFixed(4)}${scores(event)}`);
-      else if (event.type === "sample") say(`step ${event.step}  sample: ${(sampled = event.text).replaceAll("\n", " ")}`);
-      else if (event.type === "end") summary = event.summary;
+      else if (event.type === "evaluation") {
+        say(`step ${event.step}  validation loss ${event.eval_loss.toFixed(4)}${scores(event)}`);
+      } else if (event.type === "sample") {
+        say(`step ${event.step}  sample: ${(sampled = event.text).replaceAll("\n", " ")}`);
+      } else if (event.type === "end") summary = event.summary;
       else if (event.type === "checkpoint") say(`step ${event.step}  checkpoint saved`);
       else if (event.type === "recovered") say(`the GPU was lost and opened again; going on after step ${event.step}`);
-      else if (live) Deno.stdout.writeSync(new TextEncoder().encode(event.done < event.total ? `\rcompiling kernels ${event.done}/${event.total}` : "\r\x1b[K"));
+      else if (live) {
+        Deno.stdout.writeSync(
+          new TextEncoder().encode(
+            event.done < event.total ? `\rcompiling kernels ${event.done}/${event.total}` : "\r\x1b[K",
+          ),
+        );
+      }
     },
     note: (message) => say(`note: ${message}`),
     close: hide,
     end(path) {
       const { steps, train_loss, eval_loss, tokens_per_second } = summary!;
       // A run that is resumed at its end has trained nothing.
-      const speed = Number.isNaN(tokens_per_second) ? "" : `, ${Math.round(tokens_per_second).toLocaleString("en")} tokens/s`;
+      const speed = Number.isNaN(tokens_per_second)
+        ? ""
+        : `, ${Math.round(tokens_per_second).toLocaleString("en")} tokens/s`;
       console.log(`
 done         ${steps} steps${speed}
-loss         ${Number.isNaN(train_loss) ? "" : `training ${train_loss.toFixed(4)}, `}validation ${eval_loss.toFixed(4)}${scores(summary!)}${sampled === "" ? "" : `\nsample       ${sampled.replaceAll("\n", "\n             ")}`}
+loss         ${Number.isNaN(train_loss) ? "" : `training ${train_loss.toFixed(4)}, `}validation ${
+        eval_loss.toFixed(4)
+      }${scores(summary!)}${sampled === "" ? "" : `\nsample       ${sampled.replaceAll("\n", "\n             ")}`}
 loss curve   ${path}/loss.svg
 run          ${path}`);
     },
@@ -106,12 +129,25 @@ run          ${path}`);
 
 /** train_tokens: 1000 -> "1,000 train tokens". */
 const describeData = (data: Start["data"]): string =>
-  Object.entries(data).map(([key, value]) => (typeof value === "number" ? `${value.toLocaleString("en")} ${key.replaceAll("_", " ")}` : value)).join(", ");
+  Object.entries(data).map((
+    [key, value],
+  ) => (typeof value === "number" ? `${value.toLocaleString("en")} ${key.replaceAll("_", " ")}` : value)).join(", ");
 
 const scores = ({ accuracy, f1, matthews_correlation }: Evaluation): string =>
-  accuracy === undefined ? "" : `, accuracy ${accuracy.toFixed(4)}, F1 ${f1!.toFixed(4)}, Matthews correlation ${matthews_correlation!.toFixed(4)}`;
+  accuracy === undefined
+    ? ""
+    : `, accuracy ${accuracy.toFixed(4)}, F1 ${f1!.toFixed(4)}, Matthews correlation ${
+      matthews_correlation!.toFixed(4)
+    }`;
 
-function stepLine({ step, loss, grad_norm, learning_rate, tokens_per_second, eta_seconds, skipped }: StepEvent, maxSteps: number): string {
+function stepLine(
+  { step, loss, grad_norm, learning_rate, tokens_per_second, eta_seconds, skipped }: StepEvent,
+  maxSteps: number,
+): string {
   const eta = `${Math.floor(eta_seconds / 60)}:${String(Math.floor(eta_seconds % 60)).padStart(2, "0")}`;
-  return `step ${String(step).padStart(String(maxSteps).length)}/${maxSteps}  loss ${loss.toFixed(4)}  grad norm ${grad_norm.toFixed(3)}  lr ${learning_rate.toExponential(2)}  ${Math.round(tokens_per_second).toLocaleString("en")} tokens/s  ETA ${eta}${skipped ? "  update skipped" : ""}`;
+  return `step ${String(step).padStart(String(maxSteps).length)}/${maxSteps}  loss ${loss.toFixed(4)}  grad norm ${
+    grad_norm.toFixed(3)
+  }  lr ${learning_rate.toExponential(2)}  ${Math.round(tokens_per_second).toLocaleString("en")} tokens/s  ETA ${eta}${
+    skipped ? "  update skipped" : ""
+  }`;
 }

@@ -6,7 +6,12 @@ import { ConfigError } from "../train/config/config.ts";
 import type { TrainEvent } from "../train/events.ts";
 import { lossCurveSvg, type Point } from "../train/loss_curve.ts";
 import type { Run } from "../train/run.ts";
-import { encodeTraining, type OpenedTraining, openNewest, type TrainingContext } from "../train/resume/training_file.ts";
+import {
+  encodeTraining,
+  type OpenedTraining,
+  openNewest,
+  type TrainingContext,
+} from "../train/resume/training_file.ts";
 
 /**
  * The folder of one run: training.json, with which --config repeats it, metrics.jsonl and the last checkpoints as it
@@ -20,21 +25,38 @@ export interface RunFolder {
   close(ended: boolean): Promise<void>;
 }
 
-/** @throws ConfigError if the folder exists already or cannot be made. `note` hears of checkpoints that could not be saved. */
-export async function openRunFolder({ config }: Run, context: TrainingContext, note: (message: string) => void): Promise<RunFolder> {
+/**
+ * @throws ConfigError if the folder exists already or cannot be made. `note` hears of checkpoints that could not be
+ * saved.
+ */
+export async function openRunFolder(
+  { config }: Run,
+  context: TrainingContext,
+  note: (message: string) => void,
+): Promise<RunFolder> {
   const name = config.run_name || `${config.optim}-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}`;
   const path = `${config.output_dir}/${name}`;
   const isNew = await Deno.stat(config.output_dir).then(() => false, () => true);
   try {
     await Deno.mkdir(config.output_dir, { recursive: true });
   } catch (error) {
-    throw new ConfigError(`Cannot start the run: the folder ${config.output_dir} cannot be made (${(error as Error).message}). Choose another output_dir`);
+    throw new ConfigError(
+      `Cannot start the run: the folder ${config.output_dir} cannot be made (${
+        (error as Error).message
+      }). Choose another output_dir`,
+    );
   }
   try {
     await Deno.mkdir(path);
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) throw new ConfigError(`Cannot start the run: ${path} exists already. Choose another run_name`);
-    throw new ConfigError(`Cannot start the run: ${path} cannot be made (${(error as Error).message}). Choose another run_name or output_dir`);
+    if (error instanceof Deno.errors.AlreadyExists) {
+      throw new ConfigError(`Cannot start the run: ${path} exists already. Choose another run_name`);
+    }
+    throw new ConfigError(
+      `Cannot start the run: ${path} cannot be made (${
+        (error as Error).message
+      }). Choose another run_name or output_dir`,
+    );
   }
   await Deno.writeTextFile(`${path}/training.json`, `${JSON.stringify(config, null, 2)}\n`);
   const metrics = await Deno.open(`${path}/metrics.jsonl`, { write: true, create: true, truncate: true });
@@ -44,7 +66,9 @@ export async function openRunFolder({ config }: Run, context: TrainingContext, n
   // What a full disk costs is told once; a run is worth more than its log.
   const line = async (values: object): Promise<void> => {
     try {
-      for (let bytes = encoder.encode(`${JSON.stringify(values)}\n`); bytes.length > 0;) bytes = bytes.subarray(await metrics.write(bytes));
+      for (let bytes = encoder.encode(`${JSON.stringify(values)}\n`); bytes.length > 0;) {
+        bytes = bytes.subarray(await metrics.write(bytes));
+      }
     } catch (error) {
       if (!isDiskFull(error)) throw error;
       if (!isFull) note(`${path}/metrics.jsonl lacks what comes now: the disk is full. Free some space`);
@@ -56,7 +80,9 @@ export async function openRunFolder({ config }: Run, context: TrainingContext, n
     path,
     async add(event) {
       if (event.type === "compiling") return true;
-      if (event.type === "checkpoint") return await save(store!, event.step, encodeTraining(event.state, config, context), note);
+      if (event.type === "checkpoint") {
+        return await save(store!, event.step, encodeTraining(event.state, config, context), note);
+      }
       if (event.type === "step") training.push(event);
       if (event.type === "evaluation") validation.push({ step: event.step, loss: event.eval_loss });
       const { type: _type, ...values } = event;
@@ -71,13 +97,20 @@ export async function openRunFolder({ config }: Run, context: TrainingContext, n
         // Another run may have begun in it meanwhile.
         if (isNew) await Deno.remove(config.output_dir).catch(() => {});
       }
-      if (training.length > 0) await Deno.writeTextFile(`${path}/loss.svg`, lossCurveSvg(`${name}: loss`, training, validation));
+      if (training.length > 0) {
+        await Deno.writeTextFile(`${path}/loss.svg`, lossCurveSvg(`${name}: loss`, training, validation));
+      }
     },
   };
 }
 
 /** A full disk costs a checkpoint, not the run: those before it are intact, and the next may fit. */
-async function save(store: CheckpointStore, step: number, bytes: AsyncIterable<Uint8Array>, note: (message: string) => void): Promise<boolean> {
+async function save(
+  store: CheckpointStore,
+  step: number,
+  bytes: AsyncIterable<Uint8Array>,
+  note: (message: string) => void,
+): Promise<boolean> {
   try {
     await store.save(step, bytes);
     return true;
@@ -89,10 +122,15 @@ async function save(store: CheckpointStore, step: number, bytes: AsyncIterable<U
 }
 
 /**
- * What resume_from_checkpoint names: a run's folder, of which the newest that is whole is taken, or one checkpoint. Undefined if it names none.
+ * What resume_from_checkpoint names: a run's folder, of which the newest that is whole is taken, or one checkpoint.
+ * Undefined if it names none.
  * @throws ConfigError or RangeError if there is none, or it does not fit the run.
  */
-export async function readCheckpoint(run: Run, context: TrainingContext, note: (message: string) => void): Promise<OpenedTraining | undefined> {
+export async function readCheckpoint(
+  run: Run,
+  context: TrainingContext,
+  note: (message: string) => void,
+): Promise<OpenedTraining | undefined> {
   const path = run.config.resume_from_checkpoint;
   if (path === "") return undefined;
   const opened = await openNewest(await findCheckpoints(path), run, context);
@@ -106,5 +144,9 @@ async function findCheckpoints(path: string): Promise<ByteSource[]> {
   const paths = isRun ? (await checkpointsIn(path)).reverse().map((step) => `${path}/${fileOf(step)}`) : [path];
   const sources = (await Promise.all(paths.map(openFile))).filter((source) => source !== null);
   if (sources.length > 0) return sources;
-  throw new ConfigError(`Cannot resume from ${path}: ${isRun ? "the folder has no checkpoint; save_steps writes some" : "there is no such file"}. Check the path, it is relative to ${Deno.cwd()}`);
+  throw new ConfigError(
+    `Cannot resume from ${path}: ${
+      isRun ? "the folder has no checkpoint; save_steps writes some" : "there is no such file"
+    }. Check the path, it is relative to ${Deno.cwd()}`,
+  );
 }

@@ -38,7 +38,11 @@ export async function setup({ browser = false, machine = thisMachine } = {}) {
 function installPackages(machine) {
   let missing = missingPackages();
   if (missing.length > 0) {
-    say(`installing npm packages (npm install): ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? ", …" : ""} missing`);
+    say(
+      `installing npm packages (npm install): ${missing.slice(0, 3).join(", ")}${
+        missing.length > 3 ? ", …" : ""
+      } missing`,
+    );
     // Not `npm ci`: it refuses a lock file that lacks a package which is optional and for another system, and Deno
     // comes as one package a system. --no-save keeps to the lock file's versions and leaves the file alone.
     const command = ["install", "--no-save", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
@@ -46,7 +50,9 @@ function installPackages(machine) {
     missing = missingPackages();
     if (!done || missing.length > 0) {
       throw new Error(
-        `Cannot install the npm packages: npm install ${done ? `left out ${missing.join(", ")}` : "failed, see above"}. ` +
+        `Cannot install the npm packages: npm install ${
+          done ? `left out ${missing.join(", ")}` : "failed, see above"
+        }. ` +
           `Run "npm ${command.join(" ")}" in ${repository}`,
       );
     }
@@ -54,8 +60,15 @@ function installPackages(machine) {
   // npm may have blocked the install script of the deno package; its launcher unpacks the binary when first run.
   if (!existsSync(denoBinary)) {
     say("unpacking Deno");
-    const done = machine.run(process.execPath, [join(repository, "node_modules/deno/bin.cjs"), "--version"], { quiet: true });
-    if (!done) throw new Error(`Cannot start Deno from node_modules/deno. Delete node_modules and run "npm install --include=optional" in ${repository}`);
+    const done = machine.run(process.execPath, [join(repository, "node_modules/deno/bin.cjs"), "--version"], {
+      quiet: true,
+    });
+    if (!done) {
+      throw new Error(
+        `Cannot start Deno from node_modules/deno. Delete node_modules and run "npm install --include=optional" in ` +
+          `${repository}`,
+      );
+    }
   }
 }
 
@@ -129,9 +142,13 @@ function installPrograms(machine, browser) {
   if (machine.platform !== "linux" || !machine.run("apt-get", ["--version"], { quiet: true })) {
     throw new Error(`Cannot find ${what}. Install ${another}`);
   }
-  const byHand = `Run "sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages.join(" ")}", or install ${another}`;
+  const byHand = `Run "sudo apt-get update && sudo apt-get install -y --no-install-recommends ${
+    packages.join(" ")
+  }", or install ${another}`;
   const sudo = machine.isRoot() ? [] : ["sudo", "-n"];
-  if (sudo.length > 0 && !machine.run("sudo", ["-n", "true"], { quiet: true })) throw new Error(`Cannot find ${what}. ${byHand}`);
+  if (sudo.length > 0 && !machine.run("sudo", ["-n", "true"], { quiet: true })) {
+    throw new Error(`Cannot find ${what}. ${byHand}`);
+  }
 
   const apt = (...args) => {
     const [command, ...rest] = [...sudo, "apt-get", ...args];
@@ -150,7 +167,11 @@ function missingPrograms(machine, browser) {
   const missing = [];
   // macOS and Windows come with Metal and Direct3D.
   if (machine.platform === "linux" && !machine.isVulkanReady()) {
-    missing.push({ name: "a Vulkan driver", packages: ["libvulkan1", "mesa-vulkan-drivers"], advice: "the Vulkan driver of your GPU" });
+    missing.push({
+      name: "a Vulkan driver",
+      packages: ["libvulkan1", "mesa-vulkan-drivers"],
+      advice: "the Vulkan driver of your GPU",
+    });
   }
   if (browser && !machine.findChromium()) {
     missing.push({ name: "Chromium", packages: ["chromium"], advice: "Chromium or Chrome (or name it in CHROMIUM)" });
@@ -161,14 +182,25 @@ function missingPrograms(machine, browser) {
 function hasVulkanDriver() {
   if (process.env.VK_DRIVER_FILES || process.env.VK_ICD_FILENAMES) return true;
   const data = (process.env.XDG_DATA_DIRS || "/usr/local/share:/usr/share").split(":");
-  const roots = [...data, "/etc", "/usr/local/etc", process.env.XDG_DATA_HOME || join(process.env.HOME ?? "/", ".local/share")];
+  const roots = [
+    ...data,
+    "/etc",
+    "/usr/local/etc",
+    process.env.XDG_DATA_HOME || join(process.env.HOME ?? "/", ".local/share"),
+  ];
   return roots.some((root) => list(join(root, "vulkan/icd.d")).some((name) => name.endsWith(".json")));
 }
 
 function hasVulkanLoader() {
   const named = (process.env.LD_LIBRARY_PATH ?? "").split(":").filter(Boolean);
   const roots = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64"];
-  const folders = [...named, ...roots, ...roots.flatMap((root) => list(root).filter((name) => name.endsWith("-linux-gnu")).map((name) => join(root, name)))];
+  const folders = [
+    ...named,
+    ...roots,
+    ...roots.flatMap((root) =>
+      list(root).filter((name) => name.endsWith("-linux-gnu")).map((name) => join(root, name))
+    ),
+  ];
   if (folders.some((folder) => existsSync(join(folder, "libvulkan.so.1")))) return true;
   const known = spawnSync("ldconfig", ["-p"], { encoding: "utf8" }); // NixOS and others keep libraries elsewhere
   return known.status === 0 && known.stdout.includes("libvulkan.so.1");
@@ -177,7 +209,9 @@ function hasVulkanLoader() {
 /** The path of a Chromium or Chrome, or undefined. */
 export function findChromium() {
   const named = process.env.CHROMIUM;
-  if (named && !existsSync(named)) throw new Error(`Cannot find the browser that CHROMIUM names, ${named}. Correct it or unset it`);
+  if (named && !existsSync(named)) {
+    throw new Error(`Cannot find the browser that CHROMIUM names, ${named}. Correct it or unset it`);
+  }
   if (named) return named;
   const onPath = (process.env.PATH ?? "").split(delimiter).filter(Boolean).flatMap((folder) =>
     ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"].map((name) => join(folder, name))
@@ -186,7 +220,11 @@ export function findChromium() {
   const windows = ["PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA"].flatMap((root) =>
     ["Google/Chrome", "Chromium"].map((name) => join(process.env[root] ?? "", name, "Application/chrome.exe"))
   );
-  const usual = { linux: ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"], darwin: mac, win32: windows };
+  const usual = {
+    linux: ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"],
+    darwin: mac,
+    win32: windows,
+  };
   return [...onPath, ...(usual[process.platform] ?? [])].find(existsSync);
 }
 

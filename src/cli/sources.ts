@@ -10,7 +10,9 @@ import type { FineTuningSources } from "../train/fine_tuning.ts";
 import { readFile } from "./files.ts";
 
 /** The dataset of the settings: a text, files of rows, or undefined where none is named. */
-export async function readDataset({ dataset }: Pick<TrainingConfig, "dataset">): Promise<string | DatasetFiles | undefined> {
+export async function readDataset(
+  { dataset }: Pick<TrainingConfig, "dataset">,
+): Promise<string | DatasetFiles | undefined> {
   if (dataset === "") return undefined;
   if (await isFolder(dataset)) return await readDatasetFolder(dataset);
   if (formatOf(dataset) !== "text") return { train: [await openRows(dataset)], validation: [] };
@@ -21,7 +23,10 @@ export async function readDataset({ dataset }: Pick<TrainingConfig, "dataset">):
 export async function readTextDataset(config: Pick<TrainingConfig, "dataset">): Promise<string | undefined> {
   const dataset = await readDataset(config);
   if (dataset === undefined || typeof dataset === "string") return dataset;
-  throw new ConfigError(`Cannot use dataset ${config.dataset}: a new model is trained on a text file. Give one, or a pretrained model as --model`);
+  throw new ConfigError(
+    `Cannot use dataset ${config.dataset}: a new model is trained on a text file. Give one, or a pretrained model ` +
+      "as --model",
+  );
 }
 
 async function readText(path: string): Promise<string> {
@@ -38,7 +43,13 @@ async function readDatasetFolder(path: string): Promise<string | DatasetFiles> {
   for await (const { name, isFile } of Deno.readDir(path)) if (isFile) names.push(name);
   const { train, validation, test } = splitFiles(names.sort());
   if (formatOf(train[0]!) === "text") {
-    if (train.length + validation.length + test.length > 1) throw new ConfigError(`Cannot use dataset ${path}: of texts one train.txt is read, whose end is held out, and there are ${[...train, ...validation, ...test].join(", ")}. Remove the others, or give rows`);
+    if (train.length + validation.length + test.length > 1) {
+      throw new ConfigError(
+        `Cannot use dataset ${path}: of texts one train.txt is read, whose end is held out, and there are ${
+          [...train, ...validation, ...test].join(", ")
+        }. Remove the others, or give rows`,
+      );
+    }
     return await readText(`${path}/${train[0]!}`);
   }
   const open = (files: readonly string[]) => Promise.all(files.map((name) => openRows(`${path}/${name}`)));
@@ -48,12 +59,18 @@ async function readDatasetFolder(path: string): Promise<string | DatasetFiles> {
 /** Everything that a fine-tuning reads from. */
 export async function openFineTuning(config: TrainingConfig): Promise<FineTuningSources> {
   const dataset = await readDataset(config);
-  if (dataset === undefined) throw new ConfigError("Cannot fine-tune without data: expected --dataset FILE, a text or rows (.jsonl, .json, .csv, .tsv, .parquet)");
+  if (dataset === undefined) {
+    throw new ConfigError(
+      "Cannot fine-tune without data: expected --dataset FILE, a text or rows (.jsonl, .json, .csv, .tsv, .parquet)",
+    );
+  }
   return { ...await openSources(config), dataset };
 }
 
 /** The folders of the model, its tokenizer and its adapter that the settings name. */
-export async function openSources({ model, tokenizer, adapter, revision }: TrainingConfig): Promise<Omit<FineTuningSources, "dataset">> {
+export async function openSources(
+  { model, tokenizer, adapter, revision }: TrainingConfig,
+): Promise<Omit<FineTuningSources, "dataset">> {
   const isKind = tokenizer === "bpe" || tokenizer === "byte";
   return {
     model: await openFolder(model, { revision }),

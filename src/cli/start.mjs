@@ -22,7 +22,9 @@ await runMain(async () => {
   });
 });
 
-/** Where the user's relative paths begin. npm runs scripts in the repository and keeps the user's folder in INIT_CWD. */
+/**
+ * Where the user's relative paths begin. npm runs scripts in the repository and keeps the user's folder in INIT_CWD.
+ */
 function userDirectory() {
   const startedByNpm = process.env.INIT_CWD && relative(repository, process.cwd()) === "";
   return startedByNpm ? process.env.INIT_CWD : process.cwd();

@@ -48,12 +48,19 @@ export async function train(args: Arguments): Promise<number> {
 /** What a checkpoint of the run depends on. The base is hashed only where there will be one, or was. */
 async function contextOf({ config, data }: Run, tuning: FineTuning | undefined): Promise<TrainingContext> {
   const isNeeded = config.save_steps > 0 || config.resume_from_checkpoint !== "";
-  const base = tuning && isNeeded ? { name: tuning.pretrained.folder.name, files: await tuning.pretrained.identity() } : null;
+  const base = tuning && isNeeded
+    ? { name: tuning.pretrained.folder.name, files: await tuning.pretrained.identity() }
+    : null;
   return { base, data: data.fingerprint };
 }
 
 /** An adapter of a LoRA run, else the whole model. */
-async function writeResult(path: string, run: Run, { executor }: Trainer, tuning: FineTuning | undefined): Promise<void> {
+async function writeResult(
+  path: string,
+  run: Run,
+  { executor }: Trainer,
+  tuning: FineTuning | undefined,
+): Promise<void> {
   const kind = resultKinds(run)[0]!;
   await writeFolder(`${path}/${kind}`, resultFiles(kind, run, executor, tuning));
 }

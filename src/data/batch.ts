@@ -8,7 +8,10 @@ export interface Batch {
   readonly input_ids: Uint32Array<ArrayBuffer>;
   /** (B, T), or for classification the class of each row: (B). */
   readonly labels: Uint32Array<ArrayBuffer>;
-  /** (B, T, 2) where the document of each position starts and ends (exclusive) in its row: attention stays between them. Absent: rows are whole. */
+  /**
+   * (B, T, 2) where the document of each position starts and ends (exclusive) in its row: attention stays between them.
+   * Absent: rows are whole.
+   */
   readonly documents?: Uint32Array<ArrayBuffer>;
   /** (B, T) place of each position in its document. Absent: in its row. */
   readonly position_ids?: Uint32Array<ArrayBuffer>;
@@ -43,12 +46,18 @@ export function sequenceBatch(sequences: readonly Sequence<Example>[], shape: Ba
  */
 export function classificationBatch(sequences: readonly Sequence<ClassExample>[], shape: BatchShape): Batch {
   if (sequences.some(({ length }) => length > 1)) {
-    throw new RangeError("Cannot make a batch: expected one text a row for classification, got several. Set packing to false");
+    throw new RangeError(
+      "Cannot make a batch: expected one text a row for classification, got several. Set packing to false",
+    );
   }
   const labels = Uint32Array.from({ length: shape.batch }, (_, row) => sequences[row]?.[0]?.label ?? IGNORED);
   if (!sequences.some(([example]) => example?.token_type_ids)) return { ...layOut(sequences, shape, () => {}), labels };
   const token_type_ids = new Uint32Array(shape.batch * shape.length);
-  return { ...layOut(sequences, shape, (example, start) => token_type_ids.set(example.token_type_ids ?? [], start)), labels, token_type_ids };
+  return {
+    ...layOut(sequences, shape, (example, start) => token_type_ids.set(example.token_type_ids ?? [], start)),
+    labels,
+    token_type_ids,
+  };
 }
 
 /** Everything but the labels; `place` hears where each example starts. */
@@ -57,13 +66,21 @@ function layOut<E extends { readonly input_ids: Uint32Array }>(
   { batch, length, pad_token_id }: BatchShape,
   place: (example: E, start: number) => void,
 ): Required<Pick<Batch, "input_ids" | "documents" | "position_ids">> {
-  if (sequences.length > batch) throw new RangeError(`Cannot make a batch: expected at most ${batch} sequences, got ${sequences.length}. Pass fewer`);
+  if (sequences.length > batch) {
+    throw new RangeError(
+      `Cannot make a batch: expected at most ${batch} sequences, got ${sequences.length}. Pass fewer`,
+    );
+  }
   const input_ids = new Uint32Array(batch * length).fill(pad_token_id), position_ids = new Uint32Array(batch * length);
   const documents = new Uint32Array(batch * length * 2);
   for (let row = 0; row < batch; row++) {
     let start = 0;
     const close = (end: number): void => {
-      if (end > length) throw new RangeError(`Cannot make a batch: expected sequences of at most ${length} positions, got ${end}. Use a larger max_length`);
+      if (end > length) {
+        throw new RangeError(
+          `Cannot make a batch: expected sequences of at most ${length} positions, got ${end}. Use a larger max_length`,
+        );
+      }
       for (let at = start; at < end; at++) {
         const position = row * length + at;
         position_ids[position] = at - start;

@@ -1,6 +1,25 @@
-import { BYTE_CHARACTERS, BYTE_ORDER, byteIds, mergePair, pairKey, splitSpecialTokens, splitWords } from "./byte_level.ts";
+import {
+  BYTE_CHARACTERS,
+  BYTE_ORDER,
+  byteIds,
+  mergePair,
+  pairKey,
+  splitSpecialTokens,
+  splitWords,
+} from "./byte_level.ts";
 import { byteLevelJSON } from "./byte_level_json.ts";
-import { checkId, decodeUTF8, type EncodedPair, type EncodedSpans, joinPair, maskOfBytes, ownFiles, type Span, type SpecialTokens, type Tokenizer } from "./tokenizer.ts";
+import {
+  checkId,
+  decodeUTF8,
+  type EncodedPair,
+  type EncodedSpans,
+  joinPair,
+  maskOfBytes,
+  ownFiles,
+  type Span,
+  type SpecialTokens,
+  type Tokenizer,
+} from "./tokenizer.ts";
 
 /** Words remembered with their ids, so that most words cost one look-up. Emptied when full: rare words never end. */
 const REMEMBERED_WORDS = 65536;
@@ -31,7 +50,9 @@ export class BPETokenizer implements Tokenizer {
   readonly #merges: ReadonlyMap<number, Merge>;
   readonly #remembered: Map<string, readonly number[]> = new Map();
 
-  /** Throws RangeError at a merge of tokens that no earlier merge has made, and at an empty or repeated special token. */
+  /**
+   * Throws RangeError at a merge of tokens that no earlier merge has made, and at an empty or repeated special token.
+   */
   constructor(merges: readonly string[], special_tokens: readonly string[] = []) {
     checkSpecialTokens(special_tokens);
     const base = special_tokens.length;
@@ -42,7 +63,8 @@ export class BPETokenizer implements Tokenizer {
       const left = ids.get(left_token), right = ids.get(right_token), token = left_token + right_token;
       if (left === undefined || right === undefined || rest.length > 0 || ids.has(token)) {
         throw new RangeError(
-          `Cannot use BPE merge ${rank}: expected two known tokens with a space between that give a new one, got "${line}". ` +
+          `Cannot use BPE merge ${rank}: expected two known tokens with a space between that give a new one, got ` +
+            `"${line}". ` +
             "Pass the lines of merges.txt in their order, without the version line",
         );
       }
@@ -55,7 +77,11 @@ export class BPETokenizer implements Tokenizer {
     this.special_tokens = [...special_tokens];
     this.#ids = new Map(this.tokens.map((token, id) => [token, id]));
     if (this.#ids.size < this.vocab_size) {
-      throw new RangeError(`Cannot use the special tokens ${describe(special_tokens)}: one of them is also a token of the text. Choose others, such as "<|endoftext|>"`);
+      throw new RangeError(
+        `Cannot use the special tokens ${
+          describe(special_tokens)
+        }: one of them is also a token of the text. Choose others, such as "<|endoftext|>"`,
+      );
     }
     this.#merges = rules;
     const byte_of = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
@@ -135,7 +161,9 @@ export class BPETokenizer implements Tokenizer {
 export function checkSpecialTokens(special_tokens: readonly string[]): void {
   if (special_tokens.includes("") || new Set(special_tokens).size !== special_tokens.length) {
     throw new RangeError(
-      `Cannot use the special tokens: expected distinct texts, got ${describe(special_tokens)}. Remove the empty or repeated ones`,
+      `Cannot use the special tokens: expected distinct texts, got ${
+        describe(special_tokens)
+      }. Remove the empty or repeated ones`,
     );
   }
 }

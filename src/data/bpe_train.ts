@@ -1,5 +1,13 @@
 import { BPETokenizer, checkSpecialTokens } from "./bpe.ts";
-import { BYTE_CHARACTERS, BYTE_ORDER, byteIds, mergePair, pairKey, splitSpecialTokens, splitWords } from "./byte_level.ts";
+import {
+  BYTE_CHARACTERS,
+  BYTE_ORDER,
+  byteIds,
+  mergePair,
+  pairKey,
+  splitSpecialTokens,
+  splitWords,
+} from "./byte_level.ts";
 
 interface Word {
   ids: readonly number[];
@@ -21,12 +29,16 @@ interface Candidate {
 }
 
 /**
- * Trains a byte-level BPE tokenizer on `text` (Sennrich et al. 2016). Each merge takes the most frequent pair, of equally
- * frequent ones the lexicographically greatest by bytes. Special tokens take the first ids and are left out of the counts.
- * The vocabulary stays smaller than `vocab_size` when the text has no pair left to merge.
+ * Trains a byte-level BPE tokenizer on `text` (Sennrich et al. 2016). Each merge takes the most frequent pair, of
+ * equally frequent ones the lexicographically greatest by bytes. Special tokens take the first ids and are left out of
+ * the counts. The vocabulary stays smaller than `vocab_size` when the text has no pair left to merge.
  * @throws RangeError if `vocab_size` has no room for the 256 bytes and the special tokens.
  */
-export function trainBPE(text: string, vocab_size: number, options: { special_tokens?: readonly string[] } = {}): BPETokenizer {
+export function trainBPE(
+  text: string,
+  vocab_size: number,
+  options: { special_tokens?: readonly string[] } = {},
+): BPETokenizer {
   const special_tokens = options.special_tokens ?? [];
   checkSpecialTokens(special_tokens);
   const smallest = special_tokens.length + BYTE_ORDER.length;
@@ -38,7 +50,8 @@ export function trainBPE(text: string, vocab_size: number, options: { special_to
   }
   // Tokens as strings of one character a byte: comparing them compares bytes.
   const tokens = [...special_tokens, ...BYTE_ORDER.map((byte) => String.fromCharCode(byte))];
-  const visible = (id: number): string => Array.from(tokens[id]!, (byte) => BYTE_CHARACTERS[byte.charCodeAt(0)]!).join("");
+  const visible = (id: number): string =>
+    Array.from(tokens[id]!, (byte) => BYTE_CHARACTERS[byte.charCodeAt(0)]!).join("");
   const pairs = countPairs(countWords(text, special_tokens));
   const queue = new Queue((a, b) => {
     if (a.count !== b.count) return a.count > b.count;
@@ -96,7 +109,9 @@ function mostFrequent(queue: Queue): Pair | undefined {
   return undefined;
 }
 
-/** Puts token `id` in the place of `merged` in all words, keeps the counts right, and returns the pairs that are new. */
+/**
+ * Puts token `id` in the place of `merged` in all words, keeps the counts right, and returns the pairs that are new.
+ */
 function mergeEverywhere(merged: Pair, id: number, pairs: Map<number, Pair>): Pair[] {
   const made = new Set<Pair>();
   for (const word of merged.words) {

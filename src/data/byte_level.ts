@@ -1,8 +1,9 @@
 /** What the training and the use of a byte-level BPE tokenizer share: words, bytes and the merge of one pair. */
 
 /**
- * GPT-2's pre-tokenisation (Radford et al. 2019): contractions, then letters, digits or other signs, each with at most one
- * space before them, then white space. `\p{White_Space}` and not `\s`, which in JavaScript has U+FEFF and lacks U+0085.
+ * GPT-2's pre-tokenisation (Radford et al. 2019): contractions, then letters, digits or other signs, each with at most
+ * one space before them, then white space. `\p{White_Space}` and not `\s`, which in JavaScript has U+FEFF and lacks
+ * U+0085.
  */
 const WORD =
   /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
@@ -17,7 +18,9 @@ export const BYTE_ORDER: readonly number[] = [...PRINTABLE_BYTES, ...BYTES.filte
 /** Position of each byte in BYTE_ORDER. */
 const BYTE_INDEX: readonly number[] = BYTES.map((byte) => BYTE_ORDER.indexOf(byte));
 
-/** GPT-2's visible character of each byte: itself where printable, else the next one from U+0100 on (a space is "Ġ"). */
+/**
+ * GPT-2's visible character of each byte: itself where printable, else the next one from U+0100 on (a space is "Ġ").
+ */
 export const BYTE_CHARACTERS: readonly string[] = BYTES.map((byte) =>
   String.fromCharCode(isPrintable(byte) ? byte : 0x100 + BYTE_INDEX[byte]! - PRINTABLE_BYTES.length)
 );
@@ -27,11 +30,16 @@ export function* splitWords(text: string): Generator<string> {
   for (const [word] of text.matchAll(WORD)) yield word;
 }
 
-/** Parts of `text` between special tokens at even positions, the special tokens at odd ones. Where two match, the longer. */
+/**
+ * Parts of `text` between special tokens at even positions, the special tokens at odd ones. Where two match, the
+ * longer.
+ */
 export function splitSpecialTokens(text: string, special_tokens: readonly string[]): string[] {
   if (special_tokens.length === 0) return [text];
   const longest_first = [...special_tokens].sort((a, b) => b.length - a.length);
-  return text.split(new RegExp(`(${longest_first.map((token) => token.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|")})`));
+  return text.split(
+    new RegExp(`(${longest_first.map((token) => token.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|")})`),
+  );
 }
 
 const encoder = new TextEncoder();
@@ -46,7 +54,9 @@ export function visibleBytes(word: string): string {
   return Array.from(encoder.encode(word), (byte) => BYTE_CHARACTERS[byte]!).join("");
 }
 
-/** `ids` with `id` in the place of each `left` followed by `right`, from the start on; the same array if there is none. */
+/**
+ * `ids` with `id` in the place of each `left` followed by `right`, from the start on; the same array if there is none.
+ */
 export function mergePair(ids: readonly number[], left: number, right: number, id: number): readonly number[] {
   const merged: number[] = [];
   for (let i = 0; i < ids.length; i++) {

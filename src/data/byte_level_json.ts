@@ -1,6 +1,6 @@
 /**
- * The tokenizer.json of a byte-level BPE vocabulary that was made here, in the form and the order of keys in which Hugging Face's
- * `tokenizers` 0.23 writes it.
+ * The tokenizer.json of a byte-level BPE vocabulary that was made here, in the form and the order of keys in which
+ * Hugging Face's `tokenizers` 0.23 writes it.
  * @param tokens Tokens by id, in GPT-2's visible form; the first `special_count` of them are special.
  * @param merges Two tokens with a space between, by rank.
  */
@@ -34,5 +34,8 @@ export function addedToken(id: number, content: string): object {
   return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
 }
 
-/** The tokenizer_config.json beside it: without the class, transformers would take the model's own and add its special tokens. */
+/**
+ * The tokenizer_config.json beside it: without the class, transformers would take the model's own and add its special
+ * tokens.
+ */
 export const OWN_CONFIG: object = { clean_up_tokenization_spaces: false, tokenizer_class: "PreTrainedTokenizerFast" };

@@ -22,14 +22,18 @@ interface Marked {
   readonly spans: readonly Span[];
 }
 
-/** Private characters that stand for `{% generation %}` and `{% endgeneration %}` in a rendering; replaced if a conversation has them. */
+/**
+ * Private characters that stand for `{% generation %}` and `{% endgeneration %}` in a rendering; replaced if a
+ * conversation has them.
+ */
 const MARKS = ["\u{f0000}", "\u{f0001}"] as const;
 const GENERATION = /\{%([-+]?)\s*(end)?generation\s*(-?)%\}/g;
 
 /**
- * A chat template, rendered as transformers does it (utils/chat_template_utils.py): trim_blocks, lstrip_blocks, `raise_exception`,
- * `strftime_now` and Python's separators in `tojson`, all of them in @huggingface/jinja. That library drops `{% generation %}`
- * tags, so here a block with a mark takes their place, with the same effect on the white space around.
+ * A chat template, rendered as transformers does it (utils/chat_template_utils.py): trim_blocks, lstrip_blocks,
+ * `raise_exception`, `strftime_now` and Python's separators in `tojson`, all of them in @huggingface/jinja. That
+ * library drops `{% generation %}` tags, so here a block with a mark takes their place, with the same effect on the
+ * white space around.
  */
 export class ChatTemplate {
   readonly #template: Template;
@@ -39,11 +43,17 @@ export class ChatTemplate {
   /** Throws TypeError if the template is not valid Jinja. */
   constructor(source: string) {
     this.marks_generation = source.search(GENERATION) >= 0;
-    const marked = source.replaceAll(GENERATION, (_, left: string, end: string | undefined, right: string) => `{%${left} if true %}${MARKS[end ? 1 : 0]}{% endif ${right}%}`);
+    const marked = source.replaceAll(
+      GENERATION,
+      (_, left: string, end: string | undefined, right: string) =>
+        `{%${left} if true %}${MARKS[end ? 1 : 0]}{% endif ${right}%}`,
+    );
     try {
       this.#template = new Template(marked);
     } catch (error) {
-      throw new TypeError(`Cannot use the chat template: ${oneLine(error)}. Give the model's folder another chat_template.jinja`);
+      throw new TypeError(
+        `Cannot use the chat template: ${oneLine(error)}. Give the model's folder another chat_template.jinja`,
+      );
     }
   }
 
@@ -53,9 +63,16 @@ export class ChatTemplate {
   }
 
   /** The conversation as text, and the parts of it that the template says the assistant writes. */
-  renderMarked(messages: readonly ChatMessage[], { add_generation_prompt = false, bos_token, eos_token, tools }: RenderOptions = {}): Marked {
+  renderMarked(
+    messages: readonly ChatMessage[],
+    { add_generation_prompt = false, bos_token, eos_token, tools }: RenderOptions = {},
+  ): Marked {
     const mark = new RegExp(`[${MARKS.join("")}]`, "u");
-    if (mark.test(JSON.stringify([messages, tools ?? null]))) throw new RangeError("Cannot render the conversation: it holds the private character U+F0000 or U+F0001. Remove it");
+    if (mark.test(JSON.stringify([messages, tools ?? null]))) {
+      throw new RangeError(
+        "Cannot render the conversation: it holds the private character U+F0000 or U+F0001. Remove it",
+      );
+    }
     let rendered: string;
     try {
       rendered = this.#template.render({
@@ -67,7 +84,9 @@ export class ChatTemplate {
         ...(eos_token !== undefined && { eos_token }),
       });
     } catch (error) {
-      throw new RangeError(`Cannot render the conversation: the model's chat template says "${oneLine(error)}". Change the messages`);
+      throw new RangeError(
+        `Cannot render the conversation: the model's chat template says "${oneLine(error)}". Change the messages`,
+      );
     }
     let text = "", start = 0;
     const spans: Span[] = [];
@@ -80,7 +99,10 @@ export class ChatTemplate {
   }
 }
 
-/** The conversation as text. Throws TypeError if the template is not valid, RangeError if it does not accept the conversation. */
+/**
+ * The conversation as text. Throws TypeError if the template is not valid, RangeError if it does not accept the
+ * conversation.
+ */
 export function renderChat(template: string, messages: readonly ChatMessage[], options: RenderOptions = {}): string {
   return new ChatTemplate(template).render(messages, options);
 }
@@ -94,20 +116,31 @@ export interface EncodedConversation {
 const templates = new WeakMap<Tokenizer, ChatTemplate>();
 
 /**
- * Encodes a conversation with the tokenizer's chat template, as transformers' `apply_chat_template` with `return_assistant_tokens_mask`.
- * Where the template has no `{% generation %}`, the assistant writes what a turn of its adds to the turns before with their generation prompt.
- * @throws RangeError if there is no template, it does not accept the conversation, or it does not let turns be told apart.
+ * Encodes a conversation with the tokenizer's chat template, as transformers' `apply_chat_template` with
+ * `return_assistant_tokens_mask`. Where the template has no `{% generation %}`, the assistant writes what a turn of its
+ * adds to the turns before with their generation prompt.
+ * @throws RangeError if there is no template, it does not accept the conversation, or it does not let turns be told
+ * apart.
  */
-export function encodeChat(tokenizer: Tokenizer, messages: readonly ChatMessage[], options: Pick<RenderOptions, "add_generation_prompt" | "tools"> = {}): EncodedConversation {
+export function encodeChat(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  options: Pick<RenderOptions, "add_generation_prompt" | "tools"> = {},
+): EncodedConversation {
   if (tokenizer.chat_template === undefined) {
-    throw new RangeError("Cannot encode a conversation: the model's tokenizer has no chat template. Add a chat_template.jinja to its folder, or use rows of text");
+    throw new RangeError(
+      "Cannot encode a conversation: the model's tokenizer has no chat template. Add a chat_template.jinja to its " +
+        "folder, or use rows of text",
+    );
   }
   let template = templates.get(tokenizer);
   if (!template) templates.set(tokenizer, template = new ChatTemplate(tokenizer.chat_template));
   const { bos, eos } = tokenizer.special;
   const token = (id: number | undefined): string | undefined => id === undefined ? undefined : tokenizer.token(id);
   const settings = { ...options, bos_token: token(bos), eos_token: token(eos) };
-  const { text, spans } = template.marks_generation ? template.renderMarked(messages, settings) : turns(template, messages, settings);
+  const { text, spans } = template.marks_generation
+    ? template.renderMarked(messages, settings)
+    : turns(template, messages, settings);
   const { input_ids, mask }: EncodedSpans = tokenizer.encodeSpans(text, spans);
   return { input_ids, assistant_mask: mask };
 }
@@ -121,11 +154,16 @@ function turns(template: ChatTemplate, messages: readonly ChatMessage[], options
     const after = template.render(messages.slice(0, turn + 1), { ...options, add_generation_prompt: false });
     if (!after.startsWith(before) || !text.startsWith(after)) {
       throw new RangeError(
-        `Cannot tell what the assistant writes in message ${turn + 1}: the chat template renders the messages before it differently once more follow, and has no {% generation %}. ` +
+        `Cannot tell what the assistant writes in message ${
+          turn + 1
+        }: the chat template renders the messages before it differently once more follow, and has no {% generation %}. ` +
           "Add {% generation %} around the assistant's text in chat_template.jinja, or train on all tokens",
       );
     }
-    spans.push({ start: before.length, end: before.length + written(after.slice(before.length), options.eos_token).length });
+    spans.push({
+      start: before.length,
+      end: before.length + written(after.slice(before.length), options.eos_token).length,
+    });
   });
   return { text, spans };
 }

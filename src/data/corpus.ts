@@ -6,7 +6,11 @@ import { LESSON_PLOTS } from "./stories/lessons.ts";
 import { type Plot, tell } from "./stories/writer.ts";
 
 const PLOTS: readonly Plot[] = [
-  ...FRIEND_PLOTS, ...GIFT_PLOTS, ...DISCOVERY_PLOTS, ...CHALLENGE_PLOTS, ...LESSON_PLOTS,
+  ...FRIEND_PLOTS,
+  ...GIFT_PLOTS,
+  ...DISCOVERY_PLOTS,
+  ...CHALLENGE_PLOTS,
+  ...LESSON_PLOTS,
 ];
 
 /**
@@ -17,6 +21,8 @@ const PLOTS: readonly Plot[] = [
  */
 export function generateStories(seed: number, characters: number): string {
   const stories: string[] = [];
-  for (let length = 0; length < characters; length += stories.at(-1)!.length + 2) stories.push(tell(PLOTS, seed, stories.length));
+  for (let length = 0; length < characters; length += stories.at(-1)!.length + 2) {
+    stories.push(tell(PLOTS, seed, stories.length));
+  }
   return `${stories.join("\n\n")}\n`;
 }

@@ -6,13 +6,23 @@ import { compileModel, type Model } from "./hugging_face/model.ts";
 import { compileNormalizer } from "./hugging_face/normalizer.ts";
 import { compilePostProcessor, type PostProcessor } from "./hugging_face/post_processor.ts";
 import { compilePreTokenizer, type PreTokenizer } from "./hugging_face/pre_tokenizer.ts";
-import { byteLength, checkId, type EncodedPair, type EncodedSpans, maskOfBytes, type Span, type SpecialTokens, type Tokenizer } from "./tokenizer.ts";
+import {
+  byteLength,
+  checkId,
+  type EncodedPair,
+  type EncodedSpans,
+  maskOfBytes,
+  type Span,
+  type SpecialTokens,
+  type Tokenizer,
+} from "./tokenizer.ts";
 import { readObject, readTokenizerConfig, type TokenizerConfig, type TokenizerFiles } from "./tokenizer_config.ts";
 
 /**
- * The tokenizer that a Hugging Face tokenizer.json describes, with exactly the ids of their `tokenizers`: its components in their
- * order (added tokens, normalizer, added tokens, pre-tokenizer, model, post-processor), the models and the translation of regular
- * expressions from @huggingface/tokenizers, the rest done here where that library differs from the reference.
+ * The tokenizer that a Hugging Face tokenizer.json describes, with exactly the ids of their `tokenizers`: its
+ * components in their order (added tokens, normalizer, added tokens, pre-tokenizer, model, post-processor), the models
+ * and the translation of regular expressions from @huggingface/tokenizers, the rest done here where that library
+ * differs from the reference.
  */
 export class HuggingFaceTokenizer implements Tokenizer {
   readonly vocab_size: number;
@@ -47,10 +57,19 @@ export class HuggingFaceTokenizer implements Tokenizer {
     this.#model = compileModel(json["model"], this.#pre_tokenizer.byte_level ? visibleBytes : (word) => word);
     this.#post_process = compilePostProcessor(json["post_processor"]);
     this.#join = compileDecoder(json["decoder"]);
-    this.#added = addedTokens(descriptionsOf(json["added_tokens"] ?? [], "added_tokens").map((token) => addedTokenOf(token)), this.#config, this.#model);
+    this.#added = addedTokens(
+      descriptionsOf(json["added_tokens"] ?? [], "added_tokens").map((token) => addedTokenOf(token)),
+      this.#config,
+      this.#model,
+    );
     const added = [...this.#added.values()];
-    this.#sections = compileSections(added.filter((token) => !token.normalized).map((token) => ({ ...token, found_as: token.content })));
-    const normalized = added.filter((token) => token.normalized).map((token) => ({ ...token, found_as: normalize?.(token.content) ?? token.content }));
+    this.#sections = compileSections(
+      added.filter((token) => !token.normalized).map((token) => ({ ...token, found_as: token.content })),
+    );
+    const normalized = added.filter((token) => token.normalized).map((token) => ({
+      ...token,
+      found_as: normalize?.(token.content) ?? token.content,
+    }));
     this.#normalized_sections = compileSections(normalized.filter(({ found_as }) => found_as !== ""));
     this.#decoded_as = new Map(normalized.map(({ id, found_as }) => [id, found_as]));
     const tokens: string[] = [];
@@ -60,11 +79,16 @@ export class HuggingFaceTokenizer implements Tokenizer {
     this.vocab_size = tokens.length;
     this.#special_ids = new Set(added.filter(({ special }) => special).map(({ id }) => id));
     this.chat_template = this.#config.chat_template;
-    const named = Object.entries(this.#config.roles).map(([role, token]) => [role, this.token_id(token)]).filter(([, id]) => id !== undefined);
+    const named = Object.entries(this.#config.roles).map(([role, token]) => [role, this.token_id(token)]).filter((
+      [, id],
+    ) => id !== undefined);
     this.special = { ...this.#config.generation, ...Object.fromEntries(named) };
   }
 
-  encode(text: string, { add_special_tokens = false }: { add_special_tokens?: boolean } = {}): Uint32Array<ArrayBuffer> {
+  encode(
+    text: string,
+    { add_special_tokens = false }: { add_special_tokens?: boolean } = {},
+  ): Uint32Array<ArrayBuffer> {
     const ids = this.#encode(text);
     return Uint32Array.from(add_special_tokens ? this.#post_process(ids, null).ids : ids);
   }
@@ -79,7 +103,10 @@ export class HuggingFaceTokenizer implements Tokenizer {
     text = text.toWellFormed();
     const ids: number[] = [], mask: number[] = [];
     for (const section of this.#sections(text)) {
-      const here = spans.map(({ start, end }) => ({ start: Math.max(start, section.start) - section.start, end: Math.min(end, section.end) - section.start }))
+      const here = spans.map(({ start, end }) => ({
+        start: Math.max(start, section.start) - section.start,
+        end: Math.min(end, section.end) - section.start,
+      }))
         .filter(({ start, end }) => start < end);
       if (section.id !== undefined) ids.push(section.id), mask.push(here.length > 0 ? 1 : 0);
       else this.#markSection(text.slice(section.start, section.end), here, section.start === 0, ids, mask);
@@ -129,25 +156,37 @@ export class HuggingFaceTokenizer implements Tokenizer {
     const text = this.#normalize ? this.#normalize(source) : source;
     for (const { id, start, end } of this.#normalized_sections(text)) {
       if (id !== undefined) ids.push(id);
-      else for (const word of this.#pre_tokenizer.split(text.slice(start, end), first && start === 0)) for (const id of this.#model.encode(word)) ids.push(id);
+      else {for (const word of this.#pre_tokenizer.split(text.slice(start, end), first && start === 0)) {
+          for (const id of this.#model.encode(word)) {
+            ids.push(id);
+          }
+        }}
     }
   }
 
   /** Encodes a section as `#encodeSection` does, and marks its tokens with a byte in `spans` of `source`. */
   #markSection(source: string, spans: readonly Span[], first: boolean, ids: number[], mask: number[]): void {
     const text = this.#normalize ? this.#normalize(source) : source;
-    const moved = spans.map(({ start, end }) => ({ start: this.#normalizedPlace(source, text, start), end: this.#normalizedPlace(source, text, end) }));
+    const moved = spans.map(({ start, end }) => ({
+      start: this.#normalizedPlace(source, text, start),
+      end: this.#normalizedPlace(source, text, end),
+    }));
     for (const { id, start, end } of this.#normalized_sections(text)) {
-      const here = moved.map((span) => ({ start: Math.max(span.start, start) - start, end: Math.min(span.end, end) - start })).filter((span) => span.start < span.end);
+      const here = moved.map((span) => ({
+        start: Math.max(span.start, start) - start,
+        end: Math.min(span.end, end) - start,
+      })).filter((span) => span.start < span.end);
       if (id !== undefined) {
         ids.push(id), mask.push(here.length > 0 ? 1 : 0);
         continue;
       }
       const words = this.#pre_tokenizer.split(text.slice(start, end), first && start === 0), joined = words.join("");
-      // A pre-tokenizer may put one sign before the text, and show spaces as another sign; more than that loses the place.
+      // A pre-tokenizer may put one sign before the text, and show spaces as another sign; more than that loses the
+      // place.
       const shift = joined.length - (end - start);
       if (shift !== 0 && shift !== 1) refuseSpans(source);
-      const tokens = words.map((word) => this.#model.encode(word)), lengths = words.flatMap((word, place) => this.#byteLengths(word, tokens[place]!));
+      const tokens = words.map((word) => this.#model.encode(word)),
+        lengths = words.flatMap((word, place) => this.#byteLengths(word, tokens[place]!));
       const shifted = here.map((span) => ({ start: span.start === 0 ? 0 : span.start + shift, end: span.end + shift }));
       for (const id of tokens.flat()) ids.push(id);
       for (const marked of maskOfBytes(joined, shifted, lengths)) mask.push(marked);
@@ -160,7 +199,9 @@ export class HuggingFaceTokenizer implements Tokenizer {
     if (place === source.length) return text.length;
     const before = this.#normalize!(source.slice(0, place)), behind = this.#normalize!(source.slice(place));
     // Both halves may get a sign in front; together shorter than the whole, they lost what stood between them.
-    return text.startsWith(before) && before.length + behind.length >= text.length ? before.length : refuseSpans(source);
+    return text.startsWith(before) && before.length + behind.length >= text.length
+      ? before.length
+      : refuseSpans(source);
   }
 
   /** How many bytes of its word each token stands for. */
@@ -177,26 +218,43 @@ export class HuggingFaceTokenizer implements Tokenizer {
 
 function refuseSpans(text: string): never {
   throw new RangeError(
-    `Cannot tell which tokens belong to a part of ${JSON.stringify(text.slice(0, 60))}: the tokenizer changes or drops characters there. Train on all tokens instead of the marked ones`,
+    `Cannot tell which tokens belong to a part of ${
+      JSON.stringify(text.slice(0, 60))
+    }: the tokenizer changes or drops characters there. Train on all tokens instead of the marked ones`,
   );
 }
 
-/** All added tokens by text: of tokenizer.json, of the config, and those tokens of the model to which the config gives a role. */
-function addedTokens(listed: readonly AddedToken[], config: TokenizerConfig, model: Model): ReadonlyMap<string, AddedToken> {
+/**
+ * All added tokens by text: of tokenizer.json, of the config, and those tokens of the model to which the config gives a
+ * role.
+ */
+function addedTokens(
+  listed: readonly AddedToken[],
+  config: TokenizerConfig,
+  model: Model,
+): ReadonlyMap<string, AddedToken> {
   const added = new Map<string, AddedToken>();
   const roles = new Set(Object.values(config.roles));
   const add = (token: AddedToken): void => {
-    if (!added.has(token.content)) added.set(token.content, roles.has(token.content) ? { ...token, special: true } : token);
+    if (!added.has(token.content)) {
+      added.set(token.content, roles.has(token.content) ? { ...token, special: true } : token);
+    }
   };
   for (const token of [...listed, ...config.added_tokens]) add(token);
   for (const content of roles) {
     const id = model.ids.get(content);
-    if (id !== undefined) add({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true });
+    if (id !== undefined) {
+      add({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true });
+    }
   }
   for (const { content, id } of added.values()) {
     const other = model.ids.get(content) ?? id;
     if (other === id) continue;
-    throw new RangeError(`Cannot use the tokenizer: its token ${JSON.stringify(content)} has the ids ${id} and ${other}. Copy tokenizer.json and tokenizer_config.json again, from one folder`);
+    throw new RangeError(
+      `Cannot use the tokenizer: its token ${
+        JSON.stringify(content)
+      } has the ids ${id} and ${other}. Copy tokenizer.json and tokenizer_config.json again, from one folder`,
+    );
   }
   return added;
 }

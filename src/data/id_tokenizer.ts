@@ -1,4 +1,11 @@
-import { checkId, type EncodedPair, type EncodedSpans, joinPair, type SpecialTokens, type Tokenizer } from "./tokenizer.ts";
+import {
+  checkId,
+  type EncodedPair,
+  type EncodedSpans,
+  joinPair,
+  type SpecialTokens,
+  type Tokenizer,
+} from "./tokenizer.ts";
 
 /** For models that come without a tokenizer: a text is its token ids, as decimal numbers between spaces. */
 export class IdTokenizer implements Tokenizer {
@@ -15,7 +22,11 @@ export class IdTokenizer implements Tokenizer {
     return Uint32Array.from(text.split(/\s+/).filter(Boolean), (word) => {
       const id = /^\d+$/.test(word) ? Number(word) : NaN;
       if (id < this.vocab_size) return id;
-      throw new RangeError(`Cannot encode "${word.slice(0, 40)}": the model has no tokenizer, so expected ids from 0 to ${this.vocab_size - 1}. Give the folder of its tokenizer as --tokenizer`);
+      throw new RangeError(
+        `Cannot encode "${word.slice(0, 40)}": the model has no tokenizer, so expected ids from 0 to ${
+          this.vocab_size - 1
+        }. Give the folder of its tokenizer as --tokenizer`,
+      );
     });
   }
 
@@ -24,7 +35,9 @@ export class IdTokenizer implements Tokenizer {
   }
 
   encodeSpans(): EncodedSpans {
-    throw new RangeError("Cannot encode a conversation: the model has no tokenizer. Give the folder of its tokenizer as --tokenizer");
+    throw new RangeError(
+      "Cannot encode a conversation: the model has no tokenizer. Give the folder of its tokenizer as --tokenizer",
+    );
   }
 
   decode(ids: ArrayLike<number>): string {

@@ -1,17 +1,25 @@
 import { BPETokenizer } from "./bpe.ts";
 import { addedToken } from "./byte_level_json.ts";
 import { HuggingFaceTokenizer } from "./hugging_face_tokenizer.ts";
-import { descriptionOf, type Description } from "./hugging_face/description.ts";
+import { type Description, descriptionOf } from "./hugging_face/description.ts";
 import { ByteTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { readObject, readTokenizerConfig, type TokenizerFiles } from "./tokenizer_config.ts";
 
 /** Files that a tokenizer may have, the needed one first. */
-const FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
+const FILES = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+  "generation_config.json",
+];
 
 /**
- * Loads the tokenizer of a model's folder: Hugging Face's tokenizer.json and what lies beside it, or GPT-2's vocab.json and merges.txt.
+ * Loads the tokenizer of a model's folder: Hugging Face's tokenizer.json and what lies beside it, or GPT-2's vocab.json
+ * and merges.txt.
  * @param read Gives the bytes of a file of the folder, null if it has none of that name.
- * @throws RangeError if there is no such file, or it holds a component that is not supported; TypeError if a file is damaged.
+ * @throws RangeError if there is no such file, or it holds a component that is not supported; TypeError if a file is
+ * damaged.
  */
 export async function loadTokenizer(read: (name: string) => Promise<Uint8Array | null>): Promise<Tokenizer> {
   const text = async (name: string): Promise<[string, string][]> => {
@@ -21,8 +29,14 @@ export async function loadTokenizer(read: (name: string) => Promise<Uint8Array |
   const files = new Map((await Promise.all(FILES.map(text))).flat());
   if (files.has("tokenizer.json")) return tokenizerFromFiles(files);
   const parts = new Map((await Promise.all(["vocab.json", "merges.txt"].map(text))).flat());
-  if (parts.size === 2) return tokenizerFromFiles(new Map([["tokenizer.json", JSON.stringify(fromParts(parts, files))], ...files]));
-  const other = await read("tokenizer.model") ? "only SentencePiece's tokenizer.model" : await read("vocab.txt") ? "only BERT's vocab.txt" : "none";
+  if (parts.size === 2) {
+    return tokenizerFromFiles(new Map([["tokenizer.json", JSON.stringify(fromParts(parts, files))], ...files]));
+  }
+  const other = await read("tokenizer.model")
+    ? "only SentencePiece's tokenizer.model"
+    : await read("vocab.txt")
+    ? "only BERT's vocab.txt"
+    : "none";
   throw new RangeError(
     `Cannot load the tokenizer: expected tokenizer.json in the model's folder, got ${other}. ` +
       "Make one in Python: AutoTokenizer.from_pretrained(FOLDER, use_fast=True).save_pretrained(FOLDER)",
@@ -34,17 +48,26 @@ export function tokenizerFromFiles(files: TokenizerFiles): Tokenizer {
   return ownTokenizer(files) ?? new HuggingFaceTokenizer(files);
 }
 
-/** The plain tokenizer whose own file this is, to the letter; null where any part of it or of its config says something else. */
+/**
+ * The plain tokenizer whose own file this is, to the letter; null where any part of it or of its config says something
+ * else.
+ */
 function ownTokenizer(files: TokenizerFiles): Tokenizer | null {
   const { roles, added_tokens, chat_template, generation, clean_up_tokenization_spaces } = readTokenizerConfig(files);
-  if (chat_template !== undefined || added_tokens.length > 0 || clean_up_tokenization_spaces || [roles, generation].some((given) => Object.keys(given).length > 0)) return null;
+  if (
+    chat_template !== undefined || added_tokens.length > 0 || clean_up_tokenization_spaces ||
+    [roles, generation].some((given) => Object.keys(given).length > 0)
+  ) return null;
   const json = readObject(files, "tokenizer.json"), text = JSON.stringify(json);
   const bytes = new ByteTokenizer();
   if (text === JSON.stringify(bytes)) return bytes;
   const merges = descriptionOf(json["model"], "model")?.["merges"], special = json["added_tokens"];
   if (!Array.isArray(merges) || !merges.every(Array.isArray) || !Array.isArray(special)) return null;
   try {
-    const tokenizer = new BPETokenizer(merges.map((merge) => merge.join(" ")), special.map((token: Description | null) => String(token?.["content"])));
+    const tokenizer = new BPETokenizer(
+      merges.map((merge) => merge.join(" ")),
+      special.map((token: Description | null) => String(token?.["content"])),
+    );
     return text === JSON.stringify(tokenizer) ? tokenizer : null;
   } catch {
     return null; // merges of another vocabulary than the 256 bytes
@@ -57,7 +80,9 @@ function fromParts(parts: TokenizerFiles, files: TokenizerFiles): object {
   const vocab = readObject(parts, "vocab.json") as Readonly<Record<string, number>>;
   if (!/^GPT2Tokenizer(Fast)?$/.test(String(kind)) || "<mask>" in vocab) {
     throw new RangeError(
-      `Cannot load the tokenizer: vocab.json and merges.txt are enough for GPT-2's only, not for ${"<mask>" in vocab ? "RoBERTa's" : String(kind)}. ` +
+      `Cannot load the tokenizer: vocab.json and merges.txt are enough for GPT-2's only, not for ${
+        "<mask>" in vocab ? "RoBERTa's" : String(kind)
+      }. ` +
         "Make tokenizer.json in Python: AutoTokenizer.from_pretrained(FOLDER, use_fast=True).save_pretrained(FOLDER)",
     );
   }

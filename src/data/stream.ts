@@ -38,13 +38,13 @@ interface RowCounts extends Record<Skipped, number> {
 const noRows = (): RowCounts => ({ "rows": 0, "empty": 0, "cut off": 0 });
 
 /**
- * Batches for training, for ever, epoch after epoch. They are a function of (dataset, seed, step) alone, and the same sequences however a
- * step is split into micro-batches. Held in memory: what the reader of the file holds, 1024 examples that wait to be shuffled, and the open
- * sequences of packing.
+ * Batches for training, for ever, epoch after epoch. They are a function of (dataset, seed, step) alone, and the same
+ * sequences however a step is split into micro-batches. Held in memory: what the reader of the file holds, 1024
+ * examples that wait to be shuffled, and the open sequences of packing.
  *
- * Each epoch's order comes from a buffer out of which random examples are drawn while the next rows take their places: perfect up to 1024
- * rows, beyond that a row moves freely towards the end but at most 1023 places towards the beginning. So a file sorted by class should be
- * mixed first.
+ * Each epoch's order comes from a buffer out of which random examples are drawn while the next rows take their places:
+ * perfect up to 1024 rows, beyond that a row moves freely towards the end but at most 1023 places towards the
+ * beginning. So a file sorted by class should be mixed first.
  */
 export class ExampleStream<E extends Tokens> {
   readonly #source: ExampleSource<E>;
@@ -58,7 +58,10 @@ export class ExampleStream<E extends Tokens> {
   #epoch = 0;
   #counts = noRows();
 
-  constructor(source: ExampleSource<E>, { seed, gradient_accumulation_steps }: { seed: number; gradient_accumulation_steps: number }) {
+  constructor(
+    source: ExampleSource<E>,
+    { seed, gradient_accumulation_steps }: { seed: number; gradient_accumulation_steps: number },
+  ) {
     this.#source = source;
     this.#seed = seed;
     this.#count = gradient_accumulation_steps;
@@ -70,8 +73,8 @@ export class ExampleStream<E extends Tokens> {
   }
 
   /**
-   * The micro-batches of a step. A later step than the last one is read on to from there; for an earlier one, its epoch is read again from
-   * its start. One call at a time.
+   * The micro-batches of a step. A later step than the last one is read on to from there; for an earlier one, its epoch
+   * is read again from its start. One call at a time.
    * @throws RangeError or TypeError at a row that cannot be used, RangeError if no row gives an example.
    */
   async batches(step: number): Promise<Batch[]> {
@@ -137,7 +140,10 @@ export class ExampleStream<E extends Tokens> {
  * The first `limit` batches of a dataset in its own order, for validation; the last one may end with padding.
  * @throws RangeError or TypeError at a row that cannot be used, RangeError if no row gives an example.
  */
-export async function* exampleBatches<E extends Tokens>(source: ExampleSource<E>, limit: number): AsyncGenerator<Batch> {
+export async function* exampleBatches<E extends Tokens>(
+  source: ExampleSource<E>,
+  limit: number,
+): AsyncGenerator<Batch> {
   const counts = noRows();
   let batches = 0, sequences: Sequence<E>[] = [];
   for await (const sequence of sequencesOf(examplesOf(source, counts), source)) {
@@ -151,7 +157,10 @@ export async function* exampleBatches<E extends Tokens>(source: ExampleSource<E>
   else if (batches === 0) throw noExamples(counts);
 }
 
-async function* examplesOf<E extends Tokens>({ rows, toExample }: ExampleSource<E>, counts: RowCounts): AsyncGenerator<E> {
+async function* examplesOf<E extends Tokens>(
+  { rows, toExample }: ExampleSource<E>,
+  counts: RowCounts,
+): AsyncGenerator<E> {
   for await (const row of rows()) {
     counts.rows++;
     const example = toExample(row);
@@ -160,7 +169,10 @@ async function* examplesOf<E extends Tokens>({ rows, toExample }: ExampleSource<
   }
 }
 
-async function* sequencesOf<E extends Tokens>(examples: AsyncIterable<E>, { packing, length }: ExampleSource<E>): AsyncGenerator<Sequence<E>> {
+async function* sequencesOf<E extends Tokens>(
+  examples: AsyncIterable<E>,
+  { packing, length }: ExampleSource<E>,
+): AsyncGenerator<Sequence<E>> {
   if (packing) yield* packExamples(examples, length);
   else for await (const example of examples) yield [example];
 }
@@ -188,7 +200,8 @@ async function* shuffled<E>(examples: AsyncIterable<E>, seed: number, epoch: num
 
 function noExamples(counts: RowCounts): RangeError {
   return new RangeError(
-    `Cannot make a batch: expected rows with something to learn, got ${counts.rows} rows, ${counts.empty} of them empty and ` +
+    `Cannot make a batch: expected rows with something to learn, got ${counts.rows} rows, ${counts.empty} of them ` +
+      "empty and " +
       `${counts["cut off"]} with all of it behind max_length. Choose another file or a larger max_length`,
   );
 }

@@ -18,12 +18,15 @@ export function normalizeText(bytes: Uint8Array): string {
   const binary = bytes.indexOf(0);
   if (binary >= 0) {
     throw new TypeError(
-      `Cannot read the text: expected UTF-8 text, got binary data (NUL at byte ${binary}). Choose a text file, or save it as UTF-8`,
+      `Cannot read the text: expected UTF-8 text, got binary data (NUL at byte ${binary}). Choose a text file, or ` +
+        "save it as UTF-8",
     );
   }
   const text = new TextDecoder().decode(bytes).replaceAll("\r\n", "\n");
   if (!/\S/.test(text)) {
-    throw new RangeError(`Cannot read the text: expected some text, got ${bytes.length} bytes of white space. Choose another file`);
+    throw new RangeError(
+      `Cannot read the text: expected some text, got ${bytes.length} bytes of white space. Choose another file`,
+    );
   }
   return text;
 }
@@ -40,13 +43,16 @@ export function splitTokens<T extends TokenIds>(
 ): { train: T; validation: T } {
   if (!(validation_fraction > 0 && validation_fraction < 1)) {
     throw new RangeError(
-      `Cannot split the tokens: expected a validation_fraction between 0 and 1, got ${validation_fraction}. Choose one like 0.1`,
+      `Cannot split the tokens: expected a validation_fraction between 0 and 1, got ${validation_fraction}. Choose ` +
+        "one like 0.1",
     );
   }
   const smallest = length + 1;
   if (ids.length < 2 * smallest) {
     throw new RangeError(
-      `Cannot split the tokens: expected at least ${2 * smallest} (${smallest} for training and ${smallest} for validation), ` +
+      `Cannot split the tokens: expected at least ${
+        2 * smallest
+      } (${smallest} for training and ${smallest} for validation), ` +
         `got ${ids.length}. Choose a longer file or a smaller max_length`,
     );
   }
@@ -79,8 +85,8 @@ export function sampleBatch(
 }
 
 /**
- * The first `limit` batches of the sequences that follow one another in `ids`. Every token but the first is a label once;
- * places left over in the last batch have token 0 and IGNORED.
+ * The first `limit` batches of the sequences that follow one another in `ids`. Every token but the first is a label
+ * once; places left over in the last batch have token 0 and IGNORED.
  * @throws RangeError if there is no token to predict.
  */
 export function* validationBatches(
@@ -104,8 +110,8 @@ export function* validationBatches(
 const NO_SEGMENT = 0xffff_ffff;
 
 /**
- * The positions of a batch grouped by token, so that the backward pass of an embedding adds up each row's gradient in one
- * place and in one order: without atomics, bitwise reproducible. N positions.
+ * The positions of a batch grouped by token, so that the backward pass of an embedding adds up each row's gradient in
+ * one place and in one order: without atomics, bitwise reproducible. N positions.
  */
 export interface EmbeddingSegments {
   /** (N) positions, by token id, equal ids in their order of appearance. */
@@ -119,8 +125,8 @@ export interface EmbeddingSegments {
 }
 
 /**
- * Groups the positions of `input_ids` by id. The work is O(N log N) whatever the size of the vocabulary. Allocates nothing
- * when given the result of an earlier call as `into`, and returns it.
+ * Groups the positions of `input_ids` by id. The work is O(N log N) whatever the size of the vocabulary. Allocates
+ * nothing when given the result of an earlier call as `into`, and returns it.
  * @throws RangeError if `into` was made for another number of positions.
  */
 export function embeddingSegments(

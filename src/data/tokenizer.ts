@@ -33,23 +33,28 @@ export interface Tokenizer {
   /** The Jinja template that makes a conversation one text, where the tokenizer came with one. */
   readonly chat_template: string | undefined;
   /**
-   * Ids of `text`. A special token that stands in it becomes its own id; those that the model expects around a text (`<s>`)
-   * are added if asked. A lone surrogate, which no UTF-8 can hold, becomes U+FFFD.
+   * Ids of `text`. A special token that stands in it becomes its own id; those that the model expects around a text
+   * (`<s>`) are added if asked. A lone surrogate, which no UTF-8 can hold, becomes U+FFFD.
    */
   encode(text: string, options?: { add_special_tokens?: boolean }): Uint32Array<ArrayBuffer>;
   /** Ids of two texts with the special tokens that the model expects around and between them. */
   encodePair(first: string, second: string): EncodedPair;
   /**
-   * Ids of `text` without added special tokens, and which of them have a part in `spans` (ascending, apart from each other).
-   * Throws RangeError where the tokenizer changes the text so that nobody can say.
+   * Ids of `text` without added special tokens, and which of them have a part in `spans` (ascending, apart from each
+   * other). Throws RangeError where the tokenizer changes the text so that nobody can say.
    */
   encodeSpans(text: string, spans: readonly Span[]): EncodedSpans;
-  /** Text of `ids`. UTF-8 that is cut short or malformed becomes U+FFFD. Throws RangeError at an id outside the vocabulary. */
+  /**
+   * Text of `ids`. UTF-8 that is cut short or malformed becomes U+FFFD. Throws RangeError at an id outside the
+   * vocabulary.
+   */
   decode(ids: ArrayLike<number>, options?: { skip_special_tokens?: boolean }): string;
   /** The token with this id, as tokenizer.json writes it ("Ġthe"). */
   token(id: number): string | undefined;
   token_id(token: string): number | undefined;
-  /** Texts of the files that `loadTokenizer` restores the same tokenizer from, by name: what to write beside a model. */
+  /**
+   * Texts of the files that `loadTokenizer` restores the same tokenizer from, by name: what to write beside a model.
+   */
   files(): ReadonlyMap<string, string>;
   /** What tokenizer.json holds, in the form of Hugging Face's `tokenizers`. */
   toJSON(): object;
@@ -103,7 +108,11 @@ export class ByteTokenizer implements Tokenizer {
 
 /** The files of a tokenizer that was made here, which has no roles and no template. */
 export function ownFiles(tokenizer: Tokenizer): ReadonlyMap<string, string> {
-  return new Map([["tokenizer.json", tokenizer], ["tokenizer_config.json", OWN_CONFIG]].map(([name, value]) => [name as string, `${JSON.stringify(value, null, 2)}\n`]));
+  return new Map(
+    [["tokenizer.json", tokenizer], ["tokenizer_config.json", OWN_CONFIG]].map((
+      [name, value],
+    ) => [name as string, `${JSON.stringify(value, null, 2)}\n`]),
+  );
 }
 
 /** A pair whose model expects nothing around it: one text after the other. */
@@ -119,7 +128,10 @@ export function byteLength(text: string): number {
   return encoder.encode(text).length;
 }
 
-/** 1 for each token with a byte in `spans` of `text`, where the tokens stand for so many bytes of its UTF-8, one after the other. */
+/**
+ * 1 for each token with a byte in `spans` of `text`, where the tokens stand for so many bytes of its UTF-8, one after
+ * the other.
+ */
 export function maskOfBytes(text: string, spans: readonly Span[], lengths: ArrayLike<number>): Uint8Array<ArrayBuffer> {
   const mask = new Uint8Array(lengths.length);
   let token = 0, token_end = lengths[0] ?? 0;
@@ -151,17 +163,24 @@ export function decodeUTF8(bytes: Uint8Array): string {
 export function checkId(id: number, vocab_size: number): void {
   if (!Number.isInteger(id) || id < 0 || id >= vocab_size) {
     throw new RangeError(
-      `Cannot decode token id ${id}: expected an integer from 0 to ${vocab_size - 1}. Use the tokenizer that made the ids`,
+      `Cannot decode token id ${id}: expected an integer from 0 to ${
+        vocab_size - 1
+      }. Use the tokenizer that made the ids`,
     );
   }
 }
 
-/** Throws RangeError if the tokenizer has ids that a model with `vocab_size` rows of embeddings lacks. Fewer ids are fine: models pad theirs. */
+/**
+ * Throws RangeError if the tokenizer has ids that a model with `vocab_size` rows of embeddings lacks. Fewer ids are
+ * fine: models pad theirs.
+ */
 export function checkVocabulary(tokenizer: Tokenizer, vocab_size: number): void {
   const largest = tokenizer.vocab_size - 1;
   if (largest < vocab_size) return;
   throw new RangeError(
-    `Cannot use this tokenizer with this model: its largest id is ${largest} (${JSON.stringify(tokenizer.token(largest))}), the model's vocabulary ends at ${vocab_size - 1}. ` +
+    `Cannot use this tokenizer with this model: its largest id is ${largest} (${
+      JSON.stringify(tokenizer.token(largest))
+    }), the model's vocabulary ends at ${vocab_size - 1}. ` +
       "Use the tokenizer that came with the model",
   );
 }

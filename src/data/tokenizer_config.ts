@@ -15,7 +15,11 @@ export function readObject(files: TokenizerFiles, name: string): Description {
   } catch {
     // Falls through to the same error.
   }
-  throw new TypeError(`Cannot load the tokenizer: expected ${name} to hold a JSON object, got ${JSON.stringify(text.slice(0, 40))}. Copy the file again`);
+  throw new TypeError(
+    `Cannot load the tokenizer: expected ${name} to hold a JSON object, got ${
+      JSON.stringify(text.slice(0, 40))
+    }. Copy the file again`,
+  );
 }
 
 /** What the files beside tokenizer.json say. */
@@ -39,7 +43,9 @@ export function readTokenizerConfig(files: TokenizerFiles): TokenizerConfig {
   return {
     roles: pick((role) => textOf(config[`${role}_token`]) ?? textOf(map[`${role}_token`])),
     generation: pick((role) => [generation[`${role}_token_id`]].flat().find(Number.isInteger) as number | undefined),
-    added_tokens: Object.entries(added).map(([id, token]) => addedTokenOf(descriptionOf(token, `added token ${id}`) ?? {}, Number(id))),
+    added_tokens: Object.entries(added).map(([id, token]) =>
+      addedTokenOf(descriptionOf(token, `added token ${id}`) ?? {}, Number(id))
+    ),
     chat_template: files.get("chat_template.jinja") ?? templateOf(config["chat_template"]),
     // Transformers' own default since 4.45; before, most configs said false.
     clean_up_tokenization_spaces: config["clean_up_tokenization_spaces"] === true,

@@ -1,7 +1,7 @@
 /**
- * Which form of a kernel suits an adapter: `tiled` uses workgroup memory (GPUs), `portable` has no barriers and keeps what it
- * can in registers (software adapters), `portable_small` is the same in smaller blocks (SwiftShader, whose machine code for a
- * 16 x 16 block of a matmul outgrows the instruction cache: 4 GFLOP/s instead of 7 on two cores).
+ * Which form of a kernel suits an adapter: `tiled` uses workgroup memory (GPUs), `portable` has no barriers and keeps
+ * what it can in registers (software adapters), `portable_small` is the same in smaller blocks (SwiftShader, whose
+ * machine code for a 16 x 16 block of a matmul outgrows the instruction cache: 4 GFLOP/s instead of 7 on two cores).
  */
 export type Variant = "portable" | "portable_small" | "tiled";
 
@@ -28,7 +28,11 @@ export interface AdapterReport {
 export class DeviceLostError extends Error {
   override readonly name = "DeviceLostError";
   constructor(reason: string, message: string) {
-    super(`The GPU device was lost (${reason}): ${message.replace(/\.$/, "") || "the driver gave no message"}. Start again; a smaller batch helps if it happens at once`);
+    super(
+      `The GPU device was lost (${reason}): ${
+        message.replace(/\.$/, "") || "the driver gave no message"
+      }. Start again; a smaller batch helps if it happens at once`,
+    );
   }
 }
 
@@ -62,16 +66,24 @@ export async function requestAdapter(): Promise<GPUAdapter> {
   const gpu = globalThis.navigator?.gpu;
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
   if (adapter) return adapter;
-  throw new NoAdapterError(gpu
-    ? "Cannot find a WebGPU adapter: expected a Vulkan, Metal or D3D12 driver, got none. On Linux install one with: apt-get install mesa-vulkan-drivers"
-    : "Cannot use WebGPU: navigator.gpu is missing. Use Chrome or Edge 113+, Safari 26+, Firefox 141+ on a secure page, or Deno 2.9+");
+  throw new NoAdapterError(
+    gpu
+      ? "Cannot find a WebGPU adapter: expected a Vulkan, Metal or D3D12 driver, got none. On Linux install one " +
+        "with: apt-get install mesa-vulkan-drivers"
+      : "Cannot use WebGPU: navigator.gpu is missing. Use Chrome or Edge 113+, Safari 26+, Firefox 141+ on a secure " +
+        "page, or Deno 2.9+",
+  );
 }
 
 export function describeAdapter(adapter: GPUAdapter): AdapterReport {
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   const name = description || [vendor, architecture, device].filter(Boolean).join(" ") || "unnamed adapter";
-  const software = isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|microsoft basic render/i.test(`${name} ${architecture}`);
-  const limits = Object.fromEntries(LIMITS.map((limit) => [limit, Number(adapter.limits[limit])])) as Record<LimitName, number>;
+  const software = isFallbackAdapter ||
+    /llvmpipe|lavapipe|swiftshader|microsoft basic render/i.test(`${name} ${architecture}`);
+  const limits = Object.fromEntries(LIMITS.map((limit) => [limit, Number(adapter.limits[limit])])) as Record<
+    LimitName,
+    number
+  >;
   return { name, vendor, architecture, software, features: [...adapter.features].sort(), limits };
 }
 
@@ -114,7 +126,12 @@ export async function checked<T>(device: GPUDevice, what: string, body: () => T 
     outOfMemory = await device.popErrorScope();
     invalid = await device.popErrorScope();
   }
-  if (outOfMemory) throw new OutOfMemoryError(`Cannot ${what}: the GPU is out of memory (${outOfMemory.message}). Use a smaller per_device_train_batch_size or max_length`);
+  if (outOfMemory) {
+    throw new OutOfMemoryError(
+      `Cannot ${what}: the GPU is out of memory (${outOfMemory.message}). Use a smaller per_device_train_batch_size ` +
+        "or max_length",
+    );
+  }
   if (invalid) throw new Error(`Cannot ${what}: ${invalid.message}`);
   return result;
 }

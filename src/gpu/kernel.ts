@@ -15,7 +15,9 @@ export interface KernelDefinition<B, P> {
   readonly libraries?: readonly string[];
   /** Storage buffers in the order of `@binding` in `@group(0)`. */
   readonly bindings: B;
-  /** Fields of `struct Params` in `@group(1) @binding(0)`, in order. Scalars of four bytes only, so packing is trivial. */
+  /**
+   * Fields of `struct Params` in `@group(1) @binding(0)`, in order. Scalars of four bytes only, so packing is trivial.
+   */
   readonly params: P;
   /** Values of `${NAME}` and `#if ${NAME}` in the shader. */
   readonly constants?: Constants;
@@ -39,7 +41,9 @@ const MAX_WORKGROUPS_PER_DIMENSION = 65535;
  * @throws Error if the shader declares other bindings or parameters than the host will send. WebGPU itself accepts two
  * swapped buffers or reordered parameters and computes nonsense.
  */
-export function defineKernel<const B extends Bindings, const P extends Params>(definition: KernelDefinition<B, P>): Kernel<B, P> {
+export function defineKernel<const B extends Bindings, const P extends Params>(
+  definition: KernelDefinition<B, P>,
+): Kernel<B, P> {
   const variants = new Map<string, Kernel<B, P>>();
   const make = (constants: Constants): Kernel<B, P> => {
     const key = JSON.stringify(Object.entries(constants).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -67,13 +71,20 @@ export function checkAgrees(name: string, source: string, bindings: Bindings, pa
   const wanted = Object.entries(params).map(([id, type]) => `${id}: ${type}`);
   for (const [what, shader, host] of [["bindings", declared, expected], ["Params", fields, wanted]] as const) {
     if (shader.join("; ") !== host.join("; ")) {
-      throw new Error(`Kernel "${name}" disagrees with its shader on ${what}: shader has [${shader.join("; ")}], host has [${host.join("; ")}]`);
+      throw new Error(
+        `Kernel "${name}" disagrees with its shader on ${what}: shader has [${shader.join("; ")}], host has [${
+          host.join("; ")
+        }]`,
+      );
     }
   }
 }
 
 /** The grid of a launch. A plain count is spread over x and y; the shader undoes this with `num_workgroups`. */
-export function gridOf<P extends Params>(kernel: KernelDefinition<Bindings, P> & { constants: Constants }, params: Values<P>): Grid {
+export function gridOf<P extends Params>(
+  kernel: KernelDefinition<Bindings, P> & { constants: Constants },
+  params: Values<P>,
+): Grid {
   const groups = kernel.groups(params, kernel.constants);
   if (typeof groups !== "number") return groups;
   const rows = Math.max(1, ceilDiv(groups, MAX_WORKGROUPS_PER_DIMENSION));
@@ -83,4 +94,5 @@ export function gridOf<P extends Params>(kernel: KernelDefinition<Bindings, P> &
 export const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
 
 /** Launch geometry of a kernel whose threads are numbered 0 … n - 1. */
-export const perThread = ({ n }: { readonly n: number }, { WORKGROUP }: Constants): number => ceilDiv(n, Number(WORKGROUP));
+export const perThread = ({ n }: { readonly n: number }, { WORKGROUP }: Constants): number =>
+  ceilDiv(n, Number(WORKGROUP));

@@ -7,8 +7,9 @@ export type Guard = <T>(work: Promise<T>) => Promise<T>;
 const MILLISECONDS_TO_HEAR = 100;
 
 /**
- * A guard for promises of the GPU: a lost device leaves them pending for ever, or rejects them with whatever the browser says, so
- * the guard rejects with DeviceLostError. It also throws errors that WebGPU reported outside any scope.
+ * A guard for promises of the GPU: a lost device leaves them pending for ever, or rejects them with whatever the
+ * browser says, so the guard rejects with DeviceLostError. It also throws errors that WebGPU reported outside any
+ * scope.
  */
 export function guardAgainstLoss(gpu: Gpu): Guard {
   // One reaction on the long-lived promise serves all: a reaction for each await would never be freed.

@@ -1,4 +1,6 @@
-/** Remembers results by the JSON of the argument: for kernels whose text is unrolled, which takes longer than it looks. */
+/**
+ * Remembers results by the JSON of the argument: for kernels whose text is unrolled, which takes longer than it looks.
+ */
 export function memoize<A, R>(make: (argument: A) => R): (argument: A) => R {
   const results = new Map<string, R>();
   return (argument) => {

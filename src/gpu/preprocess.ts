@@ -15,7 +15,11 @@ export function preprocess(shader: string, code: string, constants: Constants): 
     const name = match[1]!;
     const value = constants[name];
     if (value === undefined) {
-      throw new RangeError(`Cannot resolve shader "${shader}": \${${name}} has no value, expected one of [${Object.keys(constants).join(", ")}]`);
+      throw new RangeError(
+        `Cannot resolve shader "${shader}": \${${name}} has no value, expected one of [${
+          Object.keys(constants).join(", ")
+        }]`,
+      );
     }
     pieces.push(code.slice(end, match.index));
     values.push(value);

@@ -1,6 +1,9 @@
 import { ConfigReader, type Json } from "./config_reader.ts";
 
-/** What a BERT or RoBERTa for classification is built from, with the names of Hugging Face's BertConfig where it has one. */
+/**
+ * What a BERT or RoBERTa for classification is built from, with the names of Hugging Face's BertConfig where it has
+ * one.
+ */
 export interface BertConfig {
   readonly model_type: "bert" | "roberta";
   /** Of parameter names. */
@@ -32,9 +35,16 @@ export function parseBertConfig(json: Json): BertConfig {
   config.only("problem_type", ["single_label_classification"]);
   const model_type = config.only("model_type", ["bert", "roberta"]);
   const hidden_size = config.count("hidden_size"), num_attention_heads = config.count("num_attention_heads");
-  if (hidden_size % num_attention_heads !== 0) config.refuse(`"num_attention_heads" ${num_attention_heads} must divide hidden_size ${hidden_size}`);
-  const max_position_embeddings = config.count("max_position_embeddings"), pad_token_id = config.countOrZero("pad_token_id", model_type === "bert" ? 0 : 1);
-  if (model_type === "roberta" && pad_token_id + 1 >= max_position_embeddings) config.refuse(`"pad_token_id" ${pad_token_id} leaves no positions of max_position_embeddings ${max_position_embeddings}`);
+  if (hidden_size % num_attention_heads !== 0) {
+    config.refuse(`"num_attention_heads" ${num_attention_heads} must divide hidden_size ${hidden_size}`);
+  }
+  const max_position_embeddings = config.count("max_position_embeddings"),
+    pad_token_id = config.countOrZero("pad_token_id", model_type === "bert" ? 0 : 1);
+  if (model_type === "roberta" && pad_token_id + 1 >= max_position_embeddings) {
+    config.refuse(
+      `"pad_token_id" ${pad_token_id} leaves no positions of max_position_embeddings ${max_position_embeddings}`,
+    );
+  }
   const hidden_dropout_prob = config.dropout("hidden_dropout_prob", 0.1);
   return {
     model_type,
@@ -56,10 +66,14 @@ export function parseBertConfig(json: Json): BertConfig {
   };
 }
 
-/** id2label where it is there, else as many numbered classes as num_labels says; two by default, as in Hugging Face's. */
+/**
+ * id2label where it is there, else as many numbered classes as num_labels says; two by default, as in Hugging Face's.
+ */
 function labelsOf(json: Json): string[] {
   const id2label = json["id2label"];
-  if (typeof id2label === "object" && id2label !== null) return Object.entries(id2label).sort(([a], [b]) => Number(a) - Number(b)).map(([, label]) => String(label));
+  if (typeof id2label === "object" && id2label !== null) {
+    return Object.entries(id2label).sort(([a], [b]) => Number(a) - Number(b)).map(([, label]) => String(label));
+  }
   const count = new ConfigReader(json).classes("num_labels", 2);
   return [...Array(count).keys()].map((index) => `LABEL_${index}`);
 }

@@ -53,17 +53,23 @@ export class ConfigReader {
   /** A setting that must be one of those that there are kernels for; the first where it is missing. */
   only<T extends string | number | boolean>(key: string, values: readonly T[]): T {
     const value = (this.#json[key] ?? values[0]) as T;
-    return values.includes(value) ? value : this.#unexpected(key, values.map((value) => JSON.stringify(value)).join(" or "));
+    return values.includes(value)
+      ? value
+      : this.#unexpected(key, values.map((value) => JSON.stringify(value)).join(" or "));
   }
 
   refuse(problem: string): never {
-    throw new RangeError(`Cannot read the model's config.json: ${problem}. Use the config.json that was published with the weights`);
+    throw new RangeError(
+      `Cannot read the model's config.json: ${problem}. Use the config.json that was published with the weights`,
+    );
   }
 
   /** Above 2^26 a product of two no longer counts elements exactly. */
   #whole(key: string, least: number, fallback?: number, most = 2 ** 26): number {
     const value = this.#json[key] ?? fallback;
-    return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most ? Number(value) : this.#unexpected(key, `a whole number from ${least} to ${most === 2 ** 26 ? "2^26" : most}`);
+    return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most
+      ? Number(value)
+      : this.#unexpected(key, `a whole number from ${least} to ${most === 2 ** 26 ? "2^26" : most}`);
   }
 
   #unexpected(key: string, expected: string): never {

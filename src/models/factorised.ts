@@ -19,14 +19,22 @@ export interface Factors {
 
 /**
  * The factors (alpha / rank) B A that stand for a weight (out, in) (low-rank pre-training, Glentis et al., 2025,
- * OptimAI-Lab/Memory_Efficient_Pretraining). Both are uniform within 1 / sqrt(columns), which is torch's kaiming_uniform(a = sqrt 5).
- * `name` is the layer's, without ".weight".
+ * OptimAI-Lab/Memory_Efficient_Pretraining). Both are uniform within 1 / sqrt(columns), which is torch's
+ * kaiming_uniform(a = sqrt 5). `name` is the layer's, without ".weight".
  * @throws RangeError if the rank is not a whole number from 1 to min(out, in).
  */
-export function factorised(name: string, out: number, width: number, { rank, alpha }: Factors, type: WeightType = "f32"): FactorisedLayer {
+export function factorised(
+  name: string,
+  out: number,
+  width: number,
+  { rank, alpha }: Factors,
+  type: WeightType = "f32",
+): FactorisedLayer {
   const most = Math.min(out, width);
   if (!Number.isInteger(rank) || rank < 1 || rank > most) {
-    throw new RangeError(`Cannot factorise ${name} (${out},${width}) with rank ${rank}: expected a whole number from 1 to ${most}`);
+    throw new RangeError(
+      `Cannot factorise ${name} (${out},${width}) with rank ${rank}: expected a whole number from 1 to ${most}`,
+    );
   }
   const factor = (suffix: string, rows: number, columns: number): Parameter =>
     parameter(`${name}.${suffix}.weight`, [rows, columns], { uniform: 1 / Math.sqrt(columns) }, type);
@@ -40,7 +48,9 @@ export function product(a: Float32Array, b: Float32Array, rank: number, scale: n
   const row = new Float64Array(width);
   for (let i = 0; i < out; i++) {
     row.fill(0);
-    for (let k = 0; k < rank; k++) for (let j = 0, factor = b[i * rank + k]!; j < width; j++) row[j]! += factor * a[k * width + j]!;
+    for (let k = 0; k < rank; k++) {
+      for (let j = 0, factor = b[i * rank + k]!; j < width; j++) row[j]! += factor * a[k * width + j]!;
+    }
     for (let j = 0; j < width; j++) data[i * width + j] = scale * row[j]!;
   }
   return data;

@@ -1,4 +1,4 @@
-import { storedType, type WeightType, type Parameter } from "./parameter.ts";
+import { type Parameter, storedType, type WeightType } from "./parameter.ts";
 import type { Model } from "./model.ts";
 import { denseLayers, mapModel } from "./parts.ts";
 
@@ -12,8 +12,8 @@ export interface Freezing {
 }
 
 /**
- * The same model with all but the trained parameters frozen: those have no gradient and no state, no kernel writes them, and matrices keep their
- * format. Vectors are f32.
+ * The same model with all but the trained parameters frozen: those have no gradient and no state, no kernel writes
+ * them, and matrices keep their format. Vectors are f32.
  */
 export function freeze<M extends Model>(model: M, { trains, storedAs, quantized }: Freezing): M {
   const heads = model.family === "bert" ? [model.pooler, model.classifier] : [];

@@ -73,7 +73,9 @@ export function parseGpt2Config(json: Json): Gpt2Config {
   };
 }
 
-/** The parameters of a GPT-2 (Radford et al., 2019) with Hugging Face's names and shapes: linear weights are (in, out). */
+/**
+ * The parameters of a GPT-2 (Radford et al., 2019) with Hugging Face's names and shapes: linear weights are (in, out).
+ */
 export function createGpt2(config: Gpt2Config, weights: WeightType = "f32"): Gpt2 {
   const { n_embd: C, n_inner: F, vocab_size: V, initializer_range: deviation } = config;
   const options: DenseOptions = { bias: true, transposed: true, type: weights };
@@ -101,22 +103,42 @@ export function createGpt2(config: Gpt2Config, weights: WeightType = "f32"): Gpt
 /** Hidden states after the final norm: (B*T, C). Multiply by `lm_head` for logits. */
 export function gpt2(r: Recorder, model: Gpt2, inputs: ForwardInputs): Variable {
   const { tokens, positions, dropout } = inputs, { config } = model;
-  const embedded = add(r, embedding(r, model.wte, tokens.ids, tokens.segments), embedding(r, model.wpe, positions!.ids, positions!.segments));
+  const embedded = add(
+    r,
+    embedding(r, model.wte, tokens.ids, tokens.segments),
+    embedding(r, model.wpe, positions!.ids, positions!.segments),
+  );
   let x = dropped(r, embedded, dropout, config.embd_pdrop, "embeddings");
   model.layers.forEach((layer, index) => {
-    const record = (x: Variable): Variable => r.scope(`transformer.h.${index}`, () => gpt2Layer(r, config, layer, x, inputs, index));
+    const record = (x: Variable): Variable =>
+      r.scope(`transformer.h.${index}`, () => gpt2Layer(r, config, layer, x, inputs, index));
     x = inputs.gradient_checkpointing ? r.checkpoint(x, record) : record(x);
   });
   return layerNorm(r, x, model.ln_f.weight, model.ln_f.bias, config.layer_norm_epsilon);
 }
 
-function gpt2Layer(r: Recorder, config: Gpt2Config, layer: Gpt2Layer, x: Variable, inputs: ForwardInputs, index: number): Variable {
+function gpt2Layer(
+  r: Recorder,
+  config: Gpt2Config,
+  layer: Gpt2Layer,
+  x: Variable,
+  inputs: ForwardInputs,
+  index: number,
+): Variable {
   const { B, T, dropout, documents } = inputs, { n_head: H, layer_norm_epsilon: eps, resid_pdrop: p } = config;
   const project = (x: Variable, to: DenseLayer): Variable => projection(r, x, to, { dropout });
   const normed = layerNorm(r, x, layer.ln_1.weight, layer.ln_1.bias, eps);
   const [q, k, v] = splitColumns(r, project(normed, layer.c_attn), 3) as [Variable, Variable, Variable];
   const dropsProbabilities = dropoutOf(dropout, config.attn_pdrop, `${index}.attention probabilities`);
-  const attended = attention(r, q, k, v, { B, T, H, KV: H, D: config.n_embd / H, ...(documents && { documents }), dropout: dropsProbabilities });
+  const attended = attention(r, q, k, v, {
+    B,
+    T,
+    H,
+    KV: H,
+    D: config.n_embd / H,
+    ...(documents && { documents }),
+    dropout: dropsProbabilities,
+  });
   const middle = add(r, x, dropped(r, project(attended, layer.c_proj), dropout, p, `${index}.attention`));
   const hidden = gelu(r, project(layerNorm(r, middle, layer.ln_2.weight, layer.ln_2.bias, eps), layer.c_fc), "tanh");
   return add(r, middle, dropped(r, project(hidden, layer.mlp_c_proj), dropout, p, `${index}.mlp`));

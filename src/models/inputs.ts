@@ -43,7 +43,13 @@ export function dropoutOf(source: DropoutSource | undefined, p: number, place: s
 }
 
 /** x with a share p of its numbers dropped, where dropout is wanted. `place` keys the mask. */
-export function dropped(r: Recorder, x: Variable, source: DropoutSource | undefined, p: number, place: string): Variable {
+export function dropped(
+  r: Recorder,
+  x: Variable,
+  source: DropoutSource | undefined,
+  p: number,
+  place: string,
+): Variable {
   const wanted = dropoutOf(source, p, place);
   return wanted ? dropout(r, x, wanted) : x;
 }

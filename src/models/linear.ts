@@ -38,7 +38,13 @@ export interface DenseOptions {
 }
 
 /** A linear layer with weights drawn with a standard deviation, and a bias of zeros if it has one. */
-export function dense(name: string, out: number, width: number, deviation: number, { bias = false, transposed = false, type = "f32" }: DenseOptions = {}): DenseLayer {
+export function dense(
+  name: string,
+  out: number,
+  width: number,
+  deviation: number,
+  { bias = false, transposed = false, type = "f32" }: DenseOptions = {},
+): DenseLayer {
   return {
     name,
     weight: parameter(`${name}.weight`, transposed ? [width, out] : [out, width], deviation, type),
@@ -63,16 +69,24 @@ export interface ProjectionOptions {
 }
 
 /**
- * y = x Wᵀ + bias + residual, with what LoRA adds; of a factorised layer y = scale B (A x). x: (N, in), y: (N, out). The scale is applied
- * between two factors, where there are fewest numbers, and B A is never formed.
+ * y = x Wᵀ + bias + residual, with what LoRA adds; of a factorised layer y = scale B (A x). x: (N, in), y: (N, out).
+ * The scale is applied between two factors, where there are fewest numbers, and B A is never formed.
  */
-export function projection(r: Recorder, x: Variable, layer: LinearLayer, { dropout, ...options }: ProjectionOptions = {}): Variable {
+export function projection(
+  r: Recorder,
+  x: Variable,
+  layer: LinearLayer,
+  { dropout, ...options }: ProjectionOptions = {},
+): Variable {
   if ("a" in layer) return linear(r, between(r, x, layer), layer.b, options);
   const { weight, bias, transposed = false, lora } = layer;
   const y = linear(r, x, weight, { ...options, ...(bias && { bias }), transposed });
   if (!lora) return y;
   // In place: while B is zeros, y keeps its bits.
-  return linear(r, between(r, dropped(r, x, dropout, lora.dropout, layer.name), lora), lora.b, { residual: y, out: y.value });
+  return linear(r, between(r, dropped(r, x, dropout, lora.dropout, layer.name), lora), lora.b, {
+    residual: y,
+    out: y.value,
+  });
 }
 
 /** scale A x: (N, rank). */

@@ -38,9 +38,9 @@ export interface Llama {
 }
 
 /**
- * The parameters of a LLaMA (Touvron et al., 2023) or of a relative that differs by biases or by norms of queries and keys, with Hugging
- * Face's names and shapes; `weights` is how its matrices are stored. With `factors` every linear layer of the decoder is a pair of them,
- * under names of its own.
+ * The parameters of a LLaMA (Touvron et al., 2023) or of a relative that differs by biases or by norms of queries and
+ * keys, with Hugging Face's names and shapes; `weights` is how its matrices are stored. With `factors` every linear
+ * layer of the decoder is a pair of them, under names of its own.
  * @throws RangeError if the rank exceeds a side of one of these layers.
  */
 export function createLlama(config: LlamaConfig, weights: WeightType = "f32", factors?: Factors): Llama {
@@ -48,9 +48,12 @@ export function createLlama(config: LlamaConfig, weights: WeightType = "f32", fa
   const H = config.num_attention_heads, KV = config.num_key_value_heads;
   const embed_tokens = parameter("model.embed_tokens.weight", [V, C], deviation, weights);
   const layers = [...Array(config.num_hidden_layers).keys()].map((index): LlamaLayer => {
-    const norm = (name: string, width: number): Parameter => parameter(`model.layers.${index}.${name}.weight`, [width], "ones");
+    const norm = (name: string, width: number): Parameter =>
+      parameter(`model.layers.${index}.${name}.weight`, [width], "ones");
     const project = (name: string, out: number, width: number, bias: boolean): LinearLayer =>
-      factors ? factorised(`model.layers.${index}.${name}`, out, width, factors, weights) : dense(`model.layers.${index}.${name}`, out, width, deviation, { bias, type: weights });
+      factors
+        ? factorised(`model.layers.${index}.${name}`, out, width, factors, weights)
+        : dense(`model.layers.${index}.${name}`, out, width, deviation, { bias, type: weights });
     return {
       q_proj: project("self_attn.q_proj", H * D, C, config.qkv_bias),
       k_proj: project("self_attn.k_proj", KV * D, C, config.qkv_bias),
@@ -74,16 +77,24 @@ export function createLlama(config: LlamaConfig, weights: WeightType = "f32", fa
 export function llama(r: Recorder, model: Llama, inputs: ForwardInputs): Variable {
   let x = embedding(r, model.embed_tokens, inputs.tokens.ids, inputs.tokens.segments);
   model.layers.forEach((layer, index) => {
-    const record = (x: Variable): Variable => r.scope(`model.layers.${index}`, () => decoderLayer(r, model.config, layer, x, inputs));
+    const record = (x: Variable): Variable =>
+      r.scope(`model.layers.${index}`, () => decoderLayer(r, model.config, layer, x, inputs));
     x = inputs.gradient_checkpointing ? r.checkpoint(x, record) : record(x);
   });
   return rmsNorm(r, x, model.norm, model.config.rms_norm_eps);
 }
 
-function decoderLayer(r: Recorder, config: LlamaConfig, layer: LlamaLayer, x: Variable, inputs: ForwardInputs): Variable {
+function decoderLayer(
+  r: Recorder,
+  config: LlamaConfig,
+  layer: LlamaLayer,
+  x: Variable,
+  inputs: ForwardInputs,
+): Variable {
   const H = config.num_attention_heads, KV = config.num_key_value_heads, D = config.head_dim;
   const { B, T, dropout, documents } = inputs;
-  const project = (x: Variable, to: LinearLayer, residual?: Variable): Variable => projection(r, x, to, { dropout, ...(residual && { residual }) });
+  const project = (x: Variable, to: LinearLayer, residual?: Variable): Variable =>
+    projection(r, x, to, { dropout, ...(residual && { residual }) });
   const normed = rmsNorm(r, x, layer.input_layernorm, config.rms_norm_eps);
   let q = project(normed, layer.q_proj), k = project(normed, layer.k_proj);
   const v = project(normed, layer.v_proj);

@@ -38,12 +38,18 @@ export function parseLlamaConfig(json: Json): LlamaConfig {
   const hidden_size = config.count("hidden_size"), num_attention_heads = config.count("num_attention_heads");
   const num_key_value_heads = config.count("num_key_value_heads", num_attention_heads);
   const head_dim = config.count("head_dim", hidden_size / num_attention_heads);
-  if (num_attention_heads % num_key_value_heads !== 0) config.refuse(`"num_key_value_heads" ${num_key_value_heads} must divide num_attention_heads ${num_attention_heads}`);
+  if (num_attention_heads % num_key_value_heads !== 0) {
+    config.refuse(
+      `"num_key_value_heads" ${num_key_value_heads} must divide num_attention_heads ${num_attention_heads}`,
+    );
+  }
   if (head_dim % 2 !== 0) config.refuse(`"head_dim" must be even for RoPE, got ${head_dim}`);
   const attentionBias = config.flag("attention_bias", false);
   const max_position_embeddings = config.count("max_position_embeddings", 2048);
   // A window as long as a sequence hides nothing, so only the longest sequence depends on it.
-  const window = json["use_sliding_window"] === false ? max_position_embeddings : config.count("sliding_window", max_position_embeddings);
+  const window = json["use_sliding_window"] === false
+    ? max_position_embeddings
+    : config.count("sliding_window", max_position_embeddings);
   return {
     vocab_size: config.count("vocab_size"),
     hidden_size,
@@ -66,9 +72,17 @@ export function parseLlamaConfig(json: Json): LlamaConfig {
 
 function ropeParametersOf(json: Json): RopeParameters {
   // transformers 4 called the kind "type" at first.
-  const { type, ...scaling } = (json["rope_parameters"] ?? json["rope_scaling"] ?? {}) as Partial<RopeParameters> & { readonly type?: string };
-  const rope = { ...(type !== undefined && { rope_type: type }), ...scaling, rope_theta: Number(scaling.rope_theta ?? json["rope_theta"] ?? 10000) } as RopeParameters;
-  if (!(rope.rope_theta > 0)) new ConfigReader(json).refuse(`"rope_theta" must be a number above 0, got ${rope.rope_theta}`);
+  const { type, ...scaling } = (json["rope_parameters"] ?? json["rope_scaling"] ?? {}) as Partial<RopeParameters> & {
+    readonly type?: string;
+  };
+  const rope = {
+    ...(type !== undefined && { rope_type: type }),
+    ...scaling,
+    rope_theta: Number(scaling.rope_theta ?? json["rope_theta"] ?? 10000),
+  } as RopeParameters;
+  if (!(rope.rope_theta > 0)) {
+    new ConfigReader(json).refuse(`"rope_theta" must be a number above 0, got ${rope.rope_theta}`);
+  }
   checkRope(rope);
   return rope;
 }
@@ -76,5 +90,12 @@ function ropeParametersOf(json: Json): RopeParameters {
 /** config.json of a model that is made here, in keys that transformers 4 and 5 both read. */
 export function llamaJson(config: LlamaConfig): Json {
   const { qkv_bias, o_bias: _o, qk_norm: _qk, ...own } = config;
-  return { architectures: ["LlamaForCausalLM"], model_type: "llama", hidden_act: "silu", attention_bias: qkv_bias, ...own, rope_theta: config.rope_parameters.rope_theta };
+  return {
+    architectures: ["LlamaForCausalLM"],
+    model_type: "llama",
+    hidden_act: "silu",
+    attention_bias: qkv_bias,
+    ...own,
+    rope_theta: config.rope_parameters.rope_theta,
+  };
 }

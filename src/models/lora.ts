@@ -9,7 +9,10 @@ export interface LoraConfig {
   readonly r: number;
   readonly lora_alpha: number;
   readonly lora_dropout: number;
-  /** Names or ends of names of modules; one text is a regular expression over whole names, or "all-linear"; null: the model's usual ones. */
+  /**
+   * Names or ends of names of modules; one text is a regular expression over whole names, or "all-linear"; null: the
+   * model's usual ones.
+   */
   readonly target_modules: readonly string[] | string | null;
   /** Modules that are trained whole and saved with the adapter. */
   readonly modules_to_save: readonly string[];
@@ -18,29 +21,48 @@ export interface LoraConfig {
 }
 
 /** What PEFT adapts where nobody says (its TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING). */
-const USUAL_TARGETS: Readonly<Record<Model["family"], readonly string[]>> = { llama: ["q_proj", "v_proj"], gpt2: ["c_attn"], bert: ["query", "value"] };
+const USUAL_TARGETS: Readonly<Record<Model["family"], readonly string[]>> = {
+  llama: ["q_proj", "v_proj"],
+  gpt2: ["c_attn"],
+  bert: ["query", "value"],
+};
 
-export const loraScale = ({ r, lora_alpha, use_rslora }: LoraConfig): number => lora_alpha / (use_rslora ? Math.sqrt(r) : r);
+export const loraScale = ({ r, lora_alpha, use_rslora }: LoraConfig): number =>
+  lora_alpha / (use_rslora ? Math.sqrt(r) : r);
 
 /**
- * The model with factors beside each linear layer that `target_modules` names (LoRA, Hu et al., 2021). A is uniform within 1 / sqrt(in), which
- * is PEFT's kaiming_uniform(a = sqrt 5), and B zeros, so the model computes the same numbers as before.
+ * The model with factors beside each linear layer that `target_modules` names (LoRA, Hu et al., 2021). A is uniform
+ * within 1 / sqrt(in), which is PEFT's kaiming_uniform(a = sqrt 5), and B zeros, so the model computes the same numbers
+ * as before.
  * @throws RangeError if the pattern matches no linear layer, or a rank exceeds a side of one.
  */
 export function withLora<M extends Model>(model: M, config: LoraConfig): M {
   const targets = new Set(targetsOf(model, config).map(({ name }) => name));
-  return mapModel(model, { dense: (layer) => (targets.has(layer.name) ? { ...layer, lora: factorsOf(layer, config) } : layer) });
+  return mapModel(model, {
+    dense: (layer) => (targets.has(layer.name) ? { ...layer, lora: factorsOf(layer, config) } : layer),
+  });
 }
 
-/** What PEFT should adapt to have the same layers: the ends of their names, or whole names where an end would match others too. */
+/**
+ * What PEFT should adapt to have the same layers: the ends of their names, or whole names where an end would match
+ * others too.
+ */
 export function targetNames(model: Model): string[] {
   const layers = denseLayers(model), adapted = layers.filter(({ lora }) => lora).map(({ name }) => name);
   const ends = [...new Set(adapted.map((name) => name.split(".").at(-1)!))], matches = matcherOf(ends);
   return layers.filter(({ name }) => matches(name)).length === adapted.length ? ends : adapted;
 }
 
-/** The weight of a layer with what its adapter adds, W + scale B A, in the weight's own layout. `a` is (rank, in), `b` (out, rank). */
-export function mergedWeight({ transposed = false, lora }: DenseLayer, weight: Float32Array, a: Float32Array, b: Float32Array): Float32Array<ArrayBuffer> {
+/**
+ * The weight of a layer with what its adapter adds, W + scale B A, in the weight's own layout. `a` is (rank, in), `b`
+ * (out, rank).
+ */
+export function mergedWeight(
+  { transposed = false, lora }: DenseLayer,
+  weight: Float32Array,
+  a: Float32Array,
+  b: Float32Array,
+): Float32Array<ArrayBuffer> {
   const { a: { value: { shape: [rank, width] } }, scale } = lora!;
   const added = product(a, b, rank!, scale), out = added.length / width!;
   return Float32Array.from(weight, (w, i) => w + added[transposed ? (i % out) * width! + Math.floor(i / out) : i]!);
@@ -48,7 +70,13 @@ export function mergedWeight({ transposed = false, lora }: DenseLayer, weight: F
 
 function factorsOf(layer: DenseLayer, config: LoraConfig): NonNullable<DenseLayer["lora"]> {
   const { out, width } = widthsOf(layer), { r } = config;
-  if (r > Math.min(out, width)) throw new RangeError(`Cannot adapt ${layer.name} (${out},${width}) with r ${r}: expected a whole number from 1 to ${Math.min(out, width)}`);
+  if (r > Math.min(out, width)) {
+    throw new RangeError(
+      `Cannot adapt ${layer.name} (${out},${width}) with r ${r}: expected a whole number from 1 to ${
+        Math.min(out, width)
+      }`,
+    );
+  }
   return {
     a: parameter(`${layer.name}.lora_A.weight`, [r, width], { uniform: 1 / Math.sqrt(width) }),
     b: parameter(`${layer.name}.lora_B.weight`, [out, r], "zeros"),
@@ -67,7 +95,11 @@ function targetsOf(model: Model, { target_modules: asked }: LoraConfig): DenseLa
   if (found.length > 0) return found;
   const names = new Set(layers.map(({ name }) => name.split(".").slice(-1)[0]!));
   const head = headOf(model) ? ". The head can be trained whole by modules_to_save" : "";
-  throw new RangeError(`Cannot use "target_modules" ${JSON.stringify(wanted)}: no linear layer has such a name. There are ${[...names].join(", ")}${head}`);
+  throw new RangeError(
+    `Cannot use "target_modules" ${JSON.stringify(wanted)}: no linear layer has such a name. There are ${
+      [...names].join(", ")
+    }${head}`,
+  );
 }
 
 function matcherOf(wanted: readonly string[] | string): (name: string) => boolean {
@@ -76,6 +108,10 @@ function matcherOf(wanted: readonly string[] | string): (name: string) => boolea
     const pattern = new RegExp(`^(?:${wanted})$`);
     return (name) => pattern.test(name);
   } catch (error) {
-    throw new RangeError(`Cannot use "target_modules" ${JSON.stringify(wanted)}: it is no regular expression (${(error as Error).message.replace(/^.*: /, "")}). Give a list of names`);
+    throw new RangeError(
+      `Cannot use "target_modules" ${JSON.stringify(wanted)}: it is no regular expression (${
+        (error as Error).message.replace(/^.*: /, "")
+      }). Give a list of names`,
+    );
   }
 }

@@ -6,4 +6,7 @@ export interface Norm {
   readonly bias: Parameter;
 }
 
-export const norm = (name: string, C: number): Norm => ({ weight: parameter(`${name}.weight`, [C], "ones"), bias: parameter(`${name}.bias`, [C], "zeros") });
+export const norm = (name: string, C: number): Norm => ({
+  weight: parameter(`${name}.weight`, [C], "ones"),
+  bias: parameter(`${name}.bias`, [C], "zeros"),
+});

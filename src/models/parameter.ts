@@ -14,15 +14,23 @@ export interface Parameter extends Variable {
 export type WeightType = Exclude<ElementType, "u32">;
 
 /**
- * The type that a parameter is stored as where `type` is wanted. Matrices only, which are nearly all of a model, and of these
- * only such whose rows divide by four: kernels load four numbers at a time. Norms and odd widths stay f32.
+ * The type that a parameter is stored as where `type` is wanted. Matrices only, which are nearly all of a model, and of
+ * these only such whose rows divide by four: kernels load four numbers at a time. Norms and odd widths stay f32.
  */
 export function storedType(shape: readonly number[], type: WeightType): WeightType {
   return shape.length === 2 && shape[1]! % 4 === 0 ? type : "f32";
 }
 
-/** A trainable parameter. Where `storedType` allows it is stored as `type`; but for f32 and bf16, only a frozen one may be. */
-export function parameter(name: string, shape: readonly number[], initial: Initial, type: WeightType = "f32"): Parameter {
+/**
+ * A trainable parameter. Where `storedType` allows it is stored as `type`; but for f32 and bf16, only a frozen one may
+ * be.
+ */
+export function parameter(
+  name: string,
+  shape: readonly number[],
+  initial: Initial,
+  type: WeightType = "f32",
+): Parameter {
   return { value: tensor(name, shape, "trainable", storedType(shape, type)), needsGradient: true, initial };
 }
 
@@ -37,10 +45,12 @@ export function initialValues({ value, initial }: Parameter, seed: number): Floa
 }
 
 /** Numbers in all parameters together. */
-export const countParameters = (parameters: readonly Parameter[]): number => parameters.reduce((sum, { value }) => sum + size(value), 0);
+export const countParameters = (parameters: readonly Parameter[]): number =>
+  parameters.reduce((sum, { value }) => sum + size(value), 0);
 
 /** Whether a part of a model is a parameter. */
-export const isParameter = (part: unknown): part is Parameter => typeof part === "object" && part !== null && "initial" in part && "value" in part;
+export const isParameter = (part: unknown): part is Parameter =>
+  typeof part === "object" && part !== null && "initial" in part && "value" in part;
 
 /** Every distinct parameter in a tree of plain objects and lists, in the tree's order. */
 export function parametersIn(tree: unknown): Parameter[] {

@@ -14,7 +14,10 @@ const isDense = (part: object): part is DenseLayer => "weight" in part && "name"
 const isFactorised = (part: object): part is FactorisedLayer => "a" in part && "name" in part;
 
 /** The same model with some of its parts replaced, wherever they stand: a parameter that is tied is replaced once. */
-export function mapModel<M extends Model>(model: M, { parameter = (same) => same, dense = (same) => same }: Replace): M {
+export function mapModel<M extends Model>(
+  model: M,
+  { parameter = (same) => same, dense = (same) => same }: Replace,
+): M {
   const replaced = new Map<Parameter, Parameter>();
   const map = (part: unknown): unknown => {
     if (isParameter(part)) {
@@ -36,7 +39,10 @@ export const denseLayers = (model: Model): DenseLayer[] => layersIn(model, isDen
 /** Every linear layer that is a pair of factors, in order. */
 export const factorisedLayers = (model: Model): FactorisedLayer[] => layersIn(model, isFactorised);
 
-function layersIn<L extends object>({ config: _config, parameters: _parameters, ...tree }: Model, is: (part: object) => part is L): L[] {
+function layersIn<L extends object>(
+  { config: _config, parameters: _parameters, ...tree }: Model,
+  is: (part: object) => part is L,
+): L[] {
   const found: L[] = [];
   const visit = (part: unknown): void => {
     if (!isObject(part) || isParameter(part)) return;
@@ -49,4 +55,6 @@ function layersIn<L extends object>({ config: _config, parameters: _parameters, 
 
 /** The same model with gradients for some of its parameters only: for programs that train a part. */
 export const trainedPart = <M extends Model>(model: M, trained: ReadonlySet<Parameter>): M =>
-  mapModel(model, { parameter: (parameter) => (trained.has(parameter) ? parameter : { ...parameter, needsGradient: false }) });
+  mapModel(model, {
+    parameter: (parameter) => (trained.has(parameter) ? parameter : { ...parameter, needsGradient: false }),
+  });

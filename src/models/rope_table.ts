@@ -14,7 +14,8 @@ export interface RopeParameters {
 export const ropeTableTensor = (T: number, D: number): Tensor => tensor("rope table", [T, 2, D / 2], "frozen");
 
 /**
- * Cosines and sines of T positions for heads of D: (T, 2, D/2), in f64 rounded once. WGSL's sin and cos are accurate to 2⁻¹¹ only.
+ * Cosines and sines of T positions for heads of D: (T, 2, D/2), in f64 rounded once. WGSL's sin and cos are accurate to
+ * 2⁻¹¹ only.
  * @throws RangeError if the scaling is not one of default, linear, llama3, or lacks its numbers.
  */
 export function ropeTable(T: number, D: number, rope: RopeParameters): Float32Array<ArrayBuffer> {
@@ -38,7 +39,9 @@ function scaled(frequency: number, rope: RopeParameters): number {
   if (rope_type === "default") return frequency;
   const factor = need(rope, "factor");
   if (rope_type === "linear") return frequency / factor;
-  if (rope_type !== "llama3") throw new RangeError(`Cannot scale RoPE by "${rope_type}": expected default, linear or llama3`);
+  if (rope_type !== "llama3") {
+    throw new RangeError(`Cannot scale RoPE by "${rope_type}": expected default, linear or llama3`);
+  }
   // Llama 3.1: low frequencies are stretched, high ones kept, those between are blended.
   const low = need(rope, "low_freq_factor"), high = need(rope, "high_freq_factor");
   const wavelengths = (need(rope, "original_max_position_embeddings") * frequency) / (2 * Math.PI);
@@ -48,6 +51,8 @@ function scaled(frequency: number, rope: RopeParameters): number {
 
 function need(rope: RopeParameters, key: keyof RopeParameters): number {
   const value = rope[key];
-  if (typeof value !== "number" || !(value > 0)) throw new RangeError(`Cannot scale RoPE by "${rope.rope_type}": rope_parameters has no number "${key}" above 0`);
+  if (typeof value !== "number" || !(value > 0)) {
+    throw new RangeError(`Cannot scale RoPE by "${rope.rope_type}": rope_parameters has no number "${key}" above 0`);
+  }
   return value;
 }

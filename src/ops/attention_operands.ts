@@ -14,28 +14,39 @@ export interface AttentionSize {
   /** A position sees none after it. Default true. */
   readonly causal?: boolean;
   /**
-   * (B*T, 2) u32: start and end of the document around each position within its sequence, 0 <= start <= t < end <= T. A document's
-   * positions all have the same, and none sees another document's. For texts packed into one sequence; padding, on either side, is
-   * a document that nobody reads. Default: each sequence is one.
+   * (B*T, 2) u32: start and end of the document around each position within its sequence, 0 <= start <= t < end <= T. A
+   * document's positions all have the same, and none sees another document's. For texts packed into one sequence;
+   * padding, on either side, is a document that nobody reads. Default: each sequence is one.
    */
   readonly documents?: Tensor;
   /** Of the probabilities, in training. */
   readonly dropout?: Dropout | undefined;
 }
 
-export const windowOf = ({ causal = true, documents }: Pick<AttentionSize, "causal" | "documents">): AttentionWindow => ({ causal, documents: documents !== undefined });
+export const windowOf = (
+  { causal = true, documents }: Pick<AttentionSize, "causal" | "documents">,
+): AttentionWindow => ({ causal, documents: documents !== undefined });
 
 /** @throws Error if `documents` has another shape or type than attention reads. */
 export function checkDocuments({ B, T, documents }: AttentionSize): void {
   if (!documents) return;
   const { label, shape, type } = documents, expected = [B * T, 2];
   if (type === "u32" && shape.join() === expected.join()) return;
-  throw new Error(`Cannot record attention(): documents ("${label}") must be u32 (${expected.join(", ")}) for B ${B}, T ${T}, got ${type} (${shape.join(", ")}). Give each position its document's start and end`);
+  throw new Error(
+    `Cannot record attention(): documents ("${label}") must be u32 (${
+      expected.join(", ")
+    }) for B ${B}, T ${T}, got ${type} (${shape.join(", ")}). Give each position its document's start and end`,
+  );
 }
 
 /** Where attention writes the gradient of q, k or v. Its kernels do not add: rope has left these with no other user. */
 export function newGradient(r: Recorder, variable: Variable): Tensor | undefined {
   const target = r.gradientFor(variable);
-  if (target?.accumulate) throw new Error(`Cannot record the backward pass of attention(): ${variable.value.label} already has a gradient. Give it no other use`);
+  if (target?.accumulate) {
+    throw new Error(
+      `Cannot record the backward pass of attention(): ${variable.value.label} already has a gradient. Give it no ` +
+        "other use",
+    );
+  }
   return target?.tensor;
 }

@@ -12,11 +12,18 @@ export const PAST: AttentionWindow = { causal: true, documents: false };
 export const isWindowed = ({ causal, documents }: AttentionWindow): boolean => documents || !causal;
 
 /**
- * What the shaders of a window have in common, where the documents are bound: whether they loop from `begin` to `end`, which
- * shaders/lib/attention_window.wgsl knows, over a position's keys or over the queries that see it.
+ * What the shaders of a window have in common, where the documents are bound: whether they loop from `begin` to `end`,
+ * which shaders/lib/attention_window.wgsl knows, over a position's keys or over the queries that see it.
  */
 export function windowConstants(window: AttentionWindow, over: "keys" | "queries"): Constants {
   const WINDOWED = isWindowed(window);
   const plain = over === "queries" ? { BEGIN: "first", END: "params.T" } : { BEGIN: "0u", END: "end" };
-  return { CAUSAL: window.causal, DOCUMENTS: window.documents, WINDOWED, BOUND: true, BEHIND_LSE: false, ...(WINDOWED ? { BEGIN: "begin", END: "end" } : plain) };
+  return {
+    CAUSAL: window.causal,
+    DOCUMENTS: window.documents,
+    WINDOWED,
+    BOUND: true,
+    BEHIND_LSE: false,
+    ...(WINDOWED ? { BEGIN: "begin", END: "end" } : plain),
+  };
 }

@@ -12,18 +12,31 @@ const portable = {
   code: columnSumsCode,
   libraries: [threadCode],
   params: { n: "u32", C: "u32" },
-  groups: ({ C }: { readonly C: number }, { WORKGROUP, WIDTH }: Constants) => ceilDiv(C, Number(WIDTH) * Number(WORKGROUP)),
+  groups: ({ C }: { readonly C: number }, { WORKGROUP, WIDTH }: Constants) =>
+    ceilDiv(C, Number(WIDTH) * Number(WORKGROUP)),
 } as const;
 const tiled = {
   code: columnSumsTiledCode,
   params: { n: "u32", C: "u32", count: "u32" },
-  groups: ({ C, count }: { readonly C: number; readonly count: number }, { COLUMNS }: Constants) => [ceilDiv(C, Number(COLUMNS)), count, 1] as const,
+  groups: ({ C, count }: { readonly C: number; readonly count: number }, { COLUMNS }: Constants) =>
+    [ceilDiv(C, Number(COLUMNS)), count, 1] as const,
 } as const;
-const portableConstants = { WORKGROUP: 8, ACCUMULATE: false, ...SCALAR }, tiledConstants = { WORKGROUP: 256, COLUMNS: 32, LANES: 8 };
+const portableConstants = { WORKGROUP: 8, ACCUMULATE: false, ...SCALAR },
+  tiledConstants = { WORKGROUP: 256, COLUMNS: 32, LANES: 8 };
 
 const ofBias = { NORM: false, STATISTIC: "", TERM: "dy[i]" };
-const biasKernel = defineKernel({ ...portable, name: "bias_backward", bindings: { dy: "read", sums: "read_write" }, constants: { ...portableConstants, ...ofBias } });
-const biasTiledKernel = defineKernel({ ...tiled, name: "bias_backward_tiled", bindings: { dy: "read", slices: "read_write" }, constants: { ...tiledConstants, ...ofBias } });
+const biasKernel = defineKernel({
+  ...portable,
+  name: "bias_backward",
+  bindings: { dy: "read", sums: "read_write" },
+  constants: { ...portableConstants, ...ofBias },
+});
+const biasTiledKernel = defineKernel({
+  ...tiled,
+  name: "bias_backward_tiled",
+  bindings: { dy: "read", slices: "read_write" },
+  constants: { ...tiledConstants, ...ofBias },
+});
 
 /** How a norm is undone of its weight, by what it has kept of each row. */
 const NORMS = {
@@ -33,8 +46,18 @@ const NORMS = {
 export type Norm = keyof typeof NORMS;
 const normInputs = { x: "read", statistics: "read", dy: "read" } as const;
 const normKernels = (norm: Norm) => ({
-  portable: defineKernel({ ...portable, name: `${norm}_weight_backward`, bindings: { ...normInputs, sums: "read_write" }, constants: { ...portableConstants, ...NORMS[norm] } }),
-  tiled: defineKernel({ ...tiled, name: `${norm}_weight_backward_tiled`, bindings: { ...normInputs, slices: "read_write" }, constants: { ...tiledConstants, ...NORMS[norm] } }),
+  portable: defineKernel({
+    ...portable,
+    name: `${norm}_weight_backward`,
+    bindings: { ...normInputs, sums: "read_write" },
+    constants: { ...portableConstants, ...NORMS[norm] },
+  }),
+  tiled: defineKernel({
+    ...tiled,
+    name: `${norm}_weight_backward_tiled`,
+    bindings: { ...normInputs, slices: "read_write" },
+    constants: { ...tiledConstants, ...NORMS[norm] },
+  }),
 });
 const weightKernels = { rms_norm: normKernels("rms_norm"), layer_norm: normKernels("layer_norm") };
 

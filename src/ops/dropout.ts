@@ -26,17 +26,26 @@ export interface Dropout {
 }
 
 /**
- * Inverted dropout (Srivastava et al., 2014): y = x / (1 - p) where a number is kept, else 0. The mask is never stored: the backward
- * pass draws it again, and so does a layer that is recorded twice. Outside of training, or with p = 0, it is x itself.
+ * Inverted dropout (Srivastava et al., 2014): y = x / (1 - p) where a number is kept, else 0. The mask is never stored:
+ * the backward pass draws it again, and so does a layer that is recorded twice. Outside of training, or with p = 0, it
+ * is x itself.
  * @throws RangeError if p is not in [0, 1).
  */
 export function dropout(r: Recorder, x: Variable, { p, key, clock }: Dropout): Variable {
-  if (!(p >= 0 && p < 1)) throw new RangeError(`Cannot record dropout() of ${x.value.label} with p = ${p}: expected a number from 0, below 1`);
+  if (!(p >= 0 && p < 1)) {
+    throw new RangeError(
+      `Cannot record dropout() of ${x.value.label} with p = ${p}: expected a number from 0, below 1`,
+    );
+  }
   if (!r.training || p === 0) return x;
   const mask = (from: Tensor, { tensor: out, accumulate }: GradientTarget): void => {
     const limit = Math.min(0xffffffff, Math.round(p * 2 ** 32));
     const params = { n: ceilDiv(size(out), 4), size: size(out), key0: key[0], key1: key[1], limit, scale: 1 / (1 - p) };
-    r.run(dropoutKernel.with({ ...vectorsOf(size(out)).constants, ACCUMULATE: accumulate }), { clock, x: from, out }, params);
+    r.run(
+      dropoutKernel.with({ ...vectorsOf(size(out)).constants, ACCUMULATE: accumulate }),
+      { clock, x: from, out },
+      params,
+    );
   };
   const y = { value: r.tensor("dropout", x.value.shape), needsGradient: x.needsGradient };
   mask(x.value, { tensor: y.value, accumulate: false });

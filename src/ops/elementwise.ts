@@ -43,9 +43,13 @@ export function fill(r: Recorder, x: Tensor, value: number): void {
   r.run(fillKernel.with(constants), { x }, { n: size(x) / width, value });
 }
 
-/** x + y, of equal shape: the residual connection. Nothing is saved, and the gradient of x is that of the sum itself. */
+/**
+ * x + y, of equal shape: the residual connection. Nothing is saved, and the gradient of x is that of the sum itself.
+ */
 export function add(r: Recorder, x: Variable, y: Variable): Variable {
-  if (x.value.shape.join() !== y.value.shape.join()) throw new RangeError(`Cannot add tensors of different shape: (${x.value.shape}) and (${y.value.shape})`);
+  if (x.value.shape.join() !== y.value.shape.join()) {
+    throw new RangeError(`Cannot add tensors of different shape: (${x.value.shape}) and (${y.value.shape})`);
+  }
   const out = { value: r.tensor("sum", x.value.shape), needsGradient: x.needsGradient || y.needsGradient };
   const { constants, width } = vectorsOf(size(x.value));
   r.run(addKernel.with(constants), { x: x.value, y: y.value, out: out.value }, { n: size(x.value) / width });
@@ -62,7 +66,10 @@ function passGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
   if (target) put(r, gradient, target);
 }
 
-/** The same for a gradient that nobody reads afterwards: where the variable has none yet, the tensor becomes it, without a copy. */
+/**
+ * The same for a gradient that nobody reads afterwards: where the variable has none yet, the tensor becomes it, without
+ * a copy.
+ */
 export function handGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
   if (!variable.needsGradient) return;
   if (r.gradientOf(variable)) passGradient(r, gradient, variable);

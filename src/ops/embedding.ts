@@ -15,7 +15,13 @@ const forwardKernel = defineKernel({
   libraries: [threadCode, ...UNPACKING, storedCode],
   bindings: { ids: "read", weight: "read", y: "read_write" },
   params: { n: "u32", C: "u32", V: "u32" },
-  constants: { WORKGROUP: 64, STORED: "weight", NUMBERS: "(4u * params.V * params.C)", ...formatConstants("f32"), ...SCALAR },
+  constants: {
+    WORKGROUP: 64,
+    STORED: "weight",
+    NUMBERS: "(4u * params.V * params.C)",
+    ...formatConstants("f32"),
+    ...SCALAR,
+  },
   groups: perThread,
 });
 
@@ -40,7 +46,8 @@ export interface Segments {
 }
 
 /**
- * y[row] = weight[ids[row]]. weight: (V, C), in any format; ids: (N) u32; y: (N, C). `segments` are needed for training only.
+ * y[row] = weight[ids[row]]. weight: (V, C), in any format; ids: (N) u32; y: (N, C). `segments` are needed for training
+ * only.
  * @throws RangeError if the weight is not f32 and C not a multiple of 4.
  */
 export function embedding(r: Recorder, weight: Variable, ids: Tensor, segments?: Segments): Variable {
@@ -50,8 +57,17 @@ export function embedding(r: Recorder, weight: Variable, ids: Tensor, segments?:
   const { constants, width } = vectorsOf(C);
   const params = { n: (N * C) / width, C: C / width, V };
   const { type, label } = weight.value;
-  if (type !== "f32" && width !== 4) throw new RangeError(`Cannot record embedding() of ${label} in ${type}: its rows have ${C} numbers, expected a multiple of 4. Store it as f32`);
-  r.run(forwardKernel.with({ ...constants, ...formatConstants(type) }), { ids, weight: weight.value, y: y.value }, params);
+  if (type !== "f32" && width !== 4) {
+    throw new RangeError(
+      `Cannot record embedding() of ${label} in ${type}: its rows have ${C} numbers, expected a multiple of 4. ` +
+        "Store it as f32",
+    );
+  }
+  r.run(
+    forwardKernel.with({ ...constants, ...formatConstants(type) }),
+    { ids, weight: weight.value, y: y.value },
+    params,
+  );
   r.onBackward(y, [weight], (dy) => {
     if (!segments) throw new Error("Cannot record the backward pass of embedding(): it has no segments");
     const dWeight = r.gradientFor(weight)!;

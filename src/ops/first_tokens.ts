@@ -6,7 +6,13 @@ import forwardCode from "../../shaders/first_tokens.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
 const common = { libraries: [threadCode], params: { n: "u32", T: "u32", C: "u32" }, groups: perThread } as const;
-const forwardKernel = defineKernel({ ...common, name: "first_tokens", code: forwardCode, bindings: { x: "read", y: "read_write" }, constants: { WORKGROUP: 64, ...SCALAR } });
+const forwardKernel = defineKernel({
+  ...common,
+  name: "first_tokens",
+  code: forwardCode,
+  bindings: { x: "read", y: "read_write" },
+  constants: { WORKGROUP: 64, ...SCALAR },
+});
 const backwardKernel = defineKernel({
   ...common,
   name: "first_tokens_backward",
@@ -23,7 +29,11 @@ export function firstTokens(r: Recorder, x: Variable, { B, T }: { readonly B: nu
   r.run(forwardKernel.with(constants), { x: x.value, y: y.value }, { n: (B * C) / width, T, C: C / width });
   r.onBackward(y, [x], (dy) => {
     const { tensor: dx, accumulate } = r.gradientFor(x)!;
-    r.run(backwardKernel.with({ ...constants, ACCUMULATE: accumulate }), { dy, dx }, { n: (B * T * C) / width, T, C: C / width });
+    r.run(backwardKernel.with({ ...constants, ACCUMULATE: accumulate }), { dy, dx }, {
+      n: (B * T * C) / width,
+      T,
+      C: C / width,
+    });
   });
   return y;
 }

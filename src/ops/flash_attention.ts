@@ -33,8 +33,22 @@ const perKeyHead = ({ B, T, KV }: Rows, { ROWS }: Constants): number => B * KV *
 const forwardKernel = <const B extends Readonly<Record<string, Access>>>(bindings: B, window: AttentionWindow) => {
   const definition = { bindings, params }, constants = windowText(window, "forward");
   return {
-    portable: defineKernel({ ...definition, name: "flash_attention", code: forwardCode, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...constants, ...forwardText(16, window) }, groups: perThread }),
-    tiled: defineKernel({ ...definition, name: "flash_attention_tiled", code: forwardTiledCode, libraries: [slicesCode, windowCode], constants: { ...constants, ...tiledForwardText(16) }, groups: perQueryHead }),
+    portable: defineKernel({
+      ...definition,
+      name: "flash_attention",
+      code: forwardCode,
+      libraries: [threadCode, windowCode],
+      constants: { WORKGROUP: 16, ...constants, ...forwardText(16, window) },
+      groups: perThread,
+    }),
+    tiled: defineKernel({
+      ...definition,
+      name: "flash_attention_tiled",
+      code: forwardTiledCode,
+      libraries: [slicesCode, windowCode],
+      constants: { ...constants, ...tiledForwardText(16) },
+      groups: perQueryHead,
+    }),
   };
 };
 const forwardBindings = { q: "read", k: "read", v: "read", out: "read_write", lse: "read_write" } as const;
@@ -42,23 +56,69 @@ const sequenceForwardKernel = forwardKernel(forwardBindings, PAST);
 const documentsForwardKernel = forwardKernel({ ...forwardBindings, documents: "read" }, { ...PAST, documents: true });
 
 const queryBackward = {
-  bindings: { q: "read", k: "read", v: "read", out: "read", dout: "read", lse: "read", dq: "read_write", delta: "read_write" },
+  bindings: {
+    q: "read",
+    k: "read",
+    v: "read",
+    out: "read",
+    dout: "read",
+    lse: "read",
+    dq: "read_write",
+    delta: "read_write",
+  },
   params,
 } as const;
 const queryBackwardConstants = windowText(PAST, "query backward");
 const queryBackwardKernel = {
-  portable: defineKernel({ ...queryBackward, name: "flash_attention_query_backward", code: queryBackwardCode, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...queryBackwardConstants, ...queryBackwardText(16, PAST) }, groups: perThread }),
-  tiled: defineKernel({ ...queryBackward, name: "flash_attention_query_backward_tiled", code: queryBackwardTiledCode, libraries: [slicesCode, windowCode], constants: { ...queryBackwardConstants, ...tiledQueryBackwardText(16) }, groups: perQueryHead }),
+  portable: defineKernel({
+    ...queryBackward,
+    name: "flash_attention_query_backward",
+    code: queryBackwardCode,
+    libraries: [threadCode, windowCode],
+    constants: { WORKGROUP: 16, ...queryBackwardConstants, ...queryBackwardText(16, PAST) },
+    groups: perThread,
+  }),
+  tiled: defineKernel({
+    ...queryBackward,
+    name: "flash_attention_query_backward_tiled",
+    code: queryBackwardTiledCode,
+    libraries: [slicesCode, windowCode],
+    constants: { ...queryBackwardConstants, ...tiledQueryBackwardText(16) },
+    groups: perQueryHead,
+  }),
 };
 
 const keyBackward = {
-  bindings: { q: "read", k: "read", v: "read", dout: "read", lse: "read", delta: "read", dk: "read_write", dv: "read_write" },
+  bindings: {
+    q: "read",
+    k: "read",
+    v: "read",
+    dout: "read",
+    lse: "read",
+    delta: "read",
+    dk: "read_write",
+    dv: "read_write",
+  },
   params,
 } as const;
 const keyBackwardConstants = windowText(PAST, "key backward");
 const keyBackwardKernel = {
-  portable: defineKernel({ ...keyBackward, name: "flash_attention_key_backward", code: keyBackwardCode, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...keyBackwardConstants, ...keyBackwardText(16, PAST) }, groups: perThread }),
-  tiled: defineKernel({ ...keyBackward, name: "flash_attention_key_backward_tiled", code: keyBackwardTiledCode, libraries: [slicesCode, windowCode], constants: { ...keyBackwardConstants, ...tiledKeyBackwardText(16) }, groups: perKeyHead }),
+  portable: defineKernel({
+    ...keyBackward,
+    name: "flash_attention_key_backward",
+    code: keyBackwardCode,
+    libraries: [threadCode, windowCode],
+    constants: { WORKGROUP: 16, ...keyBackwardConstants, ...keyBackwardText(16, PAST) },
+    groups: perThread,
+  }),
+  tiled: defineKernel({
+    ...keyBackward,
+    name: "flash_attention_key_backward_tiled",
+    code: keyBackwardTiledCode,
+    libraries: [slicesCode, windowCode],
+    constants: { ...keyBackwardConstants, ...tiledKeyBackwardText(16) },
+    groups: perKeyHead,
+  }),
 };
 
 interface Pair<K> {
@@ -71,16 +131,42 @@ interface Head extends AttentionWindow {
   readonly D: number;
 }
 
-/** A family specialised for a head; the portable kernel alone where the tiled one cannot take it (long prime D, D of 256 and more). */
-function familyOf<K extends { with(constants: Constants): K }>({ portable, tiled }: Pair<K>, window: Constants, text: Constants, tiledText: Constants | undefined): Pair<K> {
+/**
+ * A family specialised for a head; the portable kernel alone where the tiled one cannot take it (long prime D, D of 256
+ * and more).
+ */
+function familyOf<K extends { with(constants: Constants): K }>(
+  { portable, tiled }: Pair<K>,
+  window: Constants,
+  text: Constants,
+  tiledText: Constants | undefined,
+): Pair<K> {
   const plain = portable.with({ ...window, ...text });
   return { portable: plain, tiled: tiledText ? tiled.with({ ...window, ...tiledText }) : plain };
 }
 
-const sequenceForwardFamily = memoize((head: Head) => familyOf(sequenceForwardKernel, windowText(head, "forward"), forwardText(head.D, head), tiledForwardText(head.D)));
-const documentsForwardFamily = memoize((head: Head) => familyOf(documentsForwardKernel, windowText(head, "forward"), forwardText(head.D, head), tiledForwardText(head.D)));
-const queryBackwardFamily = memoize((head: Head) => familyOf(queryBackwardKernel, windowText(head, "query backward"), queryBackwardText(head.D, head), tiledQueryBackwardText(head.D)));
-const keyBackwardFamily = memoize((head: Head) => familyOf(keyBackwardKernel, windowText(head, "key backward"), keyBackwardText(head.D, head), tiledKeyBackwardText(head.D)));
+const sequenceForwardFamily = memoize((head: Head) =>
+  familyOf(sequenceForwardKernel, windowText(head, "forward"), forwardText(head.D, head), tiledForwardText(head.D))
+);
+const documentsForwardFamily = memoize((head: Head) =>
+  familyOf(documentsForwardKernel, windowText(head, "forward"), forwardText(head.D, head), tiledForwardText(head.D))
+);
+const queryBackwardFamily = memoize((head: Head) =>
+  familyOf(
+    queryBackwardKernel,
+    windowText(head, "query backward"),
+    queryBackwardText(head.D, head),
+    tiledQueryBackwardText(head.D),
+  )
+);
+const keyBackwardFamily = memoize((head: Head) =>
+  familyOf(
+    keyBackwardKernel,
+    windowText(head, "key backward"),
+    keyBackwardText(head.D, head),
+    tiledKeyBackwardText(head.D),
+  )
+);
 
 /** attention() that never holds the probabilities: it computes them again in the backward pass. */
 export function flashAttention(r: Recorder, q: Variable, k: Variable, v: Variable, size: AttentionSize): Variable {
@@ -101,8 +187,14 @@ export function flashAttention(r: Recorder, q: Variable, k: Variable, v: Variabl
     const delta = r.tensor("attention.delta", [B * T, H], "scratch");
     const target = (of: Variable) => newGradient(r, of) ?? r.tensor("unused", of.value.shape, "scratch");
     const [dq, dk, dv] = [target(q), target(k), target(v)] as const;
-    r.run(queryBackwardFamily(head), { ...operands, out: out.value, dout, lse, dq, delta }, { ...sizes, n: threads(H, shapeOf(D, 3).rows) });
-    r.run(keyBackwardFamily(head), { ...operands, dout, lse, delta, dk, dv }, { ...sizes, n: threads(KV, shapeOf(D, 4).rows) });
+    r.run(queryBackwardFamily(head), { ...operands, out: out.value, dout, lse, dq, delta }, {
+      ...sizes,
+      n: threads(H, shapeOf(D, 3).rows),
+    });
+    r.run(keyBackwardFamily(head), { ...operands, dout, lse, delta, dk, dv }, {
+      ...sizes,
+      n: threads(KV, shapeOf(D, 4).rows),
+    });
   });
   return out;
 }

@@ -1,6 +1,6 @@
 /**
- * Unrolled text of the flash attention shaders. Registers are named, never indexed: indexed private arrays cost two to seven
- * times on software adapters and spill on some real ones.
+ * Unrolled text of the flash attention shaders. Registers are named, never indexed: indexed private arrays cost two to
+ * seven times on software adapters and spill on some real ones.
  */
 import type { Constants } from "../gpu/preprocess.ts";
 import { type AttentionWindow, isWindowed, windowConstants } from "./attention_window.ts";
@@ -18,7 +18,8 @@ export interface Shape {
 export function shapeOf(D: number, perRow: number): Shape {
   const vector = D % 4 === 0 ? "vec4f" : "f32";
   const chunks = vector === "vec4f" ? D / 4 : D;
-  // Beyond a processor's registers, but the stack is near: at D = 32, four rows are twice as fast on llvmpipe as one or two.
+  // Beyond a processor's registers, but the stack is near: at D = 32, four rows are twice as fast on llvmpipe as one or
+  // two.
   const registers = D <= 32 ? 512 : 256;
   const rows = Math.max(1, Math.min(4, 2 ** Math.floor(Math.log2(registers / (perRow * D)))));
   return { chunks, rows, vector };
@@ -26,16 +27,29 @@ export function shapeOf(D: number, perRow: number): Shape {
 
 /** The constants of a window in a pass of flash attention, whose forward pass leaves the documents behind lse. */
 export function windowText(window: AttentionWindow, pass: "forward" | "query backward" | "key backward"): Constants {
-  return { ...windowConstants(window, pass === "key backward" ? "queries" : "keys"), BOUND: pass === "forward", BEHIND_LSE: true };
+  return {
+    ...windowConstants(window, pass === "key backward" ? "queries" : "keys"),
+    BOUND: pass === "forward",
+    BEHIND_LSE: true,
+  };
 }
 
 const constantsOf = ({ chunks, rows, vector }: Shape): Constants => ({ CHUNKS: chunks, ROWS: rows, VECTOR: vector });
 const zero = ({ vector }: Shape): string => (vector === "vec4f" ? "vec4f()" : "0.0");
 
 /** Sum over the chunks of products: a[0].b[0] + a[1].b[1] + … */
-export function dot({ chunks, vector }: Pick<Shape, "chunks" | "vector">, a: (c: number) => string, b: (c: number) => string): string {
-  if (vector === "f32") return range(chunks).reduce((sum, c) => (c === 0 ? `${a(0)} * ${b(0)}` : `fma(${a(c)}, ${b(c)}, ${sum})`), "");
-  const product = range(chunks).reduce((sum, c) => (c === 0 ? `${a(0)} * ${b(0)}` : `fma(${a(c)}, ${b(c)}, ${sum})`), "");
+export function dot(
+  { chunks, vector }: Pick<Shape, "chunks" | "vector">,
+  a: (c: number) => string,
+  b: (c: number) => string,
+): string {
+  if (vector === "f32") {
+    return range(chunks).reduce((sum, c) => (c === 0 ? `${a(0)} * ${b(0)}` : `fma(${a(c)}, ${b(c)}, ${sum})`), "");
+  }
+  const product = range(chunks).reduce(
+    (sum, c) => (c === 0 ? `${a(0)} * ${b(0)}` : `fma(${a(c)}, ${b(c)}, ${sum})`),
+    "",
+  );
   return `dot(${product}, vec4f(1.0))`;
 }
 
@@ -44,7 +58,8 @@ export const fused = ({ vector }: Pick<Shape, "vector">, scalar: string, x: stri
 
 /** Declares t0 … and where each row of a (B, T, heads, D) tensor starts; rows past T read the last one. */
 const rowStarts = ({ rows, chunks }: Shape, heads: string): string =>
-  lines(rows, (r) => `  let t${r} = first + ${r}u;
+  lines(rows, (r) =>
+    `  let t${r} = first + ${r}u;
   let row${r} = (b * params.T + min(t${r}, last)) * ${heads} + h;
   let at${r} = row${r} * ${chunks}u;`);
 
@@ -58,8 +73,13 @@ const loadWindows = ({ rows }: Shape, window: AttentionWindow, seen: string, of:
 const clear = (shape: Shape, name: string): string =>
   lines(shape.rows, (r) => lines(shape.chunks, (c) => `  var ${name}${r}_${c} = ${zero(shape)};`));
 
-const store = ({ rows, chunks }: Shape, to: readonly [string, (r: number, c: number) => string][], more: (r: number) => string = () => ""): string =>
-  lines(rows, (r) => `  if (t${r} < params.T) {
+const store = (
+  { rows, chunks }: Shape,
+  to: readonly [string, (r: number, c: number) => string][],
+  more: (r: number) => string = () => "",
+): string =>
+  lines(rows, (r) =>
+    `  if (t${r} < params.T) {
 ${to.map(([name, value]) => lines(chunks, (c) => `    ${name}[at${r} + ${c}u] = ${value(r, c)};`)).join("\n")}
 ${more(r)}
   }`);
@@ -69,26 +89,55 @@ export function forwardText(D: number, window: AttentionWindow): Constants {
   const keys = 4;
   // Far below the first `highest` where a row may have seen none of its keys yet: then it counts none of the others.
   const unseen = isWindowed(window) ? "-2e30" : "-1e30";
-  const sees = (r: number, j: number): string => (isWindowed(window) ? `j + ${j}u - seen${r}.x < seen${r}.y` : `j + ${j}u <= t${r}`);
+  const sees = (
+    r: number,
+    j: number,
+  ): string => (isWindowed(window) ? `j + ${j}u - seen${r}.x < seen${r}.y` : `j + ${j}u <= t${r}`);
   return {
     ...constantsOf(shape),
     KEYS: keys,
-    LOAD_ROWS: [rowStarts(shape, "params.H"), loadWindows(shape, window, "seen", "keys_seen"), load(shape, "q", "q"), clear(shape, "o"),
-      lines(rows, (r) => `  var highest${r} = -1e30;\n  var sum${r} = 0.0;`)].join("\n"),
-    SCORES: lines(keys, (j) => `    let at_key${j} = key_start + min(j + ${j}u, last) * key_stride;
+    LOAD_ROWS: [
+      rowStarts(shape, "params.H"),
+      loadWindows(shape, window, "seen", "keys_seen"),
+      load(shape, "q", "q"),
+      clear(shape, "o"),
+      lines(rows, (r) => `  var highest${r} = -1e30;\n  var sum${r} = 0.0;`),
+    ].join("\n"),
+    SCORES: lines(keys, (j) =>
+      `    let at_key${j} = key_start + min(j + ${j}u, last) * key_stride;
 ${lines(chunks, (c) => `    let k${j}_${c} = k[at_key${j} + ${c}u];`)}
-${lines(rows, (r) => `    let s${r}_${j} = select(${unseen}, params.scale * ${dot(shape, (c) => `q${r}_${c}`, (c) => `k${j}_${c}`)}, ${sees(r, j)});`)}`),
+${
+        lines(rows, (r) =>
+          `    let s${r}_${j} = select(${unseen}, params.scale * ${
+            dot(shape, (c) => `q${r}_${c}`, (c) => `k${j}_${c}`)
+          }, ${sees(r, j)});`)
+      }`),
     ACCUMULATE_VALUES: [
-      lines(rows, (r) => `    let next${r} = max(highest${r}, ${range(keys).reduce((text, j) => (j === 0 ? `s${r}_0` : `max(${text}, s${r}_${j})`), "")});
+      lines(
+        rows,
+        (r) =>
+          `    let next${r} = max(highest${r}, ${
+            range(keys).reduce((text, j) => (j === 0 ? `s${r}_0` : `max(${text}, s${r}_${j})`), "")
+          });
     let shrink${r} = exp(highest${r} - next${r});
     highest${r} = next${r};
 ${lines(keys, (j) => `    let p${r}_${j} = exp(s${r}_${j} - next${r});`)}
     sum${r} = sum${r} * shrink${r} + (${range(keys).map((j) => `p${r}_${j}`).join(" + ")});
-${lines(chunks, (c) => `    o${r}_${c} *= shrink${r};`)}`),
-      lines(keys, (j) => lines(chunks, (c) => `    let v${j}_${c} = v[at_key${j} + ${c}u];
+${lines(chunks, (c) => `    o${r}_${c} *= shrink${r};`)}`,
+      ),
+      lines(keys, (j) =>
+        lines(chunks, (c) =>
+          `    let v${j}_${c} = v[at_key${j} + ${c}u];
 ${lines(rows, (r) => `    ${fused(shape, `p${r}_${j}`, `v${j}_${c}`, `o${r}_${c}`)}`)}`)),
     ].join("\n"),
-    STORE_ROWS: store(shape, [["out", (r, c) => `o${r}_${c} / sum${r}`]], (r) => `    lse[row${r}] = highest${r} + log(sum${r});${window.documents ? `\n    if (h == 0u) { keep_document(b, t${r}); }` : ""}`),
+    STORE_ROWS: store(
+      shape,
+      [["out", (r, c) => `o${r}_${c} / sum${r}`]],
+      (r) =>
+        `    lse[row${r}] = highest${r} + log(sum${r});${
+          window.documents ? `\n    if (h == 0u) { keep_document(b, t${r}); }` : ""
+        }`,
+    ),
   };
 }
 
@@ -97,14 +146,27 @@ export function queryBackwardText(D: number, window: AttentionWindow): Constants
   const sees = (r: number): string => (isWindowed(window) ? `j - seen${r}.x < seen${r}.y` : `j <= t${r}`);
   return {
     ...constantsOf(shape),
-    LOAD_ROWS: [rowStarts(shape, "params.H"), loadWindows(shape, window, "seen", "keys_seen"), load(shape, "q", "q"), load(shape, "d", "dout"), clear(shape, "dq"),
-      lines(rows, (r) => `  let lse${r} = lse[row${r}];
-  let delta${r} = ${dot(shape, (c) => `d${r}_${c}`, (c) => `out[at${r} + ${c}u]`)};`)].join("\n"),
+    LOAD_ROWS: [
+      rowStarts(shape, "params.H"),
+      loadWindows(shape, window, "seen", "keys_seen"),
+      load(shape, "q", "q"),
+      load(shape, "d", "dout"),
+      clear(shape, "dq"),
+      lines(rows, (r) =>
+        `  let lse${r} = lse[row${r}];
+  let delta${r} = ${dot(shape, (c) => `d${r}_${c}`, (c) => `out[at${r} + ${c}u]`)};`),
+    ].join("\n"),
     ADD_KEY: [
       lines(chunks, (c) => `    let k_${c} = k[at + ${c}u];\n    let v_${c} = v[at + ${c}u];`),
-      lines(rows, (r) => `    let p${r} = select(0.0, exp(params.scale * ${dot(shape, (c) => `q${r}_${c}`, (c) => `k_${c}`)} - lse${r}), ${sees(r)});
+      lines(
+        rows,
+        (r) =>
+          `    let p${r} = select(0.0, exp(params.scale * ${
+            dot(shape, (c) => `q${r}_${c}`, (c) => `k_${c}`)
+          } - lse${r}), ${sees(r)});
     let ds${r} = params.scale * p${r} * (${dot(shape, (c) => `d${r}_${c}`, (c) => `v_${c}`)} - delta${r});
-${lines(chunks, (c) => `    ${fused(shape, `ds${r}`, `k_${c}`, `dq${r}_${c}`)}`)}`),
+${lines(chunks, (c) => `    ${fused(shape, `ds${r}`, `k_${c}`, `dq${r}_${c}`)}`)}`,
+      ),
     ].join("\n"),
     STORE_ROWS: store(shape, [["dq", (r, c) => `dq${r}_${c}`]], (r) => `    delta[row${r}] = delta${r};`),
   };
@@ -115,12 +177,30 @@ export function keyBackwardText(D: number, window: AttentionWindow): Constants {
   const isSeen = (r: number): string => (isWindowed(window) ? `t - seeing${r}.x < seeing${r}.y` : `t >= t${r}`);
   return {
     ...constantsOf(shape),
-    LOAD_ROWS: [rowStarts(shape, "params.KV"), loadWindows(shape, window, "seeing", "queries_seeing"), load(shape, "k", "k"), load(shape, "v", "v"), clear(shape, "dk"), clear(shape, "dv")].join("\n"),
+    LOAD_ROWS: [
+      rowStarts(shape, "params.KV"),
+      loadWindows(shape, window, "seeing", "queries_seeing"),
+      load(shape, "k", "k"),
+      load(shape, "v", "v"),
+      clear(shape, "dk"),
+      clear(shape, "dv"),
+    ].join("\n"),
     ADD_QUERY: [
       lines(chunks, (c) => `      let q_${c} = q[at + ${c}u];\n      let d_${c} = dout[at + ${c}u];`),
-      lines(rows, (r) => `      let p${r} = select(0.0, exp(params.scale * ${dot(shape, (c) => `q_${c}`, (c) => `k${r}_${c}`)} - row_lse), ${isSeen(r)});
+      lines(
+        rows,
+        (r) =>
+          `      let p${r} = select(0.0, exp(params.scale * ${
+            dot(shape, (c) => `q_${c}`, (c) => `k${r}_${c}`)
+          } - row_lse), ${isSeen(r)});
       let ds${r} = params.scale * p${r} * (${dot(shape, (c) => `d_${c}`, (c) => `v${r}_${c}`)} - row_delta);
-${lines(chunks, (c) => `      ${fused(shape, `p${r}`, `d_${c}`, `dv${r}_${c}`)}\n      ${fused(shape, `ds${r}`, `q_${c}`, `dk${r}_${c}`)}`)}`),
+${
+            lines(chunks, (c) =>
+              `      ${fused(shape, `p${r}`, `d_${c}`, `dv${r}_${c}`)}\n      ${
+                fused(shape, `ds${r}`, `q_${c}`, `dk${r}_${c}`)
+              }`)
+          }`,
+      ),
     ].join("\n"),
     STORE_ROWS: store(shape, [["dk", (r, c) => `dk${r}_${c}`], ["dv", (r, c) => `dv${r}_${c}`]]),
   };

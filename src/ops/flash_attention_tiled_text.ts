@@ -3,7 +3,10 @@ import type { Constants } from "../gpu/preprocess.ts";
 import { dot, fused, type Shape } from "./flash_attention_text.ts";
 import { lines, range } from "./text.ts";
 
-/** Numbers of a row and of its sums that a thread may hold: compilers spill beyond 255 registers, and some need 40 of their own. */
+/**
+ * Numbers of a row and of its sums that a thread may hold: compilers spill beyond 255 registers, and some need 40 of
+ * their own.
+ */
 const REGISTERS = 128;
 /** What WebGPU guarantees of workgroup memory, in bytes. */
 const WORKGROUP_MEMORY = 16384;
@@ -26,10 +29,15 @@ interface Cut extends Pick<Shape, "chunks" | "vector"> {
  * @param perKey bytes of workgroup memory for each key besides its two vectors
  * @returns undefined if the head cannot be cut so: prime or very long.
  */
-function cutOf(D: number, { perRow, sums, perKey }: { readonly perRow: number; readonly sums: number; readonly perKey: number }): Cut | undefined {
+function cutOf(
+  D: number,
+  { perRow, sums, perKey }: { readonly perRow: number; readonly sums: number; readonly perKey: number },
+): Cut | undefined {
   const vector = D % 4 === 0 ? "vec4f" : "f32";
   const width = vector === "vec4f" ? D / 4 : D;
-  const slices = range(MOST_SLICES).map((i) => i + 1).find((count) => width % count === 0 && (perRow * D) / count <= REGISTERS);
+  const slices = range(MOST_SLICES).map((i) => i + 1).find((count) =>
+    width % count === 0 && (perRow * D) / count <= REGISTERS
+  );
   if (!slices) return undefined;
   const rows = slices === 1 ? MOST_ROWS : Math.min(MOST_ROWS, 2 ** Math.floor(Math.log2(MOST_THREADS / slices)));
   const exchange = slices === 1 ? 0 : 2 * sums * rows * slices;
@@ -40,8 +48,19 @@ function cutOf(D: number, { perRow, sums, perKey }: { readonly perRow: number; r
 function constantsOf({ vector, width, slices, chunks, rows, keys }: Cut, sums: string): Constants {
   const WORKGROUP = rows * slices;
   return {
-    VECTOR: vector, WIDTH: width, CHUNKS: chunks, ROWS: rows, SLICES: slices, SLICED: slices > 1, SUMS: sums, PARTS: 2 * WORKGROUP,
-    WORKGROUP, TILE_KEYS: keys, TILE: keys * width, BLOCKS: keys / QUAD, LOADS: Math.ceil((keys * width) / WORKGROUP),
+    VECTOR: vector,
+    WIDTH: width,
+    CHUNKS: chunks,
+    ROWS: rows,
+    SLICES: slices,
+    SLICED: slices > 1,
+    SUMS: sums,
+    PARTS: 2 * WORKGROUP,
+    WORKGROUP,
+    TILE_KEYS: keys,
+    TILE: keys * width,
+    BLOCKS: keys / QUAD,
+    LOADS: Math.ceil((keys * width) / WORKGROUP),
   };
 }
 
@@ -49,15 +68,23 @@ const near = (tile: string, j: number, c: number, { width }: Cut): string => `${
 
 /** Dot products of this thread's slice of a row with the same slice of four rows in workgroup memory. */
 const products = (cut: Cut, row: string, tile: string): string =>
-  `vec4f(${range(QUAD).map((j) => `\n        ${dot(cut, (c) => `${row}_${c}`, (c) => near(tile, j, c, cut))}`).join(",")})`;
+  `vec4f(${
+    range(QUAD).map((j) => `\n        ${dot(cut, (c) => `${row}_${c}`, (c) => near(tile, j, c, cut))}`).join(",")
+  })`;
 
-const load = ({ chunks }: Cut, name: string): string => lines(chunks, (c) => `  let ${name}_${c} = ${name}[at + ${c}u];`);
-const clear = ({ chunks, vector }: Cut, name: string): string => lines(chunks, (c) => `  var ${name}_${c} = ${vector}();`);
-const store = ({ chunks }: Cut, to: string, value: (c: number) => string): string => lines(chunks, (c) => `    ${to}[at + ${c}u] = ${value(c)};`);
+const load = ({ chunks }: Cut, name: string): string =>
+  lines(chunks, (c) => `  let ${name}_${c} = ${name}[at + ${c}u];`);
+const clear = ({ chunks, vector }: Cut, name: string): string =>
+  lines(chunks, (c) => `  var ${name}_${c} = ${vector}();`);
+const store = ({ chunks }: Cut, to: string, value: (c: number) => string): string =>
+  lines(chunks, (c) => `    ${to}[at + ${c}u] = ${value(c)};`);
 
 /** sum += four rows in workgroup memory, each times its component of `factors`. */
 const add = (cut: Cut, sum: string, factors: string, tile: string): string =>
-  lines(cut.chunks, (c) => lines(QUAD, (j) => `      ${fused(cut, `${factors}.${"xyzw"[j]}`, near(tile, j, c, cut), `${sum}_${c}`)}`));
+  lines(
+    cut.chunks,
+    (c) => lines(QUAD, (j) => `      ${fused(cut, `${factors}.${"xyzw"[j]}`, near(tile, j, c, cut), `${sum}_${c}`)}`),
+  );
 
 /** The constants of flash_attention_tiled; undefined if it cannot take heads of D numbers. Likewise below. */
 export function tiledForwardText(D: number): Constants | undefined {

@@ -12,17 +12,33 @@ import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 export type GeluForm = "exact" | "tanh";
 
 const kernelsOf = (form: GeluForm, library: string) => {
-  const common = { libraries: [threadCode, library], params: { n: "u32" }, constants: { WORKGROUP: 64, ...SCALAR }, groups: perThread } as const;
+  const common = {
+    libraries: [threadCode, library],
+    params: { n: "u32" },
+    constants: { WORKGROUP: 64, ...SCALAR },
+    groups: perThread,
+  } as const;
   return {
-    forward: defineKernel({ ...common, name: `gelu_${form}`, code: forwardCode, bindings: { x: "read", y: "read_write" } }),
-    backward: defineKernel({ ...common, name: `gelu_${form}_backward`, code: backwardCode, bindings: { x: "read", dy_inout: "read_write" } }),
+    forward: defineKernel({
+      ...common,
+      name: `gelu_${form}`,
+      code: forwardCode,
+      bindings: { x: "read", y: "read_write" },
+    }),
+    backward: defineKernel({
+      ...common,
+      name: `gelu_${form}_backward`,
+      code: backwardCode,
+      bindings: { x: "read", dy_inout: "read_write" },
+    }),
   };
 };
 const KERNELS = { exact: kernelsOf("exact", exactCode), tanh: kernelsOf("tanh", tanhCode) };
 
 /**
- * Gaussian error linear unit (Hendrycks & Gimpel, 2016), element by element: "exact" is x (1 + erf(x / √2)) / 2, "tanh" its
- * approximation x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, which GPT-2 has (gelu_new). The backward pass writes over y's gradient.
+ * Gaussian error linear unit (Hendrycks & Gimpel, 2016), element by element: "exact" is x (1 + erf(x / √2)) / 2, "tanh"
+ * its approximation x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, which GPT-2 has (gelu_new). The backward pass writes
+ * over y's gradient.
  */
 export function gelu(r: Recorder, x: Variable, form: GeluForm): Variable {
   const { forward, backward } = KERNELS[form];

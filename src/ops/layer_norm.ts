@@ -17,8 +17,22 @@ const forward = {
   params: { n: "u32", C: "u32", eps: "f32" },
 } as const;
 const forwardKernel = {
-  portable: defineKernel({ ...forward, name: "layer_norm", code: forwardCode, libraries: [threadCode, vectorCode], constants: { WORKGROUP: 16, ...SCALAR }, groups: perThread }),
-  tiled: defineKernel({ ...forward, name: "layer_norm_tiled", code: forwardTiledCode, libraries: [reduceCode], constants: { WORKGROUP: 64 }, groups: ({ n }) => n }),
+  portable: defineKernel({
+    ...forward,
+    name: "layer_norm",
+    code: forwardCode,
+    libraries: [threadCode, vectorCode],
+    constants: { WORKGROUP: 16, ...SCALAR },
+    groups: perThread,
+  }),
+  tiled: defineKernel({
+    ...forward,
+    name: "layer_norm_tiled",
+    code: forwardTiledCode,
+    libraries: [reduceCode],
+    constants: { WORKGROUP: 64 },
+    groups: ({ n }) => n,
+  }),
 };
 
 const backward = {
@@ -26,8 +40,22 @@ const backward = {
   params: { n: "u32", C: "u32" },
 } as const;
 const backwardKernel = {
-  portable: defineKernel({ ...backward, name: "layer_norm_backward", code: backwardCode, libraries: [threadCode, vectorCode], constants: { WORKGROUP: 16, ACCUMULATE: false, ...SCALAR }, groups: perThread }),
-  tiled: defineKernel({ ...backward, name: "layer_norm_backward_tiled", code: backwardTiledCode, libraries: [reduceCode], constants: { WORKGROUP: 64, ACCUMULATE: false }, groups: ({ n }) => n }),
+  portable: defineKernel({
+    ...backward,
+    name: "layer_norm_backward",
+    code: backwardCode,
+    libraries: [threadCode, vectorCode],
+    constants: { WORKGROUP: 16, ACCUMULATE: false, ...SCALAR },
+    groups: perThread,
+  }),
+  tiled: defineKernel({
+    ...backward,
+    name: "layer_norm_backward_tiled",
+    code: backwardTiledCode,
+    libraries: [reduceCode],
+    constants: { WORKGROUP: 64, ACCUMULATE: false },
+    groups: ({ n }) => n,
+  }),
 };
 
 /**
@@ -38,10 +66,17 @@ const backwardKernel = {
 export function layerNorm(r: Recorder, x: Variable, weight: Variable, bias: Variable, eps: number): Variable {
   const [n, C] = x.value.shape as [number, number];
   for (const { value } of [weight, bias]) {
-    if (value.shape.join() !== String(C)) throw new RangeError(`Cannot record layerNorm() with ${value.label} (${value.shape}): x is (${x.value.shape}), expected (${C})`);
+    if (value.shape.join() !== String(C)) {
+      throw new RangeError(
+        `Cannot record layerNorm() with ${value.label} (${value.shape}): x is (${x.value.shape}), expected (${C})`,
+      );
+    }
   }
   const label = weight.value.label.replace(/\.weight$/, "");
-  const y = { value: tensor(label, [n, C], "activation"), needsGradient: x.needsGradient || weight.needsGradient || bias.needsGradient };
+  const y = {
+    value: tensor(label, [n, C], "activation"),
+    needsGradient: x.needsGradient || weight.needsGradient || bias.needsGradient,
+  };
   const statistics = tensor(`${label}.statistics`, [n, 2], "activation");
   const { constants: vectors } = vectorsOf(C);
   const { portable, tiled } = forwardKernel;
@@ -55,7 +90,16 @@ export function layerNorm(r: Recorder, x: Variable, weight: Variable, bias: Vari
     const dx = r.gradientFor(x);
     const { portable, tiled } = backwardKernel;
     const constants = { ACCUMULATE: dx?.accumulate ?? false };
-    if (dx) r.run({ portable: portable.with({ ...constants, ...vectors }), tiled: tiled.with({ ...constants, WORKGROUP: threadsOfRow(C) }) }, { x: x.value, weight: weight.value, statistics, dy, dx: dx.tensor }, { n, C });
+    if (dx) {
+      r.run(
+        {
+          portable: portable.with({ ...constants, ...vectors }),
+          tiled: tiled.with({ ...constants, WORKGROUP: threadsOfRow(C) }),
+        },
+        { x: x.value, weight: weight.value, statistics, dy, dx: dx.tensor },
+        { n, C },
+      );
+    }
   });
   return y;
 }

@@ -11,8 +11,8 @@ export interface LinearOptions {
   /** (N, out), added to y. */
   readonly residual?: Variable;
   /**
-   * (N, out): where y goes, for results that the host reads. If it is the residual's own tensor, y is added to that in place: then
-   * no op may read the residual's old value, in a backward pass neither.
+   * (N, out): where y goes, for results that the host reads. If it is the residual's own tensor, y is added to that in
+   * place: then no op may read the residual's old value, in a backward pass neither.
    */
   readonly out?: Tensor;
   /** The weight is (in, out), as in GPT-2's Conv1D: y = x W. */
@@ -24,16 +24,38 @@ export interface LinearOptions {
  * A frozen weight costs no gradient, and an input with nothing trainable below it no dx.
  * @throws RangeError if the shapes do not match.
  */
-export function linear(r: Recorder, x: Variable, weight: Variable, { bias, residual, out: given, transposed = false }: LinearOptions = {}): Variable {
+export function linear(
+  r: Recorder,
+  x: Variable,
+  weight: Variable,
+  { bias, residual, out: given, transposed = false }: LinearOptions = {},
+): Variable {
   const [N, K] = x.value.shape as [number, number];
   const [rows, columns] = weight.value.shape as [number, number];
   const [out, width] = transposed ? [columns, rows] : [rows, columns];
-  if (K !== width) throw new RangeError(`Cannot record linear() with ${weight.value.label}: x is (${x.value.shape}), expected (N, ${width})`);
-  if (bias && size(bias.value) !== out) throw new RangeError(`Cannot record linear() with ${bias.value.label} (${bias.value.shape}): expected (${out}), a number for each column of y`);
+  if (K !== width) {
+    throw new RangeError(
+      `Cannot record linear() with ${weight.value.label}: x is (${x.value.shape}), expected (N, ${width})`,
+    );
+  }
+  if (bias && size(bias.value) !== out) {
+    throw new RangeError(
+      `Cannot record linear() with ${bias.value.label} (${bias.value.shape}): expected (${out}), a number for each ` +
+        "column of y",
+    );
+  }
   const inputs = [x, weight, bias, residual].filter((input) => input !== undefined);
-  const y = { value: given ?? tensor(weight.value.label.replace(/\.weight$/, ""), [N, out], "activation"), needsGradient: inputs.some(({ needsGradient }) => needsGradient) };
+  const y = {
+    value: given ?? tensor(weight.value.label.replace(/\.weight$/, ""), [N, out], "activation"),
+    needsGradient: inputs.some(({ needsGradient }) => needsGradient),
+  };
   const accumulate = y.value === residual?.value;
-  matmul(r, transposed ? "NN" : "NT", { a: x.value, b: weight.value, target: { tensor: y.value, accumulate }, addend: accumulate ? undefined : residual?.value }, { M: N, N: out, K });
+  matmul(r, transposed ? "NN" : "NT", {
+    a: x.value,
+    b: weight.value,
+    target: { tensor: y.value, accumulate },
+    addend: accumulate ? undefined : residual?.value,
+  }, { M: N, N: out, K });
   if (bias) addBias(r, y.value, bias.value);
   r.onBackward(y, inputs, (dy) => {
     const dBias = bias && r.gradientFor(bias);
@@ -47,7 +69,12 @@ export function linear(r: Recorder, x: Variable, weight: Variable, { bias, resid
   return y;
 }
 
-function recordWeightGradient(r: Recorder, { x, dy }: { readonly x: Tensor; readonly dy: Tensor }, target: GradientTarget, transposed: boolean): void {
+function recordWeightGradient(
+  r: Recorder,
+  { x, dy }: { readonly x: Tensor; readonly dy: Tensor },
+  target: GradientTarget,
+  transposed: boolean,
+): void {
   const [a, b] = transposed ? [x, dy] : [dy, x];
   matmul(r, "TN", { a, b, target }, { M: a.shape[1]!, N: b.shape[1]!, K: a.shape[0]! });
 }

@@ -25,27 +25,37 @@ function headOf(D: number): { readonly vector: "vec4f" | "f32"; readonly chunks:
 
 function scoresText(D: number, window: AttentionWindow): Constants {
   const { vector, chunks } = headOf(D);
-  const all = (line: (i: number, j: number) => string): string => lines(BLOCK, (i) => range(BLOCK).map((j) => line(i, j)).join("\n"));
+  const all = (line: (i: number, j: number) => string): string =>
+    lines(BLOCK, (i) => range(BLOCK).map((j) => line(i, j)).join("\n"));
   return {
     ...windowConstants(window, "keys"),
     VECTOR: vector,
     CHUNKS: chunks,
-    ROW_STARTS: lines(BLOCK, (i) => `  let x${i} = ((b * params.T + min(t + ${i}u, last)) * params.H + h) * ${chunks}u;
+    ROW_STARTS: lines(BLOCK, (i) =>
+      `  let x${i} = ((b * params.T + min(t + ${i}u, last)) * params.H + h) * ${chunks}u;
   let y${i} = ((b * params.T + min(j + ${i}u, last)) * params.KV + h / (params.H / params.KV)) * ${chunks}u;`),
     CLEAR_SUMS: all((i, j) => `  var sum${i}_${j} = ${vector}();`),
     MULTIPLY: [
       lines(BLOCK, (i) => `    let row${i} = x[x${i} + c];\n    let key${i} = y[y${i} + c];`),
       all((i, j) => `    sum${i}_${j} = fma(row${i}, key${j}, sum${i}_${j});`),
     ].join("\n"),
-    STORE_SUMS: all((i, j) => `  if (t + ${i}u < params.T && j + ${j}u < params.T) {
-    out[(head * params.T + t + ${i}u) * params.T + j + ${j}u] = params.scale * ${vector === "f32" ? `sum${i}_${j}` : `dot(sum${i}_${j}, vec4f(1.0))`};
-  }`),
+    STORE_SUMS: all((i, j) =>
+      `  if (t + ${i}u < params.T && j + ${j}u < params.T) {
+    out[(head * params.T + t + ${i}u) * params.T + j + ${j}u] = params.scale * ${
+        vector === "f32" ? `sum${i}_${j}` : `dot(sum${i}_${j}, vec4f(1.0))`
+      };
+  }`
+    ),
   };
 }
 
 function valuesText(D: number, window: AttentionWindow, TRANSPOSE: boolean): Constants {
   const { vector, chunks, run } = headOf(D);
-  const place = (r: number): string => (TRANSPOSE ? `p_start + i * params.T + min(first + ${r}u, last)` : `p_start + min(first + ${r}u, last) * params.T + i`);
+  const place = (
+    r: number,
+  ): string => (TRANSPOSE
+    ? `p_start + i * params.T + min(first + ${r}u, last)`
+    : `p_start + min(first + ${r}u, last) * params.T + i`);
   return {
     ...windowConstants(window, TRANSPOSE ? "queries" : "keys"),
     VECTOR: vector,
@@ -56,9 +66,13 @@ function valuesText(D: number, window: AttentionWindow, TRANSPOSE: boolean): Con
     MULTIPLY: [
       lines(BLOCK, (r) => `    let p${r} = p[${place(r)}];`),
       lines(run, (c) => `    let x${c} = x[source + ${c}u];`),
-      lines(BLOCK, (r) => range(run).map((c) => `    ${fused({ vector }, `p${r}`, `x${c}`, `sum${r}_${c}`)}`).join("\n")),
+      lines(
+        BLOCK,
+        (r) => range(run).map((c) => `    ${fused({ vector }, `p${r}`, `x${c}`, `sum${r}_${c}`)}`).join("\n"),
+      ),
     ].join("\n"),
-    STORE_SUMS: lines(BLOCK, (r) => `  if (first + ${r}u < params.T) {
+    STORE_SUMS: lines(BLOCK, (r) =>
+      `  if (first + ${r}u < params.T) {
     let to = ((b * params.T + first + ${r}u) * heads + h) * ${chunks}u + c;
 ${lines(run, (c) => `    out[to + ${c}u] = sum${r}_${c};`)}
   }`),
@@ -97,7 +111,14 @@ const sequenceValuesKernel = valuesKernel(valuesBindings, PAST);
 const documentsValuesKernel = valuesKernel({ ...valuesBindings, documents: "read" }, documentsPast);
 
 /** to[t, j] = factor * x[t].y[j] for the keys j of t; what shares no block of 4 by 4 with a key is not written. */
-function scores(r: Recorder, { B, T, H, KV, D, ...of }: AttentionSize, x: Tensor, y: Tensor, to: Tensor, factor: number): void {
+function scores(
+  r: Recorder,
+  { B, T, H, KV, D, ...of }: AttentionSize,
+  x: Tensor,
+  y: Tensor,
+  to: Tensor,
+  factor: number,
+): void {
   const { documents } = of, text = scoresText(D, windowOf(of)), blocks = ceilDiv(T, BLOCK);
   const operands = { x, y, out: to }, params = { n: B * H * blocks * blocks, T, H, KV, scale: factor };
   if (documents) r.run(documentsScoresKernel.with(text), { ...operands, documents }, params);
@@ -105,9 +126,17 @@ function scores(r: Recorder, { B, T, H, KV, D, ...of }: AttentionSize, x: Tensor
 }
 
 /** to[t] = sum of p[t, j] x[j]; if transposed, to[j] = sum of p[t, j] x[t]. */
-function values(r: Recorder, { B, T, H, KV, D, ...of }: AttentionSize, p: Tensor, x: Tensor, to: Tensor, transpose: boolean): void {
+function values(
+  r: Recorder,
+  { B, T, H, KV, D, ...of }: AttentionSize,
+  p: Tensor,
+  x: Tensor,
+  to: Tensor,
+  transpose: boolean,
+): void {
   const { documents } = of, { chunks, run } = headOf(D), text = valuesText(D, windowOf(of), transpose);
-  const operands = { p, x, out: to }, params = { n: (B * (transpose ? KV : H) * ceilDiv(T, BLOCK) * chunks) / run, T, H, KV };
+  const operands = { p, x, out: to },
+    params = { n: (B * (transpose ? KV : H) * ceilDiv(T, BLOCK) * chunks) / run, T, H, KV };
   if (documents) r.run(documentsValuesKernel.with(text), { ...operands, documents }, params);
   else r.run(sequenceValuesKernel.with(text), operands, params);
 }
@@ -115,7 +144,10 @@ function values(r: Recorder, { B, T, H, KV, D, ...of }: AttentionSize, p: Tensor
 /** softmax(q kᵀ / √D) over the keys that each position sees, 0 elsewhere: (B, H, T, T). */
 function probabilities(r: Recorder, q: Variable, k: Variable, size: AttentionSize): Variable {
   const { B, T, H, D } = size, scale = 1 / Math.sqrt(D);
-  const p = { value: r.tensor("attention.probabilities", [B, H, T, T]), needsGradient: q.needsGradient || k.needsGradient };
+  const p = {
+    value: r.tensor("attention.probabilities", [B, H, T, T]),
+    needsGradient: q.needsGradient || k.needsGradient,
+  };
   scores(r, size, q.value, k.value, p.value, scale);
   maskedSoftmax(r, p.value, size);
   r.onBackward(p, [q, k], (ds) => {
@@ -129,10 +161,17 @@ function probabilities(r: Recorder, q: Variable, k: Variable, size: AttentionSiz
 }
 
 /**
- * attention() with all probabilities in memory, (B, H, T, T): plain products instead of one long loop. They are kept for the backward
- * pass; with dropout twice, as they are and with some dropped, the others divided by 1 - p (as in Vaswani et al., 2017).
+ * attention() with all probabilities in memory, (B, H, T, T): plain products instead of one long loop. They are kept
+ * for the backward pass; with dropout twice, as they are and with some dropped, the others divided by 1 - p (as in
+ * Vaswani et al., 2017).
  */
-export function materialisedAttention(r: Recorder, q: Variable, k: Variable, v: Variable, size: AttentionSize): Variable {
+export function materialisedAttention(
+  r: Recorder,
+  q: Variable,
+  k: Variable,
+  v: Variable,
+  size: AttentionSize,
+): Variable {
   checkDocuments(size);
   const { B, T, H, D } = size, all = probabilities(r, q, k, size);
   const p = size.dropout ? dropout(r, all, size.dropout) : all;

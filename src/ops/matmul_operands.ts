@@ -12,7 +12,8 @@ export interface MatmulSize {
 }
 
 /**
- * NT: (M, K) (N, K)ᵀ, a linear layer's forward · NN: (M, K) (K, N), its input gradient · TN: (K, M)ᵀ (K, N), its weight gradient.
+ * NT: (M, K) (N, K)ᵀ, a linear layer's forward · NN: (M, K) (K, N), its input gradient · TN: (K, M)ᵀ (K, N), its weight
+ * gradient.
  */
 export type MatmulMode = "NT" | "NN" | "TN";
 

@@ -14,10 +14,22 @@ const definition = {
   code: matmulCode,
   libraries: [threadCode, ...UNPACKING, storedCode],
   params: { M: "u32", N: "u32", K: "u32", a_offset: "u32", b_offset: "u32", out_offset: "u32" },
-  constants: { WORKGROUP: 8, ACCUMULATE: false, ADD: false, STORED: "b", NUMBERS: "(params.N * params.K)", ...blockText({ mode: "NT", tile: 8, a: 4, b: 4, format: "f32", out: 4, edge: true, unroll: 4, tail: false }) },
-  groups: ({ M, N }: { M: number; N: number }, { TILE, WORKGROUP }: Constants) => ceilDiv(ceilDiv(M, Number(TILE)) * ceilDiv(N, Number(TILE)), Number(WORKGROUP)),
+  constants: {
+    WORKGROUP: 8,
+    ACCUMULATE: false,
+    ADD: false,
+    STORED: "b",
+    NUMBERS: "(params.N * params.K)",
+    ...blockText({ mode: "NT", tile: 8, a: 4, b: 4, format: "f32", out: 4, edge: true, unroll: 4, tail: false }),
+  },
+  groups: ({ M, N }: { M: number; N: number }, { TILE, WORKGROUP }: Constants) =>
+    ceilDiv(ceilDiv(M, Number(TILE)) * ceilDiv(N, Number(TILE)), Number(WORKGROUP)),
 } as const;
-const matmulKernel = defineKernel({ ...definition, name: "matmul", bindings: { a: "read", b: "read", out: "read_write" } });
+const matmulKernel = defineKernel({
+  ...definition,
+  name: "matmul",
+  bindings: { a: "read", b: "read", out: "read_write" },
+});
 const matmulAddKernel = defineKernel({
   ...definition,
   name: "matmul_add",
@@ -35,7 +47,11 @@ export function matmulPortable(r: Recorder, mode: MatmulMode, operands: MatmulOp
   const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size };
   const block = { ...blockFor(r.variant, mode, params), format: b.type };
   if (addend) r.run(addingBlock(block), { a, b, addend, out: target.tensor }, params);
-  else r.run(target.accumulate ? accumulatingBlock(block) : assigningBlock(block), { a, b, out: target.tensor }, params);
+  else {r.run(
+      target.accumulate ? accumulatingBlock(block) : assigningBlock(block),
+      { a, b, out: target.tensor },
+      params,
+    );}
 }
 
 /** Fewer large blocks than this leave a core without work. */
@@ -45,7 +61,11 @@ const LARGE_BLOCKS = 16;
 const LONG_K = 4 * 65_000;
 
 /** Large blocks where they fit evenly and there are enough of them; with edges their code takes seconds to compile. */
-function blockFor(variant: Variant, mode: MatmulMode, { M, N, K, a_offset, b_offset, out_offset }: Required<MatmulSize>): Omit<Block, "format"> {
+function blockFor(
+  variant: Variant,
+  mode: MatmulMode,
+  { M, N, K, a_offset, b_offset, out_offset }: Required<MatmulSize>,
+): Omit<Block, "format"> {
   const isLarge = variant !== "portable_small" && M % 16 === 0 && N % 16 === 0 && (M / 16) * (N / 16) >= LARGE_BLOCKS;
   const tile = isLarge ? 16 : 8;
   const unroll = K > LONG_K ? 16 : 4;

@@ -25,7 +25,11 @@ export interface Block {
 
 const vector = (width: 1 | 4): string => (width === 4 ? "vec4f" : "f32");
 /** Number i of a run of vectors called `name0`, `name1`, … or of scalars. */
-const component = (name: string, i: number, width: 1 | 4): string => (width === 4 ? `${name}${i >> 2}.${"xyzw"[i & 3]}` : `${name}${i}`);
+const component = (
+  name: string,
+  i: number,
+  width: 1 | 4,
+): string => (width === 4 ? `${name}${i >> 2}.${"xyzw"[i & 3]}` : `${name}${i}`);
 
 /** The unrolled text of shaders/matmul.wgsl. */
 export function blockText(block: Block): Constants {
@@ -39,7 +43,11 @@ export function blockText(block: Block): Constants {
     B_VECTOR: block.format === "f32" ? vector(block.b) : formatConstants(block.format).FOUR!,
     OUT_VECTOR: vector(block.out),
     TAIL: block.tail,
-    STARTS: [starts(block, "a"), starts(block, "b"), lines(tile, (i) => range(tile).map((j) => `  var c${i}_${j} = 0.0;`).join(""))].join("\n"),
+    STARTS: [
+      starts(block, "a"),
+      starts(block, "b"),
+      lines(tile, (i) => range(tile).map((j) => `  var c${i}_${j} = 0.0;`).join("")),
+    ].join("\n"),
     STEP: step(block, unroll),
     STEP_ONE: block.tail ? step(block, 1) : "",
     STORE: store(block),
@@ -49,43 +57,77 @@ export function blockText(block: Block): Constants {
 /** Whether an operand's rows run along k: A of NT and NN, B of NT. The other way its rows run along the block. */
 const alongK = ({ mode }: Block, operand: "a" | "b"): boolean => (operand === "a" ? mode !== "TN" : mode === "NT");
 
-/** Where the block's rows (along k) or columns (across k) start, in vectors. Clamped at the edge, once, outside the loop. */
+/**
+ * Where the block's rows (along k) or columns (across k) start, in vectors. Clamped at the edge, once, outside the
+ * loop.
+ */
 function starts(block: Block, operand: "a" | "b"): string {
   const width = block[operand];
-  const [first, end, offset] = operand === "a" ? ["row", "params.M", "params.a_offset"] : ["column", "params.N", "params.b_offset"];
+  const [first, end, offset] = operand === "a"
+    ? ["row", "params.M", "params.a_offset"]
+    : ["column", "params.N", "params.b_offset"];
   const clamp = (index: string, limit: string): string => (block.edge ? `min(${index}, ${limit} - 1u)` : `(${index})`);
   if (alongK(block, operand)) {
-    return lines(block.tile, (i) => `  let ${operand}_at${i} = (${offset} + ${clamp(`${first} + ${i}u`, end)} * params.K) / ${width}u;`);
+    return lines(
+      block.tile,
+      (i) => `  let ${operand}_at${i} = (${offset} + ${clamp(`${first} + ${i}u`, end)} * params.K) / ${width}u;`,
+    );
   }
-  return lines(block.tile / width, (i) => `  let ${operand}_at${i} = ${offset} / ${width}u + ${clamp(`${first} / ${width}u + ${i}u`, `${end} / ${width}u`)};`);
-}
-
-/** Loads of one operand for `unroll` values of k. Across k, `name{k}_{i}` is vector i of the block; along k, `name{i}_{q}` is vector q of row i. */
-function loads(block: Block, operand: "a" | "b", unroll: number, i: number): string {
-  const width = block[operand];
-  const load = (at: string): string => (operand === "b" && block.format !== "f32" ? `stored_four(${at})` : `${operand}[${at}]`);
-  if (!alongK(block, operand)) {
-    const row = operand === "a" ? "params.M" : "params.N";
-    return lines(unroll, (k) => `    let ${operand}${k}_${i} = ${load(`${operand}_at${i} + (k + ${k}u) * ${row} / ${width}u`)};`);
-  }
-  return lines(unroll / width, (q) => `    let ${operand}${i}_${q} = ${load(`${operand}_at${i} + k / ${width}u + ${q}u`)};`);
+  return lines(
+    block.tile / width,
+    (i) =>
+      `  let ${operand}_at${i} = ${offset} / ${width}u + ${
+        clamp(`${first} / ${width}u + ${i}u`, `${end} / ${width}u`)
+      };`,
+  );
 }
 
 /**
- * All of B's part of the block first, then one row of A at a time, so that few values live across the loads. The products of
- * an element over the unrolled k are added in one expression.
+ * Loads of one operand for `unroll` values of k. Across k, `name{k}_{i}` is vector i of the block; along k,
+ * `name{i}_{q}` is vector q of row i.
+ */
+function loads(block: Block, operand: "a" | "b", unroll: number, i: number): string {
+  const width = block[operand];
+  const load = (
+    at: string,
+  ): string => (operand === "b" && block.format !== "f32" ? `stored_four(${at})` : `${operand}[${at}]`);
+  if (!alongK(block, operand)) {
+    const row = operand === "a" ? "params.M" : "params.N";
+    return lines(
+      unroll,
+      (k) => `    let ${operand}${k}_${i} = ${load(`${operand}_at${i} + (k + ${k}u) * ${row} / ${width}u`)};`,
+    );
+  }
+  return lines(
+    unroll / width,
+    (q) => `    let ${operand}${i}_${q} = ${load(`${operand}_at${i} + k / ${width}u + ${q}u`)};`,
+  );
+}
+
+/**
+ * All of B's part of the block first, then one row of A at a time, so that few values live across the loads. The
+ * products of an element over the unrolled k are added in one expression.
  */
 function step(block: Block, unroll: number): string {
   const { tile } = block;
   const value = (operand: "a" | "b", i: number, k: number): string =>
-    alongK(block, operand) ? component(`${operand}${i}_`, k, block[operand]) : component(`${operand}${k}_`, i, block[operand]);
+    alongK(block, operand)
+      ? component(`${operand}${i}_`, k, block[operand])
+      : component(`${operand}${k}_`, i, block[operand]);
   const bRuns = alongK(block, "b") ? tile : tile / block.b;
   const text = range(bRuns).map((j) => loads(block, "b", unroll, j));
   const aRuns = alongK(block, "a") ? 1 : block.a;
   for (let i = 0; i < tile; i++) {
     if (i % aRuns === 0) text.push(loads(block, "a", unroll, i / aRuns));
     for (let j = 0; j < tile; j++) {
-      text.push(`    c${i}_${j} = ${range(unroll).reduce((sum, k) => `${k > 0 ? `(${sum})` : sum} + ${value("a", i, k)} * ${value("b", j, k)}`, `c${i}_${j}`)};`);
+      text.push(
+        `    c${i}_${j} = ${
+          range(unroll).reduce(
+            (sum, k) => `${k > 0 ? `(${sum})` : sum} + ${value("a", i, k)} * ${value("b", j, k)}`,
+            `c${i}_${j}`,
+          )
+        };`,
+      );
     }
   }
   return text.join("\n");

@@ -18,31 +18,40 @@ interface Tile {
 }
 
 /**
- * Best of the tuned sets that torchlette publishes for V100 and A100; all keep to 16 KiB and 256 threads. In order of how often
- * each number loaded is used. 8 x 8 sums a thread need about 100 registers: only where there is enough work to fill a GPU so.
+ * Best of the tuned sets that torchlette publishes for V100 and A100; all keep to 16 KiB and 256 threads. In order of
+ * how often each number loaded is used. 8 x 8 sums a thread need about 100 registers: only where there is enough work
+ * to fill a GPU so.
  */
 const LARGE: Tile = { BM: 128, BN: 128, BK: 8, TM: 8, TN: 8 };
 const WIDE: Tile = { BM: 64, BN: 128, BK: 16, TM: 8, TN: 4 };
 const MEDIUM: Tile = { BM: 64, BN: 64, BK: 16, TM: 4, TN: 4 };
 const SMALL: Tile = { BM: 32, BN: 32, BK: 16, TM: 4, TN: 4 };
 
-/** Workgroups that keep a large GPU busy: two for each of about 128 multiprocessors. Small GPUs lose little by smaller tiles. */
+/**
+ * Workgroups that keep a large GPU busy: two for each of about 128 multiprocessors. Small GPUs lose little by smaller
+ * tiles.
+ */
 const WANTED_WORKGROUPS = 256;
 /**
- * K from which on dividing it between workgroups pays for writing and summing the partial results; and its smallest share. As only
- * MEDIUM and SMALL tiles are split, and into fewer than twice the wanted workgroups, the partial results stay below 8 MiB.
+ * K from which on dividing it between workgroups pays for writing and summing the partial results; and its smallest
+ * share. As only MEDIUM and SMALL tiles are split, and into fewer than twice the wanted workgroups, the partial results
+ * stay below 8 MiB.
  */
 const LONG_K = 1024, SMALLEST_SHARE = 256;
 
-/** A thread's rows and columns come in runs of four neighbours, 16-byte aligned: drivers then read workgroup memory four at a time. */
+/**
+ * A thread's rows and columns come in runs of four neighbours, 16-byte aligned: drivers then read workgroup memory four
+ * at a time.
+ */
 const RUN = 4;
 /** Keeps that alignment, and spreads a transposed store over the banks of the memory. */
 const PAD = 4;
 /** Tiles in a band, see the shader. */
 const BAND = 8;
-/** Steps of K unrolled in the inner loop, and multiplications in all: jax-js lost 40 % by eight steps in a newer Chrome. */
+/**
+ * Steps of K unrolled in the inner loop, and multiplications in all: jax-js lost 40 % by eight steps in a newer Chrome.
+ */
 const MAX_STEPS = 4, MAX_MULTIPLICATIONS = 128;
-
 
 /** How the shader is cut and unrolled for a tile. */
 function textOf({ BM, BN, BK, TM, TN }: Tile, TRANSPOSE_A: boolean, TRANSPOSE_B: boolean): Constants {
@@ -52,7 +61,10 @@ function textOf({ BM, BN, BK, TM, TN }: Tile, TRANSPOSE_A: boolean, TRANSPOSE_B:
   /** A thread's i-th row lies this many rows after its first; likewise columns. */
   const rowOf = (i: number): number => Math.floor(i / RUN) * RUN * threadsM + (i % RUN);
   const columnOf = (j: number): number => Math.floor(j / RUN) * RUN * threadsN + (j % RUN);
-  /** Position (along the tile's edge, in depth) of the number that a thread moves in round i: neighbours in memory by neighbouring threads. */
+  /**
+   * Position (along the tile's edge, in depth) of the number that a thread moves in round i: neighbours in memory by
+   * neighbouring threads.
+   */
   const placeOf = (i: number, edge: number, depthFirst: boolean): readonly [string, string] => {
     const inner = depthFirst ? BK : edge;
     const slow = `lane / ${inner}u + ${(i * WORKGROUP) / inner}u`, fast = `lane % ${inner}u`;
@@ -61,9 +73,18 @@ function textOf({ BM, BN, BK, TM, TN }: Tile, TRANSPOSE_A: boolean, TRANSPOSE_B:
   const moves = [
     { name: "a", origin: "m0", edge: BM, width: widthA, depthFirst: !TRANSPOSE_A },
     { name: "b", origin: "n0", edge: BN, width: widthB, depthFirst: TRANSPOSE_B },
-  ].flatMap((side) => range((side.edge * BK) / WORKGROUP).map((i) => ({ ...side, i, place: placeOf(i, side.edge, side.depthFirst) })));
+  ].flatMap((side) =>
+    range((side.edge * BK) / WORKGROUP).map((i) => ({ ...side, i, place: placeOf(i, side.edge, side.depthFirst) }))
+  );
   return {
-    BM, BN, BK, BAND, WORKGROUP, UNROLL, TRANSPOSE_A, TRANSPOSE_B,
+    BM,
+    BN,
+    BK,
+    BAND,
+    WORKGROUP,
+    UNROLL,
+    TRANSPOSE_A,
+    TRANSPOSE_B,
     A_TILE: widthA * BK,
     B_TILE: widthB * BK,
     THREADS_N: threadsN,
@@ -71,14 +92,24 @@ function textOf({ BM, BN, BK, TM, TN }: Tile, TRANSPOSE_A: boolean, TRANSPOSE_B:
     RUN_N: RUN,
     STEPS: BK / UNROLL,
     CLEAR_SUMS: lines(TM, (i) => `  ${range(TN).map((j) => `var sum${i}_${j} = 0.0;`).join(" ")}`),
-    LOAD_TILES: moves.map(({ name, i, origin, place: [along, deep] }) => `    let ${name}${i} = ${name}_at(${origin} + ${along}, k0 + ${deep});`).join("\n"),
-    STORE_TILES: moves.map(({ name, i, width, place: [along, deep] }) => `    ${name}_tile[(${deep}) * ${width}u + ${along}] = ${name}${i};`).join("\n"),
-    MULTIPLY: lines(UNROLL, (u) => `      {
+    LOAD_TILES: moves.map(({ name, i, origin, place: [along, deep] }) =>
+      `    let ${name}${i} = ${name}_at(${origin} + ${along}, k0 + ${deep});`
+    ).join("\n"),
+    STORE_TILES: moves.map(({ name, i, width, place: [along, deep] }) =>
+      `    ${name}_tile[(${deep}) * ${width}u + ${along}] = ${name}${i};`
+    ).join("\n"),
+    MULTIPLY: lines(UNROLL, (u) =>
+      `      {
 ${lines(TM, (i) => `        let a${i} = a_tile[(k + ${u}u) * ${widthA}u + row + ${rowOf(i)}u];`)}
 ${lines(TN, (j) => `        let b${j} = b_tile[(k + ${u}u) * ${widthB}u + column + ${columnOf(j)}u];`)}
 ${lines(TM, (i) => `        ${range(TN).map((j) => `sum${i}_${j} = fma(a${i}, b${j}, sum${i}_${j});`).join(" ")}`)}
       }`),
-    STORE_SUMS: lines(TM, (i) => range(TN).map((j) => `  store(start, m0 + row + ${rowOf(i)}u, n0 + column + ${columnOf(j)}u, sum${i}_${j});`).join("\n")),
+    STORE_SUMS: lines(
+      TM,
+      (i) =>
+        range(TN).map((j) => `  store(start, m0 + row + ${rowOf(i)}u, n0 + column + ${columnOf(j)}u, sum${i}_${j});`)
+          .join("\n"),
+    ),
   };
 }
 
@@ -90,7 +121,9 @@ function splitsOf(size: MatmulSize, tile: Pick<Tile, "BM" | "BN">): number {
   return Math.max(1, Math.min(ceilDiv(WANTED_WORKGROUPS, tilesOf(size, tile)), Math.floor(size.K / SMALLEST_SHARE)));
 }
 
-/** The largest tile that gives enough workgroups and is at least half full; where none does, K is split if it is long. */
+/**
+ * The largest tile that gives enough workgroups and is at least half full; where none does, K is split if it is long.
+ */
 function tileFor(size: MatmulSize): Tile {
   const isFull = ({ BM, BN }: Tile): boolean => size.M > BM / 2 && size.N > BN / 2;
   const enough = [LARGE, WIDE, MEDIUM].find((tile) => isFull(tile) && tilesOf(size, tile) >= WANTED_WORKGROUPS);
@@ -107,10 +140,21 @@ const definition = {
   code: matmulTiledCode,
   libraries: UNPACKING,
   params: { M: "u32", N: "u32", K: "u32", a_offset: "u32", b_offset: "u32", out_offset: "u32" },
-  constants: { ...textOf(SMALL, false, false), EDGES: true, SPLIT: false, ACCUMULATE: false, ADD: false, ...formatConstants("f32") },
+  constants: {
+    ...textOf(SMALL, false, false),
+    EDGES: true,
+    SPLIT: false,
+    ACCUMULATE: false,
+    ADD: false,
+    ...formatConstants("f32"),
+  },
   groups: groupsOf,
 } as const;
-const matmulKernel = defineKernel({ ...definition, name: "matmul_tiled", bindings: { a: "read", b: "read", out: "read_write" } });
+const matmulKernel = defineKernel({
+  ...definition,
+  name: "matmul_tiled",
+  bindings: { a: "read", b: "read", out: "read_write" },
+});
 const matmulAddKernel = defineKernel({
   ...definition,
   name: "matmul_tiled_add",
@@ -118,8 +162,16 @@ const matmulAddKernel = defineKernel({
   constants: { ...definition.constants, ADD: true },
 });
 
-/** `matmul()` of the tiled variant. Few tiles and a long K, as in the weight gradient of many tokens, are summed in two steps. */
-export function matmulTiled(r: Recorder, mode: MatmulMode, { a, b, target, addend }: MatmulOperands, size: MatmulSize): void {
+/**
+ * `matmul()` of the tiled variant. Few tiles and a long K, as in the weight gradient of many tokens, are summed in two
+ * steps.
+ */
+export function matmulTiled(
+  r: Recorder,
+  mode: MatmulMode,
+  { a, b, target, addend }: MatmulOperands,
+  size: MatmulSize,
+): void {
   const tile = tileFor(size);
   const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size };
   const { M, N, K } = size;

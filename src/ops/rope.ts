@@ -28,6 +28,10 @@ export function rope(r: Recorder, q: Variable, k: Variable, table: Tensor): void
   r.run(ropeKernel.with(constants), { table, q_inout: q.value, k_inout: k.value }, params);
   r.onBackward(q.needsGradient ? q : k, [], () => {
     const unused = (of: Variable): Tensor => r.tensor("unused", of.value.shape, "scratch");
-    r.run(ropeKernel.with({ ...constants, INVERSE: true }), { table, q_inout: r.gradientOf(q) ?? unused(q), k_inout: r.gradientOf(k) ?? unused(k) }, params);
+    r.run(ropeKernel.with({ ...constants, INVERSE: true }), {
+      table,
+      q_inout: r.gradientOf(q) ?? unused(q),
+      k_inout: r.gradientOf(k) ?? unused(k),
+    }, params);
   });
 }

@@ -16,13 +16,29 @@ type Bindings = Readonly<Record<string, Access>>;
 /** Documents come with the heads, which tell the sequence of a row. */
 type RowParams = Readonly<Record<string, Scalar>> & { readonly n: "u32" };
 
-const windowText = (window: AttentionWindow): Constants => ({ ...windowConstants(window, "keys"), SEQUENCE: window.documents ? "row / (params.T * params.H)" : "0u" });
+const windowText = (window: AttentionWindow): Constants => ({
+  ...windowConstants(window, "keys"),
+  SEQUENCE: window.documents ? "row / (params.T * params.H)" : "0u",
+});
 
 /** @param window tells documents or none, as bindings and parameters must. */
-const pair = <const B extends Bindings, const P extends RowParams>(name: string, codes: readonly [string, string], bindings: B, params: P, window: AttentionWindow) => {
+const pair = <const B extends Bindings, const P extends RowParams>(
+  name: string,
+  codes: readonly [string, string],
+  bindings: B,
+  params: P,
+  window: AttentionWindow,
+) => {
   const [code, tiledCode] = codes, definition = { bindings, params }, constants = windowText(window);
   return {
-    portable: defineKernel({ ...definition, name, code, libraries: [threadCode, windowCode], constants: { WORKGROUP: 16, ...constants }, groups: perThread }),
+    portable: defineKernel({
+      ...definition,
+      name,
+      code,
+      libraries: [threadCode, windowCode],
+      constants: { WORKGROUP: 16, ...constants },
+      groups: perThread,
+    }),
     tiled: defineKernel({
       ...definition,
       name: `${name}_tiled`,
@@ -38,22 +54,35 @@ const documents: AttentionWindow = { ...PAST, documents: true };
 const forwardCodes = [forwardCode, forwardTiledCode] as const;
 const forwardBindings = { x_inout: "read_write" } as const, forwardParams = { n: "u32", T: "u32" } as const;
 const sequenceForwardKernel = pair("softmax", forwardCodes, forwardBindings, forwardParams, PAST);
-const documentsForwardKernel = pair("softmax", forwardCodes, { ...forwardBindings, documents: "read" }, { ...forwardParams, H: "u32" }, documents);
+const documentsForwardKernel = pair("softmax", forwardCodes, { ...forwardBindings, documents: "read" }, {
+  ...forwardParams,
+  H: "u32",
+}, documents);
 
 const backwardCodes = [backwardCode, backwardTiledCode] as const;
-const backwardBindings = { y: "read", dy_inout: "read_write" } as const, backwardParams = { n: "u32", T: "u32", scale: "f32" } as const;
+const backwardBindings = { y: "read", dy_inout: "read_write" } as const,
+  backwardParams = { n: "u32", T: "u32", scale: "f32" } as const;
 const sequenceBackwardKernel = pair("softmax_backward", backwardCodes, backwardBindings, backwardParams, PAST);
-const documentsBackwardKernel = pair("softmax_backward", backwardCodes, { ...backwardBindings, documents: "read" }, { ...backwardParams, H: "u32" }, documents);
+const documentsBackwardKernel = pair("softmax_backward", backwardCodes, { ...backwardBindings, documents: "read" }, {
+  ...backwardParams,
+  H: "u32",
+}, documents);
 
 /** Both kernels for what a position sees. */
-function seeing<B extends Bindings, P extends RowParams>({ portable, tiled }: { readonly portable: Kernel<B, P>; readonly tiled: Kernel<B, P> }, window: AttentionWindow) {
+function seeing<B extends Bindings, P extends RowParams>(
+  { portable, tiled }: { readonly portable: Kernel<B, P>; readonly tiled: Kernel<B, P> },
+  window: AttentionWindow,
+) {
   const text = windowText(window);
   return { portable: portable.with(text), tiled: tiled.with(text) };
 }
 
 type Window = Pick<AttentionSize, "H" | "T" | "causal" | "documents">;
 
-/** Records softmax in place over the last dimension of x, (B, H, T, T), over the keys that each position sees; the rest becomes 0. */
+/**
+ * Records softmax in place over the last dimension of x, (B, H, T, T), over the keys that each position sees; the rest
+ * becomes 0.
+ */
 export function maskedSoftmax(r: Recorder, x: Tensor, of: Window): void {
   const { H, T, documents } = of, window = windowOf(of), n = size(x) / T;
   if (documents) r.run(seeing(documentsForwardKernel, window), { x_inout: x, documents }, { n, T, H });

@@ -8,8 +8,18 @@ import nf4Code from "../../shaders/lib/nf4.wgsl" with { type: "text" };
 /** What kernels need that read a matrix in any format. */
 export const UNPACKING: readonly string[] = [bf16Code, f16Code, int8Code, nf4Code];
 
-/** Their constants. PACKED: the format is another than f32; FOUR: what an array has to be of, to be read four numbers at a time. */
+/**
+ * Their constants. PACKED: the format is another than f32; FOUR: what an array has to be of, to be read four numbers at
+ * a time.
+ */
 export function formatConstants(format: ElementType): Constants {
   const isHalf = format === "bf16" || format === "f16";
-  return { PACKED: format !== "f32", BF16: format === "bf16", F16: format === "f16", INT8: format === "int8", NF4: format === "nf4", FOUR: isHalf ? "vec2u" : "u32" };
+  return {
+    PACKED: format !== "f32",
+    BF16: format === "bf16",
+    F16: format === "f16",
+    INT8: format === "int8",
+    NF4: format === "nf4",
+    FOUR: isHalf ? "vec2u" : "u32",
+  };
 }

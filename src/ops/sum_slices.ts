@@ -11,7 +11,11 @@ const definition = {
   constants: { WORKGROUP: 64, ACCUMULATE: false, ADD: false },
   groups: perThread,
 } as const;
-const sumSlicesKernel = defineKernel({ ...definition, name: "sum_slices", bindings: { slices: "read", out: "read_write" } });
+const sumSlicesKernel = defineKernel({
+  ...definition,
+  name: "sum_slices",
+  bindings: { slices: "read", out: "read_write" },
+});
 const sumSlicesAddKernel = defineKernel({
   ...definition,
   name: "sum_slices_add",
@@ -20,10 +24,15 @@ const sumSlicesAddKernel = defineKernel({
 });
 
 /**
- * Records out = sum of `slices` (count, …), in order, from element `out_offset` on; or out += it if `target.accumulate`, or
- * out = addend + it. Second half of every sum that is split between workgroups.
+ * Records out = sum of `slices` (count, …), in order, from element `out_offset` on; or out += it if
+ * `target.accumulate`, or out = addend + it. Second half of every sum that is split between workgroups.
  */
-export function sumSlices(r: Recorder, slices: Tensor, target: GradientTarget, { addend, out_offset = 0 }: { readonly addend?: Tensor | undefined; readonly out_offset?: number } = {}): void {
+export function sumSlices(
+  r: Recorder,
+  slices: Tensor,
+  target: GradientTarget,
+  { addend, out_offset = 0 }: { readonly addend?: Tensor | undefined; readonly out_offset?: number } = {},
+): void {
   const [count, ...rest] = slices.shape as [number, ...number[]];
   const params = { n: rest.reduce((a, b) => a * b, 1), count, out_offset };
   if (addend) r.run(sumSlicesAddKernel, { slices, addend, out: target.tensor }, params);

@@ -28,8 +28,8 @@ const backwardKernel = defineKernel({
 });
 
 /**
- * y = silu(gate) * up (Shazeer, "GLU variants improve transformer", 2020), element by element. The backward pass writes the
- * gradients over gate and up themselves, so both must have no other user.
+ * y = silu(gate) * up (Shazeer, "GLU variants improve transformer", 2020), element by element. The backward pass writes
+ * the gradients over gate and up themselves, so both must have no other user.
  */
 export function swiglu(r: Recorder, gate: Variable, up: Variable): Variable {
   const { constants, width } = vectorsOf(size(gate.value));

@@ -7,9 +7,24 @@ import backwardCode from "../../shaders/tanh_backward.wgsl" with { type: "text" 
 import forwardCode from "../../shaders/tanh.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
-const common = { libraries: [threadCode], params: { n: "u32" }, constants: { WORKGROUP: 64, ...SCALAR }, groups: perThread } as const;
-const forwardKernel = defineKernel({ ...common, name: "tanh", code: forwardCode, bindings: { x: "read", y: "read_write" } });
-const backwardKernel = defineKernel({ ...common, name: "tanh_backward", code: backwardCode, bindings: { y: "read", dy_inout: "read_write" } });
+const common = {
+  libraries: [threadCode],
+  params: { n: "u32" },
+  constants: { WORKGROUP: 64, ...SCALAR },
+  groups: perThread,
+} as const;
+const forwardKernel = defineKernel({
+  ...common,
+  name: "tanh",
+  code: forwardCode,
+  bindings: { x: "read", y: "read_write" },
+});
+const backwardKernel = defineKernel({
+  ...common,
+  name: "tanh_backward",
+  code: backwardCode,
+  bindings: { y: "read", dy_inout: "read_write" },
+});
 
 /** y = tanh(x), element by element. The backward pass reads y and writes over its gradient. */
 export function tanh(r: Recorder, x: Variable): Variable {

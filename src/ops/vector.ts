@@ -1,8 +1,8 @@
 import type { Constants } from "../gpu/preprocess.ts";
 
 /**
- * How elementwise and row kernels bind tensors whose rows have `length` numbers: as vectors of four where that divides evenly,
- * which costs a software adapter about a third per number, else as scalars.
+ * How elementwise and row kernels bind tensors whose rows have `length` numbers: as vectors of four where that divides
+ * evenly, which costs a software adapter about a third per number, else as scalars.
  */
 export function vectorsOf(length: number): { readonly constants: Constants; readonly width: number } {
   return length % 4 === 0

@@ -6,7 +6,15 @@ export const SPLITS = ["all", "none", "columns", "rows", "randk", "blocks", "lay
 export type Split = (typeof SPLITS)[number];
 
 /** What the state-free part of the gradient does. */
-export const STATE_FREE_RULES = ["no", "sign_sgd", "sgd", "row_normalized", "column_normalized", "fira", "apollo"] as const;
+export const STATE_FREE_RULES = [
+  "no",
+  "sign_sgd",
+  "sgd",
+  "row_normalized",
+  "column_normalized",
+  "fira",
+  "apollo",
+] as const;
 export type StateFreeRule = (typeof STATE_FREE_RULES)[number];
 
 /** Where a low-rank subspace comes from. */
@@ -22,8 +30,8 @@ export const SWITCHES = ["reset", "keep", "rotate"] as const;
 export type Moments = (typeof SWITCHES)[number];
 
 /**
- * One point of the grid of optimizers: split × state-full rule × state-free rule × switch policy × who. Every memory-efficient
- * method is a set of these values; `PRESETS` has the published ones, `optim_args` changes any of them.
+ * One point of the grid of optimizers: split × state-full rule × state-free rule × switch policy × who. Every
+ * memory-efficient method is a set of these values; `PRESETS` has the published ones, `optim_args` changes any of them.
  */
 export interface Grid {
   readonly split: Split;

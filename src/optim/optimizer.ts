@@ -24,9 +24,10 @@ export interface OptimizerStep {
 }
 
 /**
- * The optimizer of a model: one point of the grid, applied to every parameter. It records updates into training programs and tells
- * before each step which program runs and with which numbers. Subspaces that change by kernels (projections, masks) or by what has a
- * gradient at all (BAdam's layers) take a program each; all programs share their state, so a switch allocates nothing.
+ * The optimizer of a model: one point of the grid, applied to every parameter. It records updates into training
+ * programs and tells before each step which program runs and with which numbers. Subspaces that change by kernels
+ * (projections, masks) or by what has a gradient at all (BAdam's layers) take a program each; all programs share their
+ * state, so a switch allocates nothing.
  */
 export class Optimizer {
   /** Names of the training programs to record. The first has no refresh in it. */
@@ -40,7 +41,10 @@ export class Optimizer {
   readonly #codes: Tensor;
   /** Of whole parameters that are state-full in turn. */
   readonly #pool: Pool | undefined;
-  /** Members of each set of layers: asked for every parameter of every variant, and a permutation of the layers each time. */
+  /**
+   * Members of each set of layers: asked for every parameter of every variant, and a permutation of the layers each
+   * time.
+   */
   readonly #sets = new Map<number, ReadonlyMap<Member, number>>();
   /** Selections must be written again although nothing switches: at the first step of a resumed run. */
   #stale = false;
@@ -61,7 +65,9 @@ export class Optimizer {
     this.#pool = all.find(({ pool }) => pool !== null)?.pool ?? undefined;
     this.constants = new Map([
       ...[...tables].map(([length, table]) => [table, dctTableValues(length)] as const),
-      ...(all.some(({ treatment }) => treatment.bits === 8 && treatment.rule !== "none") ? [[this.#codes, codeValues()] as const] : []),
+      ...(all.some(({ treatment }) => treatment.bits === 8 && treatment.rule !== "none")
+        ? [[this.#codes, codeValues()] as const]
+        : []),
     ]);
     this.variants = this.#variantNames(all);
   }
@@ -71,7 +77,10 @@ export class Optimizer {
     if (sets !== null) return Array.from({ length: sets }, (_, set) => `layers ${set}`);
     if (!all.some(({ treatment }) => treatment.subspace?.refreshes)) return ["train"];
     const { update_gap } = this.#grid, { max_steps } = this.#settings;
-    const later = this.#switching.phases.flatMap(({ last }, phase) => (last + update_gap < max_steps ? [`refresh ${phase}`] : []));
+    const later = this.#switching.phases.flatMap((
+      { last },
+      phase,
+    ) => (last + update_gap < max_steps ? [`refresh ${phase}`] : []));
     return ["train", "first", ...later];
   }
 
@@ -91,14 +100,22 @@ export class Optimizer {
   }
 
   #membersOf(pool: Pool, set: number): ReadonlyMap<Member, number> {
-    for (let index = 0; index < pool.sets!; index++) if (pool.setAt(index) === set) return pool.offsets(index, this.#grid.density);
+    for (let index = 0; index < pool.sets!; index++) {
+      if (pool.setAt(index) === set) return pool.offsets(index, this.#grid.density);
+    }
     throw new Error(`No switch leads to layers ${set}`);
   }
 
   /** Records the update of one parameter into a program. It may overwrite the gradient. */
   record(r: Recorder, variant: string, variable: Variable, gradient: Tensor, inputs: UpdateInputs): void {
     const { treatment, phase } = this.#managed.get(variable)!;
-    const refresh: Refresh = phase === null ? "none" : variant === "first" ? "cold" : variant === `refresh ${phase}` ? "warm" : "none";
+    const refresh: Refresh = phase === null
+      ? "none"
+      : variant === "first"
+      ? "cold"
+      : variant === `refresh ${phase}`
+      ? "warm"
+      : "none";
     recordTreatment(r, treatment, gradient, inputs, this.#codes, refresh);
   }
 
@@ -111,11 +128,15 @@ export class Optimizer {
   at(step: number): OptimizerStep {
     const switched = new Set(this.#switching.advance(step));
     const inputs = new Map<Tensor, Words>();
-    // A pool is one for all, and takes a draw and a sum over all its parameters: once a step, not once for each of them.
-    const [first] = this.#switching.phases, placed = this.#pool?.offsets(first!.index, this.#switching.densityAt(first!.drawn));
+    // A pool is one for all, and takes a draw and a sum over all its parameters: once a step, not once for each of
+    // them.
+    const [first] = this.#switching.phases,
+      placed = this.#pool?.offsets(first!.index, this.#switching.densityAt(first!.drawn));
     for (const one of this.#managed.values()) {
       if (!inputs.has(one.treatment.clock)) inputs.set(one.treatment.clock, this.#clockOf(one, step, placed));
-      if (one.selected && one.phase !== null && (switched.has(one.phase) || this.#stale)) inputs.set(one.selected.subspace.selection!, this.#select(one, one.selected));
+      if (one.selected && one.phase !== null && (switched.has(one.phase) || this.#stale)) {
+        inputs.set(one.selected.subspace.selection!, this.#select(one, one.selected));
+      }
     }
     this.#stale = false;
     return { variant: this.#variantAt(step, switched), inputs };
@@ -128,7 +149,11 @@ export class Optimizer {
     return step === this.#switching.begun ? "first" : `refresh ${[...switched][0]!}`;
   }
 
-  #clockOf({ member, treatment, phase, pool, countAt }: Managed, step: number, placed: ReadonlyMap<Member, number> | undefined): Words {
+  #clockOf(
+    { member, treatment, phase, pool, countAt }: Managed,
+    step: number,
+    placed: ReadonlyMap<Member, number> | undefined,
+  ): Words {
     const { adam_beta1, adam_beta2 } = this.#settings, grid = this.#grid;
     const own = this.#switching.phases[phase ?? 0]!;
     const resets = phase !== null ? grid.switch_moments === "reset" || pool !== null : grid.badam_switch;
@@ -150,16 +175,27 @@ export class Optimizer {
 
   #select({ treatment, phase, countAt }: Managed, { total }: NonNullable<Managed["selected"]>): Words {
     const { drawn } = this.#switching.phases[phase!]!;
-    const chosen = randomSubset(total, countAt(this.#switching.densityAt(drawn)), this.#settings.seed, `select ${treatment.parameter.label}`, drawn);
+    const chosen = randomSubset(
+      total,
+      countAt(this.#switching.densityAt(drawn)),
+      this.#settings.seed,
+      `select ${treatment.parameter.label}`,
+      drawn,
+    );
     return packSelection(chosen, total);
   }
 
-  /** All moments begin anew at a step that is still to come: after a change of the weights that makes them meaningless. */
+  /**
+   * All moments begin anew at a step that is still to come: after a change of the weights that makes them meaningless.
+   */
   restartAt(step: number): void {
     this.#switching.restartAt(step);
   }
 
-  /** Moments and subspaces begin anew at a step that is still to come, as they do at step 0: that step draws every subspace. */
+  /**
+   * Moments and subspaces begin anew at a step that is still to come, as they do at step 0: that step draws every
+   * subspace.
+   */
   beginAt(step: number): void {
     this.#switching.beginAt(step);
   }
@@ -181,19 +217,34 @@ export class Optimizer {
 }
 
 /** Decides for every parameter how it is updated. */
-function manage(members: readonly Member[], grid: Grid, settings: OptimizerSettings, phases: number, cosines: (length: number) => Tensor): ReadonlyMap<Variable, Managed> {
+function manage(
+  members: readonly Member[],
+  grid: Grid,
+  settings: OptimizerSettings,
+  phases: number,
+  cosines: (length: number) => Tensor,
+): ReadonlyMap<Variable, Managed> {
   const roles = rolesOf(members, grid, settings);
   const targets = members.filter((member) => roles.get(member) === "target");
-  const pool = targets.length === 0 ? null : grid.split === "blocks" ? blockPool(targets, grid, settings.seed) : grid.split === "layers" ? layerPool(targets, grid, settings.seed) : null;
+  const pool = targets.length === 0
+    ? null
+    : grid.split === "blocks"
+    ? blockPool(targets, grid, settings.seed)
+    : grid.split === "layers"
+    ? layerPool(targets, grid, settings.seed)
+    : null;
   const bits = pool ? bitsFor(grid.optim_bits, pool.elements) : 32;
-  const poolState = pool && pool.elements > 0 && grid.active_update_rule !== "none" ? stateTensors("pool", grid.active_update_rule, bits, [pool.elements]) : [];
+  const poolState = pool && pool.elements > 0 && grid.active_update_rule !== "none"
+    ? stateTensors("pool", grid.active_update_rule, bits, [pool.elements])
+    : [];
   const clocks = new Map<string, Tensor>();
   const clockOf = (key: string): Tensor => {
     if (!clocks.has(key)) clocks.set(key, clockTensor(`clock ${key}`));
     return clocks.get(key)!;
   };
   return new Map(members.map((member): [Variable, Managed] => {
-    const role = roles.get(member)!, phase = role === "target" ? Math.floor((targets.indexOf(member) * phases) / targets.length) : null;
+    const role = roles.get(member)!,
+      phase = role === "target" ? Math.floor((targets.indexOf(member) * phases) / targets.length) : null;
     const own = role === "target" && pool && pool.elements > 0 ? { pool, bits, state: poolState } : null;
     return [member.variable, planTreatment(member, role, phase, own, grid, settings, { clockOf, cosines })];
   }));

@@ -52,7 +52,15 @@ const standsAlone = ({ inactive_update_rule: rule }: Grid): boolean => rule !== 
  * Makes a point of the grid concrete for one parameter.
  * @throws RangeError if it does not fit the parameter's shape.
  */
-export function planTreatment(member: Member, role: Role, phase: number | null, pooled: Pooled | null, given: Grid, settings: OptimizerSettings, shared: Shared): Managed {
+export function planTreatment(
+  member: Member,
+  role: Role,
+  phase: number | null,
+  pooled: Pooled | null,
+  given: Grid,
+  settings: OptimizerSettings,
+  shared: Shared,
+): Managed {
   const parameter = member.variable.value;
   const grid = role === "target" ? given : elsewhere(given, role);
   const plan = pooled ? wholeOf(grid) : partOf(parameter, grid, settings, shared);
@@ -80,8 +88,18 @@ export function planTreatment(member: Member, role: Role, phase: number | null, 
   return { member, treatment, phase: switches, pool: pooled?.pool ?? null, countAt: count, selected: plan.selected };
 }
 
-/** Parameters whose clocks always say the same share one. `count`: of density 1, as two that agree on some density may differ on another. */
-function clockKey(role: Role, phase: number | null, isPooled: boolean, rule: string, { label }: Tensor, count: number): string {
+/**
+ * Parameters whose clocks always say the same share one. `count`: of density 1, as two that agree on some density may
+ * differ on another.
+ */
+function clockKey(
+  role: Role,
+  phase: number | null,
+  isPooled: boolean,
+  rule: string,
+  { label }: Tensor,
+  count: number,
+): string {
   return isPooled ? label : `${role} ${phase ?? ""} ${rule} ${count}`;
 }
 
@@ -90,8 +108,18 @@ function elsewhere(grid: Grid, role: Role): Grid {
   const { optim_bits, decay, momentum, nesterov } = grid;
   const own = { ...GRID, optim_bits, decay, momentum, nesterov };
   const isFree = role === "state_free" || grid.active_update_rule === "none";
-  const inactive_update_rule = standsAlone(grid) && grid.inactive_update_rule !== "no" ? grid.inactive_update_rule : "sign_sgd";
-  if (isFree) return { ...own, split: "none", active_update_rule: "none", inactive_update_rule, inactive_lr_scale: grid.inactive_lr_scale };
+  const inactive_update_rule = standsAlone(grid) && grid.inactive_update_rule !== "no"
+    ? grid.inactive_update_rule
+    : "sign_sgd";
+  if (isFree) {
+    return {
+      ...own,
+      split: "none",
+      active_update_rule: "none",
+      inactive_update_rule,
+      inactive_lr_scale: grid.inactive_lr_scale,
+    };
+  }
   return { ...own, split: "all", active_update_rule: grid.active_update_rule };
 }
 
@@ -103,7 +131,13 @@ interface Part {
   readonly selected: Managed["selected"];
 }
 
-const wholeOf = (grid: Grid): Part => ({ subspace: null, selectionKind: null, selected: null, hasState: grid.active_update_rule !== "none", countAt: () => 0 });
+const wholeOf = (grid: Grid): Part => ({
+  subspace: null,
+  selectionKind: null,
+  selected: null,
+  hasState: grid.active_update_rule !== "none",
+  countAt: () => 0,
+});
 
 /** The state-full part of one parameter. */
 function partOf(parameter: Tensor, grid: Grid, settings: OptimizerSettings, { cosines }: Shared): Part {
@@ -118,7 +152,13 @@ function partOf(parameter: Tensor, grid: Grid, settings: OptimizerSettings, { co
     const countAt = (density: number): number => Math.floor(total * density);
     if (countAt(densest) === 0) return freeOnly(parameter, grid, nothing);
     const subspace = selectedSubspace(split, parameter.label, shape, countAt(densest), settings.seed);
-    return { subspace, selectionKind: split, selected: subspace.selection ? { subspace, total } : null, hasState: true, countAt };
+    return {
+      subspace,
+      selectionKind: split,
+      selected: subspace.selection ? { subspace, total } : null,
+      hasState: true,
+      countAt,
+    };
   }
   if (split !== "low_rank") return freeOnly(parameter, grid, nothing);
   if (grid.rank === 0 || (grid.rank === null && grid.density === 0)) return freeOnly(parameter, grid, nothing);
@@ -130,19 +170,36 @@ function partOf(parameter: Tensor, grid: Grid, settings: OptimizerSettings, { co
 /** @throws RangeError if the state-free rule scales by what the state-full part does, and there is none. */
 function freeOnly({ label }: Tensor, grid: Grid, nothing: Part): Part {
   if (standsAlone(grid)) return nothing;
-  throw new RangeError(`Cannot use inactive_update_rule "${grid.inactive_update_rule}" on ${label}: it takes its scale from a state-full part, and this has none. Use a density above 0 or another rule`);
+  throw new RangeError(
+    `Cannot use inactive_update_rule "${grid.inactive_update_rule}" on ${label}: it takes its scale from a ` +
+      "state-full part, and this has none. Use a density above 0 or another rule",
+  );
 }
 
 function matrixShape({ label, shape }: Tensor, split: string): readonly [number, number] {
   if (shape.length === 2) return [shape[0]!, shape[1]!];
-  throw new RangeError(`Cannot split ${label} (${shape}) into ${split === "low_rank" ? "a low rank" : split}: expected a matrix. Leave norms out (proj_norms false), or use split "blocks"`);
+  throw new RangeError(
+    `Cannot split ${label} (${shape}) into ${
+      split === "low_rank" ? "a low rank" : split
+    }: expected a matrix. Leave norms out (proj_norms false), or use split "blocks"`,
+  );
 }
 
-function lowRankOf(parameter: Tensor, grid: Grid, settings: OptimizerSettings, cosines: (length: number) => Tensor): Subspace {
+function lowRankOf(
+  parameter: Tensor,
+  grid: Grid,
+  settings: OptimizerSettings,
+  cosines: (length: number) => Tensor,
+): Subspace {
   const shape = matrixShape(parameter, grid.split), { proj_type, proj } = grid;
   const smaller = Math.min(...shape);
-  const rank = grid.rank ?? Math.min(smaller, Math.max(1, roundHalfEven(projectedLength(proj_type, shape) * grid.density)));
-  if (rank > smaller) throw new RangeError(`Cannot project ${parameter.label} (${shape}) to rank ${rank}: it has at most ${smaller}. Use a smaller rank`);
+  const rank = grid.rank ??
+    Math.min(smaller, Math.max(1, roundHalfEven(projectedLength(proj_type, shape) * grid.density)));
+  if (rank > smaller) {
+    throw new RangeError(
+      `Cannot project ${parameter.label} (${shape}) to rank ${rank}: it has at most ${smaller}. Use a smaller rank`,
+    );
+  }
   const { adam_beta1: beta1, adam_beta2: beta2 } = settings;
   const rotate = grid.switch_moments === "rotate" ? { beta1, beta2 } : undefined;
   return lowRankSubspace(parameter.label, shape, { rank, proj, proj_type, seed: settings.seed, rotate, cosines });

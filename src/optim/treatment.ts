@@ -3,7 +3,7 @@ import type { Recorder } from "../plan/recorder.ts";
 import { type Tensor, tensor } from "../plan/tensor.ts";
 import { recordApply } from "./rule/apply.ts";
 import type { Grid } from "./grid.ts";
-import { type RuleName, type RuleSettings, RULES } from "./rule/rules.ts";
+import { type RuleName, RULES, type RuleSettings } from "./rule/rules.ts";
 import type { SelectionKind } from "./split/selection.ts";
 import { normalizeResidual, scaleByNorms, signResidual } from "./rule/state_free.ts";
 import { recordStateFull } from "./rule/state_full.ts";
@@ -37,26 +37,50 @@ export interface Treatment {
 const ELEMENTWISE: ReadonlySet<string> = new Set(["no", "sign_sgd", "sgd"]);
 
 /** Every state tensor that belongs to the parameter alone or to its pool. */
-export const stateOf = ({ state, subspace, limiter }: Treatment): readonly Tensor[] => [...state, ...(subspace?.state ?? []), ...(limiter ? [limiter] : [])];
+export const stateOf = (
+  { state, subspace, limiter }: Treatment,
+): readonly Tensor[] => [...state, ...(subspace?.state ?? []), ...(limiter ? [limiter] : [])];
 
 export const limiterTensor = (label: string): Tensor => tensor(`${label}.limited_norm`, [1], "state");
 
 /** Records the update of a parameter from its gradient, which it may overwrite. */
-export function recordTreatment(r: Recorder, t: Treatment, gradient: Tensor, inputs: UpdateInputs, codes: Tensor, refresh: Refresh): void {
+export function recordTreatment(
+  r: Recorder,
+  t: Treatment,
+  gradient: Tensor,
+  inputs: UpdateInputs,
+  codes: Tensor,
+  refresh: Refresh,
+): void {
   const isSelected = t.subspace === null || t.selectionKind !== null;
-  if (isSelected && t.bits === 32 && ELEMENTWISE.has(t.grid.inactive_update_rule)) recordInOnePass(r, t, gradient, inputs, refresh);
-  else recordInSteps(r, t, gradient, inputs, codes, refresh);
+  if (isSelected && t.bits === 32 && ELEMENTWISE.has(t.grid.inactive_update_rule)) {
+    recordInOnePass(r, t, gradient, inputs, refresh);
+  } else recordInSteps(r, t, gradient, inputs, codes, refresh);
 }
 
-const keyOf = ({ seed, parameter }: Treatment): readonly [number, number] => purposeKey(seed, `round ${parameter.label}`);
-const numbersOf = (t: Treatment) => (t.rule === "none" ? { beta1: 0, beta2: 0, eps: 0 } : RULES[t.rule].numbers(t.settings));
+const keyOf = ({ seed, parameter }: Treatment): readonly [number, number] =>
+  purposeKey(seed, `round ${parameter.label}`);
+const numbersOf = (
+  t: Treatment,
+) => (t.rule === "none" ? { beta1: 0, beta2: 0, eps: 0 } : RULES[t.rule].numbers(t.settings));
 
 function recordInOnePass(r: Recorder, t: Treatment, gradient: Tensor, inputs: UpdateInputs, refresh: Refresh): void {
   const { parameter, grid, rule, clock, partly, weight_decay, lr_scale, selectionKind } = t;
   const prepared = t.subspace?.prepare(r, { clock, gradient }, refresh, t.state);
-  recordUpdate(r, { ...inputs, clock, gradient, parameter, state: t.state, ...(prepared?.selection ? { selection: prepared.selection } : {}) }, {
+  recordUpdate(r, {
+    ...inputs,
+    clock,
+    gradient,
+    parameter,
+    state: t.state,
+    ...(prepared?.selection ? { selection: prepared.selection } : {}),
+  }, {
     form: { rule, nesterov: grid.nesterov, selection: selectionKind, partly, free: grid.inactive_update_rule },
-    weight: weightForm(parameter, grid.decay, selectionKind === null || selectionKind === "randk" ? undefined : parameter.shape.at(-1)!),
+    weight: weightForm(
+      parameter,
+      grid.decay,
+      selectionKind === null || selectionKind === "randk" ? undefined : parameter.shape.at(-1)!,
+    ),
     numbers: numbersOf(t),
     weight_decay,
     lr_scale,
@@ -67,39 +91,90 @@ function recordInOnePass(r: Recorder, t: Treatment, gradient: Tensor, inputs: Up
 }
 
 /** The gradient's buffer becomes what the parameter moves by: no second one of its size is needed. */
-function recordInSteps(r: Recorder, t: Treatment, gradient: Tensor, inputs: UpdateInputs, codes: Tensor, refresh: Refresh): void {
+function recordInSteps(
+  r: Recorder,
+  t: Treatment,
+  gradient: Tensor,
+  inputs: UpdateInputs,
+  codes: Tensor,
+  refresh: Refresh,
+): void {
   const { schedule, clip } = inputs, { clock, parameter, grid, weight_decay, lr_scale } = t;
   if (t.subspace) recordInSubspace(r, t, t.subspace, gradient, clip, codes, refresh);
   else {
-    if (t.rule !== "none") recordStateFull(r, { clock, clip, x: gradient, state: t.state, codes }, { ...stateFullOptions(t), scale: 1, x_scale: 1, stride: 1 });
+    if (t.rule !== "none") {
+      recordStateFull(r, { clock, clip, x: gradient, state: t.state, codes }, {
+        ...stateFullOptions(t),
+        scale: 1,
+        x_scale: 1,
+        stride: 1,
+      });
+    }
     if (t.partly || t.rule === "none") recordStateFree(r, t, gradient, clip, t.rule !== "none");
   }
-  recordApply(r, { schedule, clock, clip, delta: gradient, parameter }, weightForm(parameter, grid.decay), { weight_decay, lr_scale, key: keyOf(t) });
+  recordApply(r, { schedule, clock, clip, delta: gradient, parameter }, weightForm(parameter, grid.decay), {
+    weight_decay,
+    lr_scale,
+    key: keyOf(t),
+  });
 }
 
-const stateFullOptions = (t: Treatment) => ({ rule: t.rule as RuleName, nesterov: t.grid.nesterov, numbers: numbersOf(t), bits: t.bits });
+const stateFullOptions = (t: Treatment) => ({
+  rule: t.rule as RuleName,
+  nesterov: t.grid.nesterov,
+  numbers: numbersOf(t),
+  bits: t.bits,
+});
 
-function recordInSubspace(r: Recorder, t: Treatment, subspace: Subspace, gradient: Tensor, clip: Tensor, codes: Tensor, refresh: Refresh): void {
+function recordInSubspace(
+  r: Recorder,
+  t: Treatment,
+  subspace: Subspace,
+  gradient: Tensor,
+  clip: Tensor,
+  codes: Tensor,
+  refresh: Refresh,
+): void {
   const { clock, grid } = t, { inactive_update_rule: free } = grid;
   const isApollo = free === "apollo", isScaled = isApollo || free === "fira", scale = isApollo ? 1 : grid.scale;
-  // Fira subtracts its alpha times the part in the subspace, in its authors' code: the rest of that part is scaled with the residual.
+  // Fira subtracts its alpha times the part in the subspace, in its authors' code: the rest of that part is scaled with
+  // the residual.
   const x_scale = free === "fira" ? scale : 1;
   const { down, up } = subspace.prepare(r, { clock, gradient }, refresh, t.state);
   const x = down(), direction = r.tensor("direction", x.shape, "scratch");
-  recordStateFull(r, { clock, clip, x, direction, state: t.state, codes }, { ...stateFullOptions(t), scale, x_scale, stride: subspace.stride });
+  recordStateFull(r, { clock, clip, x, direction, state: t.state, codes }, {
+    ...stateFullOptions(t),
+    scale,
+    x_scale,
+    stride: subspace.stride,
+  });
   if (free === "no" || (subspace.complete && !isScaled)) return up(direction, false);
   if (!isApollo) up(x, true);
   if (isScaled) {
     const root = isApollo ? Math.sqrt(grid.scale) : 1;
     const [front, back] = grid.scale_front ? [root, 1] : [1, root];
     const { axis, counted } = subspace, single = axis === null || grid.scale_type === "tensor";
-    const scaling = { axis, single, counted, scale, front, back: back * grid.inactive_lr_scale, limited: !grid.disable_nl };
+    const scaling = {
+      axis,
+      single,
+      counted,
+      scale,
+      front,
+      back: back * grid.inactive_lr_scale,
+      limited: !grid.disable_nl,
+    };
     scaleByNorms(r, { clock, clip, residual: gradient, x, direction, previous: t.limiter! }, scaling);
   } else recordStateFree(r, t, gradient, clip, false);
   if (!isApollo) up(direction, true);
 }
 
-function recordStateFree(r: Recorder, { clock, grid }: Treatment, residual: Tensor, clip: Tensor, partly: boolean): void {
+function recordStateFree(
+  r: Recorder,
+  { clock, grid }: Treatment,
+  residual: Tensor,
+  clip: Tensor,
+  partly: boolean,
+): void {
   const { inactive_update_rule: rule, inactive_lr_scale: factor } = grid, common = { clock, clip, residual };
   if (rule === "row_normalized") normalizeResidual(r, common, "rows", factor, partly);
   else if (rule === "column_normalized") normalizeResidual(r, common, "columns", factor, partly);

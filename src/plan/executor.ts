@@ -25,13 +25,19 @@ export interface Counters {
 }
 
 /**
- * Owns the buffers, pipelines and bind groups of a plan, all made by `create`. Running a program is one encoder, one compute
- * pass, one submit, and allocates nothing.
+ * Owns the buffers, pipelines and bind groups of a plan, all made by `create`. Running a program is one encoder, one
+ * compute pass, one submit, and allocates nothing.
  */
 export class Executor {
   readonly gpu: Gpu;
   readonly plan: MemoryPlan;
-  readonly counters: Counters = { submits: 0, dispatches: 0, buffersCreated: 0, bindGroupsCreated: 0, pipelinesCreated: 0 };
+  readonly counters: Counters = {
+    submits: 0,
+    dispatches: 0,
+    buffersCreated: 0,
+    bindGroupsCreated: 0,
+    pipelinesCreated: 0,
+  };
   readonly #encoded = new Map<Program, readonly Encoded[]>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #groups = new Map<string, GPUBindGroup>();
@@ -50,7 +56,11 @@ export class Executor {
    * Allocates and compiles everything. `onPipeline` hears of each compiled pipeline.
    * @throws RangeError if a buffer exceeds the adapter's limits, OutOfMemoryError if the device refuses it.
    */
-  static async create(gpu: Gpu, plan: MemoryPlan, onPipeline: (done: number, total: number) => void = () => {}): Promise<Executor> {
+  static async create(
+    gpu: Gpu,
+    plan: MemoryPlan,
+    onPipeline: (done: number, total: number) => void = () => {},
+  ): Promise<Executor> {
     checkFits(plan, gpu.device.limits);
     const executor = new Executor(gpu, plan);
     try {
@@ -70,9 +80,9 @@ export class Executor {
   }
 
   /**
-   * Copies host data into a tensor. Floats are packed to its type; u32 are its words as they are. With `first`, the number of the
-   * first float or of the first word, the data are a piece of it, so that nobody needs to hold a large tensor whole: numbers that
-   * are packed together (of a word, of a group) stay together.
+   * Copies host data into a tensor. Floats are packed to its type; u32 are its words as they are. With `first`, the
+   * number of the first float or of the first word, the data are a piece of it, so that nobody needs to hold a large
+   * tensor whole: numbers that are packed together (of a word, of a group) stay together.
    * @throws RangeError if the data do not fit the tensor, or if it is frozen and a program has run.
    */
   write(tensor: Tensor, data: Data, first?: number): void {
@@ -83,7 +93,10 @@ export class Executor {
     }
   }
 
-  /** Copies host data into input tensors, all in one write: they sit in one buffer, which the host mirrors, gaps included. */
+  /**
+   * Copies host data into input tensors, all in one write: they sit in one buffer, which the host mirrors, gaps
+   * included.
+   */
   writeInputs(inputs: ReadonlyMap<Tensor, Data>): void {
     let start = Infinity, end = 0, target = 0;
     for (const [tensor, data] of inputs) {
@@ -93,10 +106,15 @@ export class Executor {
       end = Math.max(end, offset + bytesOf(tensor));
       target = buffer;
     }
-    if (end > 0) this.gpu.device.queue.writeBuffer(this.#buffers[target]!, start, this.#inputs, start / 4, (end - start) / 4);
+    if (end > 0) {
+      this.gpu.device.queue.writeBuffer(this.#buffers[target]!, start, this.#inputs, start / 4, (end - start) / 4);
+    }
   }
 
-  /** Copies a tensor's numbers to the host, unpacked to f32. Waits for everything submitted so far: a CPU-GPU sync point. */
+  /**
+   * Copies a tensor's numbers to the host, unpacked to f32. Waits for everything submitted so far: a CPU-GPU sync
+   * point.
+   */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     const words = await this.readWords(tensor);
     return unpack(tensor.type === "u32" ? "f32" : tensor.type, words, size(tensor));
@@ -108,19 +126,25 @@ export class Executor {
   }
 
   /**
-   * Runs a program step by step and reads everything each step wrote, until a number is not finite: finds where a loss went bad.
-   * Slow, and only meaningful before the update of a step has spoilt the weights.
+   * Runs a program step by step and reads everything each step wrote, until a number is not finite: finds where a loss
+   * went bad. Slow, and only meaningful before the update of a step has spoilt the weights.
    */
   async firstNonFinite(program: Program): Promise<{ readonly tensor: Tensor; readonly kernel: string } | undefined> {
     const encoded = this.#encoded.get(program)!;
     const seen = new Set<Tensor>();
     for (const [index, step] of program.steps.entries()) {
       const inputs = step.tensors.filter((t) => !TRANSIENT.has(t.role) && t.role !== "output" && !seen.has(t));
-      for (const tensor of inputs) if (tensor.type !== "u32" && (seen.add(tensor), await this.#isBad(tensor))) return { tensor, kernel: "before the step" };
+      for (const tensor of inputs) {
+        if (tensor.type !== "u32" && (seen.add(tensor), await this.#isBad(tensor))) {
+          return { tensor, kernel: "before the step" };
+        }
+      }
       this.#submit(encoded.slice(index, index + 1));
       const access = Object.values(step.kernel.bindings);
       for (const [i, tensor] of step.tensors.entries()) {
-        if (access[i] === "read_write" && tensor.type !== "u32" && await this.#isBad(tensor)) return { tensor, kernel: step.kernel.name };
+        if (access[i] === "read_write" && tensor.type !== "u32" && await this.#isBad(tensor)) {
+          return { tensor, kernel: step.kernel.name };
+        }
       }
     }
     return undefined;
@@ -144,7 +168,7 @@ export class Executor {
     const pass = encoder.beginComputePass();
     let pipeline: GPUComputePipeline | undefined;
     for (const step of encoded) {
-      if (step.pipeline !== pipeline) pass.setPipeline((pipeline = step.pipeline));
+      if (step.pipeline !== pipeline) pass.setPipeline(pipeline = step.pipeline);
       pass.setBindGroup(0, step.group);
       if (step.paramOffset !== undefined) pass.setBindGroup(1, this.#paramsGroup, [step.paramOffset]);
       pass.dispatchWorkgroups(...(step.grid as [number, number, number]));
@@ -161,7 +185,9 @@ export class Executor {
     const bytes = bytesOf(tensor);
     // Outputs have a planned staging buffer; other tensors are read rarely (checkpoints, tests) and bring their own.
     const planned = tensor.role === "output";
-    const staging = planned ? this.#buffers[this.plan.stagingBuffer]! : device.createBuffer({ label: "read", size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const staging = planned
+      ? this.#buffers[this.plan.stagingBuffer]!
+      : device.createBuffer({ label: "read", size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
     try {
       const encoder = device.createCommandEncoder();
       encoder.copyBufferToBuffer(this.#buffers[buffer]!, offset, staging, 0, bytes);
@@ -183,7 +209,11 @@ export class Executor {
   #place(tensor: Tensor, data: Data, first?: number): Location & { readonly pieces: readonly Piece[] } {
     const location = this.plan.location.get(tensor);
     if (!location) throw new RangeError(`Cannot write ${tensor.label}: no step of the plan uses it`);
-    if (tensor.role === "frozen" && this.#hasRun) throw new RangeError(`Cannot write ${tensor.label}: it is frozen and a program has run. Write it before the first run`);
+    if (tensor.role === "frozen" && this.#hasRun) {
+      throw new RangeError(
+        `Cannot write ${tensor.label}: it is frozen and a program has run. Write it before the first run`,
+      );
+    }
     return { ...location, pieces: piecesOf(tensor, data, first) };
   }
 
@@ -205,9 +235,16 @@ export class Executor {
   async #compile(onPipeline: (done: number, total: number) => void): Promise<void> {
     const { device } = this.gpu;
     const visibility = GPUShaderStage.COMPUTE;
-    this.#paramsLayout = device.createBindGroupLayout({ label: "params", entries: [{ binding: 0, visibility, buffer: { type: "uniform", hasDynamicOffset: true } }] });
+    this.#paramsLayout = device.createBindGroupLayout({
+      label: "params",
+      entries: [{ binding: 0, visibility, buffer: { type: "uniform", hasDynamicOffset: true } }],
+    });
     const params = this.#buffers[this.plan.paramsBuffer]!;
-    this.#paramsGroup = device.createBindGroup({ label: "params", layout: this.#paramsLayout, entries: [{ binding: 0, resource: { buffer: params, size: 256 } }] });
+    this.#paramsGroup = device.createBindGroup({
+      label: "params",
+      layout: this.#paramsLayout,
+      entries: [{ binding: 0, resource: { buffer: params, size: 256 } }],
+    });
     this.counters.bindGroupsCreated++;
     const kernels = new Set(this.plan.programs.flatMap(({ steps }) => steps.map(({ kernel }) => kernel)));
     const pipelines = new Map<Kernel, GPUComputePipeline>();
@@ -235,8 +272,14 @@ export class Executor {
       });
     } catch (error) {
       const { messages } = await module.getCompilationInfo();
-      const details = messages.map(({ lineNum, linePos, message }) => `line ${lineNum}:${linePos} ${message}`).join("; ");
-      throw new Error(`Cannot compile kernel "${kernel.name}" ${JSON.stringify(kernel.constants)}: ${(error as Error).message} ${details}`);
+      const details = messages.map(({ lineNum, linePos, message }) => `line ${lineNum}:${linePos} ${message}`).join(
+        "; ",
+      );
+      throw new Error(
+        `Cannot compile kernel "${kernel.name}" ${JSON.stringify(kernel.constants)}: ${
+          (error as Error).message
+        } ${details}`,
+      );
     }
   }
 
@@ -259,13 +302,18 @@ export class Executor {
   #encode(step: Step, pipeline: GPUComputePipeline): Encoded {
     const locations = step.tensors.map((tensor) => this.plan.location.get(tensor)!);
     const sizes = step.tensors.map(bytesOf);
-    const key = `${Object.values(step.kernel.bindings).join()}|${locations.map(({ buffer, offset }, i) => `${buffer}+${offset}:${sizes[i]}`).join()}`;
+    const key = `${Object.values(step.kernel.bindings).join()}|${
+      locations.map(({ buffer, offset }, i) => `${buffer}+${offset}:${sizes[i]}`).join()
+    }`;
     let group = this.#groups.get(key);
     if (!group) {
       group = this.gpu.device.createBindGroup({
         label: step.kernel.name,
         layout: this.#layout(step.kernel),
-        entries: locations.map(({ buffer, offset }, binding) => ({ binding, resource: { buffer: this.#buffers[buffer]!, offset, size: sizes[binding]! } })),
+        entries: locations.map(({ buffer, offset }, binding) => ({
+          binding,
+          resource: { buffer: this.#buffers[buffer]!, offset, size: sizes[binding]! },
+        })),
       });
       this.counters.bindGroupsCreated++;
       this.#groups.set(key, group);

@@ -25,7 +25,12 @@ export function ledger({ buffers }: MemoryPlan): LedgerRow[] {
     const ofRole = buffers.filter((buffer) => buffer.role === role && buffer.bytes > 0);
     if (ofRole.length === 0) return [];
     const { label, bytes } = ofRole.reduce((a, b) => (b.bytes > a.bytes ? b : a));
-    return [{ role, bytes: ofRole.reduce((sum, b) => sum + b.bytes, 0), buffers: ofRole.length, largest: { label, bytes } }];
+    return [{
+      role,
+      bytes: ofRole.reduce((sum, b) => sum + b.bytes, 0),
+      buffers: ofRole.length,
+      largest: { label, bytes },
+    }];
   });
 }
 
@@ -49,7 +54,14 @@ export function formatLedger(plan: MemoryPlan): string {
   return [
     line(["role", "bytes", "%", "buffers", "largest buffer"]),
     ...rows.map(({ role, bytes, buffers, largest }) =>
-      line([role, formatBytes(bytes), ((100 * bytes) / total).toFixed(1), String(buffers), `${formatBytes(largest.bytes)}  ${largest.label}`])),
+      line([
+        role,
+        formatBytes(bytes),
+        ((100 * bytes) / total).toFixed(1),
+        String(buffers),
+        `${formatBytes(largest.bytes)}  ${largest.label}`,
+      ])
+    ),
     line(["total", formatBytes(total), "", "", ""]),
   ].map((text) => text.trimEnd()).join("\n");
 }
@@ -68,7 +80,9 @@ export function checkFits(
   const tooLarge = plan.buffers.find(({ bytes }) => bytes > limit);
   const total = plan.buffers.reduce((sum, { bytes }) => sum + bytes, 0);
   if (!tooLarge && total <= available) return;
-  const rows = ledger(plan).sort((a, b) => b.bytes - a.bytes).slice(0, 3).map(({ role, bytes }) => `${role} ${formatBytes(bytes)}`);
+  const rows = ledger(plan).sort((a, b) => b.bytes - a.bytes).slice(0, 3).map(({ role, bytes }) =>
+    `${role} ${formatBytes(bytes)}`
+  );
   const problem = tooLarge
     ? `"${tooLarge.label}" needs ${formatBytes(tooLarge.bytes)} in one buffer, the adapter allows ${formatBytes(limit)}`
     : `it needs ${formatBytes(total)}, ${formatBytes(available)} are free`;

@@ -69,12 +69,17 @@ export function allTensors(programs: readonly Program[]): Set<Tensor> {
   return new Set(programs.flatMap(({ steps }) => steps.flatMap(({ tensors }) => tensors)));
 }
 
-/** Frozen weights do not change by a bit, whatever is recorded; and a kernel that knows nothing of a format would fill its words with f32. */
+/**
+ * Frozen weights do not change by a bit, whatever is recorded; and a kernel that knows nothing of a format would fill
+ * its words with f32.
+ */
 function checkWrites({ kernel, tensors }: Step): void {
   const access = Object.values(kernel.bindings);
   for (const [i, { label, role, type }] of tensors.entries()) {
     if (access[i] !== "read_write" || (role !== "frozen" && WRITTEN_TYPES.has(type))) continue;
-    const problem = role === "frozen" ? "is frozen" : `is stored as ${type}, expected one of [${[...WRITTEN_TYPES].join(", ")}]`;
+    const problem = role === "frozen"
+      ? "is frozen"
+      : `is stored as ${type}, expected one of [${[...WRITTEN_TYPES].join(", ")}]`;
     throw new Error(`Cannot plan kernel "${kernel.name}": it writes ${label}, which ${problem}. Bind it as "read"`);
   }
 }
@@ -96,9 +101,10 @@ interface Life {
 }
 
 /**
- * Gives transient tensors slots: whole buffers, shared by tensors of one role whose lives do not overlap. Lives are counted
- * inclusively, so two operands of one step never share, which is WebGPU's aliasing rule too. Largest first, each into the
- * first free slot (greedy by size: Pisarchyk & Lee, "Efficient memory management for deep neural net inference", 2020).
+ * Gives transient tensors slots: whole buffers, shared by tensors of one role whose lives do not overlap. Lives are
+ * counted inclusively, so two operands of one step never share, which is WebGPU's aliasing rule too. Largest first,
+ * each into the first free slot (greedy by size: Pisarchyk & Lee, "Efficient memory management for deep neural net
+ * inference", 2020).
  */
 function placeTransients(programs: readonly Program[], buffers: BufferPlan[], location: Map<Tensor, Location>): void {
   const slots = new Map<Role, { readonly buffer: number; readonly lives: Life[] }[]>();
@@ -130,7 +136,8 @@ function placeAfter(lives: readonly Life[], last: number): number {
 }
 
 /** Whether no life of a slot overlaps. Of those that begin before this one ends only the last can. */
-const isFree = (lives: readonly Life[], { first, last }: Life): boolean => (lives[placeAfter(lives, last) - 1]?.last ?? -1) < first;
+const isFree = (lives: readonly Life[], { first, last }: Life): boolean =>
+  (lives[placeAfter(lives, last) - 1]?.last ?? -1) < first;
 
 function livesOf(programs: readonly Program[]): Life[] {
   const lives = new Map<Tensor, Life>();
@@ -154,7 +161,9 @@ function placeParams(programs: readonly Program[]): { paramOffsets: Map<Step, nu
   for (const { steps } of programs) {
     for (const step of steps) {
       const { kernel, params } = step;
-      if (!fields.has(kernel)) fields.set(kernel, { names: Object.keys(kernel.params), types: Object.values(kernel.params).join() });
+      if (!fields.has(kernel)) {
+        fields.set(kernel, { names: Object.keys(kernel.params), types: Object.values(kernel.params).join() });
+      }
       const { names, types } = fields.get(kernel)!;
       let key = types;
       for (const name of names) key += `:${params[name]}`;

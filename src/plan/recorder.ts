@@ -28,7 +28,9 @@ export interface GradientTarget {
   readonly accumulate: boolean;
 }
 
-/** One kernel for every kind of adapter, or one for software adapters and one for GPUs. Same bindings, same parameters. */
+/**
+ * One kernel for every kind of adapter, or one for software adapters and one for GPUs. Same bindings, same parameters.
+ */
 export type Family<B extends Record<string, Access>, P extends Record<string, Scalar>> =
   | Kernel<B, P>
   | { readonly portable: Kernel<B, P>; readonly tiled: Kernel<B, P> };
@@ -112,7 +114,11 @@ export class Recorder {
 
   /** Declares that `gradient` is the gradient of `variable` from now on: for gradients written in place of a value. */
   setGradient(variable: Variable, gradient: Tensor): void {
-    if (this.#gradients.has(variable)) throw new Error(`Cannot set the gradient of ${variable.value.label}: it already has one. Record an addition instead`);
+    if (this.#gradients.has(variable)) {
+      throw new Error(
+        `Cannot set the gradient of ${variable.value.label}: it already has one. Record an addition instead`,
+      );
+    }
     this.#gradients.set(variable, gradient);
   }
 
@@ -123,7 +129,8 @@ export class Recorder {
 
   /**
    * Records `body(x)` so that nothing it computes is kept for the backward pass, which records it once more instead
-   * (activation checkpointing, Chen et al., 2016). `body` must read no other variable that has a gradient than x and parameters.
+   * (activation checkpointing, Chen et al., 2016). `body` must read no other variable that has a gradient than x and
+   * parameters.
    */
   checkpoint(x: Variable, body: (x: Variable) => Variable): Variable {
     if (!this.training) return body(x);
@@ -136,8 +143,11 @@ export class Recorder {
       const pending = this.#tape;
       this.#tape = [];
       this.setGradient(body(x), dOutput);
-      // The first recording still counts as uses of the parameters, so that none is complete too early. Its time is over.
-      for (const { inputs } of dropped) for (const input of inputs) if (input.needsGradient) this.#uses.set(input, this.#uses.get(input)! - 1);
+      // The first recording still counts as uses of the parameters, so that none is complete too early. Its time is
+      // over.
+      for (const { inputs } of dropped) {
+        for (const input of inputs) if (input.needsGradient) this.#uses.set(input, this.#uses.get(input)! - 1);
+      }
       this.#recordBackward();
       this.#tape = pending;
     });
@@ -145,8 +155,8 @@ export class Recorder {
   }
 
   /**
-   * Records everything registered with `onBackward`, in reverse. `onComplete` is called for each variable right after its
-   * gradient has received its last contribution (never in the middle of an op that still reads the value).
+   * Records everything registered with `onBackward`, in reverse. `onComplete` is called for each variable right after
+   * its gradient has received its last contribution (never in the middle of an op that still reads the value).
    */
   backward(onComplete: (variable: Variable, gradient: Tensor) => void = () => {}): void {
     this.#onComplete = onComplete;

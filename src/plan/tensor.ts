@@ -18,7 +18,9 @@ export { GROUP };
  */
 export const ROLES = ["frozen", "trainable", "gradient", "state", "activation", "input", "output", "scratch"] as const;
 export type Role = (typeof ROLES)[number];
-/** Formats other than f32 are for storage (src/gpu/formats): kernels compute in f32, and write f32, u32 and bf16 only. */
+/**
+ * Formats other than f32 are for storage (src/gpu/formats): kernels compute in f32, and write f32, u32 and bf16 only.
+ */
 export type ElementType = Format | "u32";
 
 /** The name of a range of GPU memory that a plan will allocate. It holds no data. Row-major. */

@@ -24,7 +24,10 @@ export type TrainEvent =
 
 export interface Summary extends StepCounts, Evaluation {
   readonly steps: number;
-  /** Mean of the last logging_steps steps. NaN, as eval_loss and tokens_per_second, if the run was stopped before its first. */
+  /**
+   * Mean of the last logging_steps steps. NaN, as eval_loss and tokens_per_second, if the run was stopped before its
+   * first.
+   */
   readonly train_loss: number;
   readonly tokens_per_second: number;
   readonly planned_bytes: BytesByRole;

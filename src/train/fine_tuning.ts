@@ -41,11 +41,17 @@ export interface FineTuning {
 export async function prepareFineTuning(asked: TrainingConfig, sources: FineTuningSources): Promise<FineTuning> {
   const pretrained = withAdapterFiles(await openPretrained(sources.model, sources.tokenizer), sources.adapter);
   const config = await withAdapter(asked, sources.adapter);
-  const json = await withClasses(await withClassesOf(sources.adapter, pretrained.json), pretrained.isNew, sources.dataset);
+  const json = await withClasses(
+    await withClassesOf(sources.adapter, pretrained.json),
+    pretrained.isNew,
+    sources.dataset,
+  );
   const model = createModel(json), classes = classesOf(model);
   const tokenizer: Tokenizer = pretrained.tokenizer ?? new IdTokenizer(model.config.vocab_size);
   checkRows(sources.dataset, classes);
-  const data = typeof sources.dataset === "string" ? textData(config, tokenizer.encode(sources.dataset)) : await rowData(sources.dataset, { config, tokenizer, classes });
+  const data = typeof sources.dataset === "string"
+    ? textData(config, tokenizer.encode(sources.dataset))
+    : await rowData(sources.dataset, { config, tokenizer, classes });
   const base = { json, storedAs: pretrained.storedAs, isNew: pretrained.isNew };
   return { config, prepared: { tokenizer, data, base }, pretrained, load: loaderOf(pretrained, sources.adapter) };
 }
@@ -61,15 +67,37 @@ export function loaderOf({ weights }: Pick<Pretrained, "weights">, adapter: Fold
 /** What a run depends on has the adapter that it begins with in it. */
 function withAdapterFiles(pretrained: Pretrained, adapter: Folder | undefined): Pretrained {
   if (!adapter) return pretrained;
-  return { ...pretrained, identity: async () => [...await pretrained.identity(), ...await identitiesOf(adapter, ["adapter_config.json", "adapter_model.safetensors"])] };
+  return {
+    ...pretrained,
+    identity: async () => [
+      ...await pretrained.identity(),
+      ...await identitiesOf(adapter, ["adapter_config.json", "adapter_model.safetensors"]),
+    ],
+  };
 }
 
 /** An adapter's own settings decide its shape. */
 export async function withAdapter(config: TrainingConfig, adapter: Folder | undefined): Promise<TrainingConfig> {
   if (!adapter) return config;
   const { r, lora_alpha, lora_dropout, target_modules, modules_to_save, use_rslora } = await readAdapterConfig(adapter);
-  const target = typeof target_modules === "string" ? target_modules : target_modules === null ? null : [...target_modules];
-  return { ...config, peft: { peft_type: "LORA", bias: "none", r, lora_alpha, lora_dropout, target_modules: target, modules_to_save: [...modules_to_save], use_rslora } };
+  const target = typeof target_modules === "string"
+    ? target_modules
+    : target_modules === null
+    ? null
+    : [...target_modules];
+  return {
+    ...config,
+    peft: {
+      peft_type: "LORA",
+      bias: "none",
+      r,
+      lora_alpha,
+      lora_dropout,
+      target_modules: target,
+      modules_to_save: [...modules_to_save],
+      use_rslora,
+    },
+  };
 }
 
 /** config.json with the classes that an adapter was trained to tell apart, where it says so. */
@@ -84,6 +112,13 @@ async function withClasses(json: Json, isNew: ReadonlySet<string>, dataset: stri
   if (!isNewHead || typeof dataset === "string" || json["id2label"] !== undefined) return json;
   const labels = await collectLabels(readFiles(dataset.train));
   const { architectures: _, ...rest } = json;
-  const architecture = json["model_type"] === "bert" ? "BertForSequenceClassification" : "RobertaForSequenceClassification";
-  return { architectures: [architecture], ...rest, id2label: Object.fromEntries(labels.map((label, id) => [id, label])), label2id: Object.fromEntries(labels.map((label, id) => [label, id])) };
+  const architecture = json["model_type"] === "bert"
+    ? "BertForSequenceClassification"
+    : "RobertaForSequenceClassification";
+  return {
+    architectures: [architecture],
+    ...rest,
+    id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
+    label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+  };
 }

@@ -30,26 +30,49 @@ export interface Opened {
 
 /**
  * Loads a pretrained model, with an adapter if one is given, for one purpose.
- * @throws RangeError if it cannot be loaded, lacks a head that was never trained, or has too few positions for T tokens.
+ * @throws RangeError if it cannot be loaded, lacks a head that was never trained, or has too few positions for T
+ * tokens.
  */
-export async function openForInference(gpu: Gpu, pretrained: Pretrained, { adapter, B, T, packed, quantized, purpose }: InferenceOptions): Promise<Opened> {
+export async function openForInference(
+  gpu: Gpu,
+  pretrained: Pretrained,
+  { adapter, B, T, packed, quantized, purpose }: InferenceOptions,
+): Promise<Opened> {
   const plain = createModel(pretrained.json), config = adapter && await readAdapterConfig(adapter);
   // What was trained is not rounded to the format of the base.
-  const storedAs = (name: string): WeightType => (config && isHeld(name, config.modules_to_save) ? "f32" : pretrained.storedAs(name));
+  const storedAs = (
+    name: string,
+  ): WeightType => (config && isHeld(name, config.modules_to_save) ? "f32" : pretrained.storedAs(name));
   const model = freeze(config ? withLora(plain, config) : plain, { trains: () => false, storedAs, quantized });
   const needs = needsOf(model);
-  if (T > needs.most) throw new RangeError(`Cannot use "max_length" ${T}: the model has positions for ${needs.most} tokens. Use a smaller one`);
+  if (T > needs.most) {
+    throw new RangeError(
+      `Cannot use "max_length" ${T}: the model has positions for ${needs.most} tokens. Use a smaller one`,
+    );
+  }
   const rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);
   const options = { variant: gpu.variant, model, rope_table, B, T, packed };
-  const programs: Programs = { rope_table, ...(purpose === "generate" ? { generate: recordGenerate(options) } : { evaluate: recordEvaluate(options) }) };
-  if (purpose === "generate" && !programs.generate) throw new RangeError("Cannot generate with a model that classifies: expected one that predicts tokens. Use eval");
-  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), { load: complete(pretrained, loaderOf(pretrained, adapter)) });
+  const programs: Programs = {
+    rope_table,
+    ...(purpose === "generate" ? { generate: recordGenerate(options) } : { evaluate: recordEvaluate(options) }),
+  };
+  if (purpose === "generate" && !programs.generate) {
+    throw new RangeError("Cannot generate with a model that classifies: expected one that predicts tokens. Use eval");
+  }
+  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), {
+    load: complete(pretrained, loaderOf(pretrained, adapter)),
+  });
   return { model, trainer };
 }
 
 /** A loader that leaves nothing out: what no file has was never trained. */
 const complete = ({ folder }: Pretrained, load: LoadWeights): LoadWeights => async (executor, model) => {
   const loaded = await load(executor, model), missing = model.parameters.find((parameter) => !loaded.has(parameter));
-  if (missing) throw new RangeError(`Cannot use ${folder.name}: its files have no ${missing.value.label}, so it does not classify yet. Give the --adapter that was trained with it, or fine-tune it`);
+  if (missing) {
+    throw new RangeError(
+      `Cannot use ${folder.name}: its files have no ${missing.value.label}, so it does not classify yet. Give the ` +
+        "--adapter that was trained with it, or fine-tune it",
+    );
+  }
   return loaded;
 };

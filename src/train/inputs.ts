@@ -7,7 +7,8 @@ import { type Tensor, tensor } from "../plan/tensor.ts";
 type Words = Uint32Array<ArrayBuffer>;
 
 /** Input tensors of one batch of B sequences of T tokens. All u32. */
-export interface BatchInputs extends Pick<ForwardInputs, "tokens" | "positions" | "token_types" | "documents" | "dropout"> {
+export interface BatchInputs
+  extends Pick<ForwardInputs, "tokens" | "positions" | "token_types" | "documents" | "dropout"> {
   /** (B*T), IGNORED where a token does not count; (B) of a model that classifies. */
   readonly labels: Tensor;
   /** Tokens of a sequence. */
@@ -31,9 +32,18 @@ export function batchInputs(label: string, model: Model, { B, T, packed, trainin
   const indices = (name: string, index: number): Indices => {
     const ids = input(name, N);
     if (!training || !embeddingsOf(model)[index]!.needsGradient) return { ids };
-    return { ids, segments: { order: input(`${name} order`, N), segment_ids: input(`${name} segment_ids`, N), segment_offsets: input(`${name} segment_offsets`, N + 1) } };
+    return {
+      ids,
+      segments: {
+        order: input(`${name} order`, N),
+        segment_ids: input(`${name} segment_ids`, N),
+        segment_offsets: input(`${name} segment_offsets`, N + 1),
+      },
+    };
   };
-  const dropout: DropoutSource | undefined = training && seed !== undefined ? { seed, clock: input("dropout", 2) } : undefined;
+  const dropout: DropoutSource | undefined = training && seed !== undefined
+    ? { seed, clock: input("dropout", 2) }
+    : undefined;
   return {
     tokens: indices("input_ids", 0),
     labels: input("labels", classesOf(model) ? B : N),
@@ -66,14 +76,30 @@ export class BatchWriter {
   }
 
   /** Everything but the labels. */
-  addPrompt(inputs: Map<Tensor, Words>, tensors: PromptInputs, batch: Omit<Batch, "labels">, step = 0, microBatch = 0): void {
+  addPrompt(
+    inputs: Map<Tensor, Words>,
+    tensors: PromptInputs,
+    batch: Omit<Batch, "labels">,
+    step = 0,
+    microBatch = 0,
+  ): void {
     const { T, tokens, positions, token_types, documents, dropout } = tensors;
     this.#addIndices(inputs, tokens, batch.input_ids);
     if (positions) {
       const offset = positionOffset(this.#model);
-      this.#addIndices(inputs, positions, batch.position_ids?.map((place) => place + offset) ?? this.#constant(positions.ids, (i) => (i % T) + offset));
+      this.#addIndices(
+        inputs,
+        positions,
+        batch.position_ids?.map((place) => place + offset) ?? this.#constant(positions.ids, (i) => (i % T) + offset),
+      );
     }
-    if (token_types) this.#addIndices(inputs, token_types, batch.token_type_ids ?? this.#constant(token_types.ids, () => 0));
+    if (token_types) {
+      this.#addIndices(
+        inputs,
+        token_types,
+        batch.token_type_ids ?? this.#constant(token_types.ids, () => 0),
+      );
+    }
     if (documents) inputs.set(documents, batch.documents ?? this.#constant(documents, (i) => (i % 2) * T));
     if (dropout) inputs.set(dropout.clock, Uint32Array.of(step, microBatch));
   }
@@ -83,11 +109,19 @@ export class BatchWriter {
     if (!segments) return;
     const sorted = embeddingSegments(values, this.#segments.get(ids));
     this.#segments.set(ids, sorted);
-    inputs.set(segments.order, sorted.order).set(segments.segment_ids, sorted.segment_ids).set(segments.segment_offsets, sorted.segment_offsets);
+    inputs.set(segments.order, sorted.order).set(segments.segment_ids, sorted.segment_ids).set(
+      segments.segment_offsets,
+      sorted.segment_offsets,
+    );
   }
 
   #constant(tensor: Tensor, value: (index: number) => number): Words {
-    if (!this.#usual.has(tensor)) this.#usual.set(tensor, Uint32Array.from({ length: tensor.shape.reduce((a, b) => a * b, 1) }, (_, i) => value(i)));
+    if (!this.#usual.has(tensor)) {
+      this.#usual.set(
+        tensor,
+        Uint32Array.from({ length: tensor.shape.reduce((a, b) => a * b, 1) }, (_, i) => value(i)),
+      );
+    }
     return this.#usual.get(tensor)!;
   }
 }

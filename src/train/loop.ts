@@ -13,7 +13,9 @@ import type { Run } from "./run.ts";
 import { sampleText } from "./sample.ts";
 import { type Evaluation, type LoadWeights, Trainer } from "./trainer.ts";
 
-/** A step whose gradient is not finite changes nothing. One may be bad luck; so many are a run that no longer trains. */
+/**
+ * A step whose gradient is not finite changes nothing. One may be bad luck; so many are a run that no longer trains.
+ */
 const MAX_SKIPPED_IN_A_ROW = 10;
 
 /** The queue is never longer than this, so that a pause takes hold and a page stays alive. */
@@ -24,18 +26,26 @@ export interface TrainOptions {
   readonly resumed?: Resumed | undefined;
   /** Writes the weights of a pretrained model, again after each loss of the device. */
   readonly load?: LoadWeights | undefined;
-  /** Reads what was trained, while a device that is lost can still be made up for: the last steps are then made again. */
+  /**
+   * Reads what was trained, while a device that is lost can still be made up for: the last steps are then made again.
+   */
   readonly finish?: ((trainer: Trainer) => Promise<void>) | undefined;
   readonly recovery?: RecoveryOptions;
 }
 
 /**
- * Trains. `emit` hears of everything as it happens; the trainer, with its trained weights, is the caller's to destroy. A lost device is opened
- * again, and the run goes on from the last state that is held in memory, with the same losses.
- * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError at the third loss in ten minutes,
- * OutOfMemoryError.
+ * Trains. `emit` hears of everything as it happens; the trainer, with its trained weights, is the caller's to destroy.
+ * A lost device is opened again, and the run goes on from the last state that is held in memory, with the same losses.
+ * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError at the third loss in
+ * ten minutes, OutOfMemoryError.
  */
-export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener, { recovery = { reopen: openGpu }, ...options }: TrainOptions = {}): Promise<Trainer> {
+export async function train(
+  gpu: Gpu,
+  run: Run,
+  control: Control,
+  emit: Listener,
+  { recovery = { reopen: openGpu }, ...options }: TrainOptions = {},
+): Promise<Trainer> {
   const recoveries = new Recovery(recovery);
   const progress = new Progress(run, emit, options.resumed);
   for (;;) {
@@ -54,7 +64,13 @@ export async function train(gpu: Gpu, run: Run, control: Control, emit: Listener
 }
 
 /** Trains from the last state on until the end, or until something fails. */
-async function attempt(gpu: Gpu, run: Run, control: Control, progress: Progress, { load, finish }: TrainOptions): Promise<Trainer> {
+async function attempt(
+  gpu: Gpu,
+  run: Run,
+  control: Control,
+  progress: Progress,
+  { load, finish }: TrainOptions,
+): Promise<Trainer> {
   const guard = guardAgainstLoss(gpu);
   const trainer = await create(gpu, guard, run, progress, load);
   try {
@@ -69,10 +85,20 @@ async function attempt(gpu: Gpu, run: Run, control: Control, progress: Progress,
 }
 
 /** A loss of the device stops the loading of weights too, and a trainer that comes too late is let go. */
-async function create(gpu: Gpu, guard: Guard, run: Run, progress: Progress, load: LoadWeights | undefined): Promise<Trainer> {
+async function create(
+  gpu: Gpu,
+  guard: Guard,
+  run: Run,
+  progress: Progress,
+  load: LoadWeights | undefined,
+): Promise<Trainer> {
   const given = new AbortController();
   const onPipeline = (done: number, total: number): void => void progress.emit({ type: "compiling", done, total });
-  const creating = Trainer.create(gpu, run.model, run.programs, run.plan, { seed: run.config.seed, load: load && ((executor, model) => load(executor, model, given.signal)), onPipeline });
+  const creating = Trainer.create(gpu, run.model, run.programs, run.plan, {
+    seed: run.config.seed,
+    load: load && ((executor, model) => load(executor, model, given.signal)),
+    onPipeline,
+  });
   try {
     return await guard(creating);
   } catch (error) {
@@ -108,7 +134,14 @@ class Loop {
   #skippedInARow = 0;
 
   constructor(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, control: Control, progress: Progress) {
-    [this.#gpu, this.#guard, this.#trainer, this.#run, this.#control, this.#progress] = [gpu, guard, trainer, run, control, progress];
+    [this.#gpu, this.#guard, this.#trainer, this.#run, this.#control, this.#progress] = [
+      gpu,
+      guard,
+      trainer,
+      run,
+      control,
+      progress,
+    ];
     this.#meter = new Meter(trainer.executor.counters);
     const { gradient_accumulation_steps, per_device_train_batch_size, max_length } = run.config;
     this.#tokensPerStep = gradient_accumulation_steps * per_device_train_batch_size * max_length;
@@ -120,7 +153,9 @@ class Loop {
     while (trainer.steps < config.max_steps && (!this.#control.stopped() || trainer.steps < this.#progress.furthest)) {
       await this.#control.unpaused();
       const step = trainer.steps;
-      if (isRestart(config, step)) await this.#guard(config.relora_steps > 0 ? trainer.mergeAdapters(config.seed) : trainer.refactorise());
+      if (isRestart(config, step)) {
+        await this.#guard(config.relora_steps > 0 ? trainer.mergeAdapters(config.seed) : trainer.refactorise());
+      }
       const batches = await this.#run.data.batches(step);
       this.#clock.start();
       this.#meter.measure(() => trainer.step(batches, rateAt(this.#run, step)));
@@ -136,7 +171,10 @@ class Loop {
   /** Reads and tells what is due after `done` steps. A CPU-GPU sync point where anything is. */
   async #afterStep(done: number): Promise<void> {
     const { config } = this.#run, due = this.#dueAfter(done);
-    if (done % this.#stepsPerSync !== 0 && done % config.logging_steps !== 0 && !due.evaluate && !due.sample && !due.save && !due.last) return;
+    if (
+      done % this.#stepsPerSync !== 0 && done % config.logging_steps !== 0 && !due.evaluate && !due.sample &&
+      !due.save && !due.last
+    ) return;
     await this.#readSteps();
     if (due.evaluate) {
       const evaluation = await this.#evaluate();
@@ -169,9 +207,21 @@ class Loop {
     for (const row of rows) {
       if (!Number.isFinite(row.loss)) throw await this.#nonFinite(`The loss of step ${row.step + 1} is ${row.loss}`);
       this.#skippedInARow = row.skipped ? this.#skippedInARow + 1 : 0;
-      if (this.#skippedInARow === MAX_SKIPPED_IN_A_ROW) throw await this.#nonFinite(`The gradients of the last ${MAX_SKIPPED_IN_A_ROW} steps up to ${row.step + 1} were not finite`);
-      const tokens_per_second = (1000 * this.#tokensPerStep) / perStep, eta_seconds = ((config.max_steps - row.step - 1) * perStep) / 1000;
-      await this.#progress.emit({ type: "step", ...row, step: row.step + 1, learning_rate: rateAt(this.#run, row.step), tokens_per_second, eta_seconds });
+      if (this.#skippedInARow === MAX_SKIPPED_IN_A_ROW) {
+        throw await this.#nonFinite(
+          `The gradients of the last ${MAX_SKIPPED_IN_A_ROW} steps up to ${row.step + 1} were not finite`,
+        );
+      }
+      const tokens_per_second = (1000 * this.#tokensPerStep) / perStep,
+        eta_seconds = ((config.max_steps - row.step - 1) * perStep) / 1000;
+      await this.#progress.emit({
+        type: "step",
+        ...row,
+        step: row.step + 1,
+        learning_rate: rateAt(this.#run, row.step),
+        tokens_per_second,
+        eta_seconds,
+      });
     }
   }
 
@@ -181,7 +231,9 @@ class Loop {
     if (trainer.steps > 0) {
       evaluation = await this.#evaluate();
       await this.#progress.emit({ type: "evaluation", step: trainer.steps, ...evaluation });
-      if (this.#canSample) await this.#progress.emit({ type: "sample", step: trainer.steps, text: await this.#sample() });
+      if (this.#canSample) {
+        await this.#progress.emit({ type: "sample", step: trainer.steps, text: await this.#sample() });
+      }
     }
     const summary: Summary = {
       steps: trainer.steps,
@@ -212,7 +264,9 @@ class Loop {
   }
 
   async #nonFinite(problem: string): Promise<NonFiniteLossError> {
-    return new NonFiniteLossError(`${problem}; ${await this.#trainer.diagnose()}. Use a smaller learning_rate, or set max_grad_norm`);
+    return new NonFiniteLossError(
+      `${problem}; ${await this.#trainer.diagnose()}. Use a smaller learning_rate, or set max_grad_norm`,
+    );
   }
 }
 
@@ -220,7 +274,8 @@ class Loop {
 const restartGap = ({ refactor_steps, relora_steps }: TrainingConfig): number => refactor_steps || relora_steps;
 
 /** Whether moments begin anew before a step. */
-const isRestart = (config: TrainingConfig, step: number): boolean => restartGap(config) > 0 && step > 0 && step % restartGap(config) === 0;
+const isRestart = (config: TrainingConfig, step: number): boolean =>
+  restartGap(config) > 0 && step > 0 && step % restartGap(config) === 0;
 
 /** The learning rate of a step: the schedule's, but slowly back to it where moments began anew. */
 function rateAt({ config, schedule }: Run, step: number): number {

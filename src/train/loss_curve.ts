@@ -15,7 +15,8 @@ export function lossCurveSvg(title: string, training: readonly Point[], validati
   const ticks = niceTicks(low, high);
   const bottom = Math.min(low, ticks[0]!), top = Math.max(high, ticks.at(-1)!, bottom + 1e-9);
   const x = (step: number): number => MARGIN.left + ((WIDTH - MARGIN.left - MARGIN.right) * step) / lastStep;
-  const y = (loss: number): number => HEIGHT - MARGIN.bottom - ((HEIGHT - MARGIN.top - MARGIN.bottom) * (loss - bottom)) / (top - bottom);
+  const y = (loss: number): number =>
+    HEIGHT - MARGIN.bottom - ((HEIGHT - MARGIN.top - MARGIN.bottom) * (loss - bottom)) / (top - bottom);
   const path = (points: readonly Point[]): string => linePath(points, x, y);
   const stepTicks = niceTicks(0, lastStep).filter((step) => step <= lastStep);
   const escaped = escapeText(title);
@@ -23,15 +24,31 @@ export function lossCurveSvg(title: string, training: readonly Point[], validati
 <title>${escaped}</title>
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
 <text x="${MARGIN.left}" y="24" font-size="15" fill="#111">${escaped}</text>
-${ticks.map((loss) => `<path d="M${MARGIN.left} ${y(loss).toFixed(1)}H${WIDTH - MARGIN.right}" stroke="#e6e6e6"/><text x="${MARGIN.left - 8}" y="${(y(loss) + 4).toFixed(1)}" text-anchor="end">${loss}</text>`).join("\n")}
-${stepTicks.map((step) => `<text x="${x(step).toFixed(1)}" y="${HEIGHT - MARGIN.bottom + 18}" text-anchor="middle">${step}</text>`).join("\n")}
+${
+    ticks.map((loss) =>
+      `<path d="M${MARGIN.left} ${y(loss).toFixed(1)}H${WIDTH - MARGIN.right}" stroke="#e6e6e6"/><text x="${
+        MARGIN.left - 8
+      }" y="${(y(loss) + 4).toFixed(1)}" text-anchor="end">${loss}</text>`
+    ).join("\n")
+  }
+${
+    stepTicks.map((step) =>
+      `<text x="${x(step).toFixed(1)}" y="${HEIGHT - MARGIN.bottom + 18}" text-anchor="middle">${step}</text>`
+    ).join("\n")
+  }
 <text x="${(MARGIN.left + WIDTH - MARGIN.right) / 2}" y="${HEIGHT - 8}" text-anchor="middle">step</text>
 <text transform="translate(14 ${HEIGHT / 2}) rotate(-90)" text-anchor="middle">loss (nats per token)</text>
 <path d="${path(trained)}" fill="none" stroke="#9ec5e8" stroke-width="1"/>
 <path d="${path(runningMean(trained))}" fill="none" stroke="#1f6fb4" stroke-width="2"/>
 <path d="${path(validated)}" fill="none" stroke="#d1495b" stroke-width="2"/>
-${validated.map(({ step, loss }) => `<circle cx="${x(step).toFixed(1)}" cy="${y(loss).toFixed(1)}" r="3" fill="#d1495b"/>`).join("")}
-<g transform="translate(${WIDTH - 230} 20)"><path d="M0 0h18" stroke="#1f6fb4" stroke-width="2"/><text x="24" y="4">training</text><path d="M100 0h18" stroke="#d1495b" stroke-width="2"/><text x="124" y="4">validation</text></g>
+${
+    validated.map(({ step, loss }) =>
+      `<circle cx="${x(step).toFixed(1)}" cy="${y(loss).toFixed(1)}" r="3" fill="#d1495b"/>`
+    ).join("")
+  }
+<g transform="translate(${
+    WIDTH - 230
+  } 20)"><path d="M0 0h18" stroke="#1f6fb4" stroke-width="2"/><text x="24" y="4">training</text><path d="M100 0h18" stroke="#d1495b" stroke-width="2"/><text x="124" y="4">validation</text></g>
 </svg>
 `;
 }

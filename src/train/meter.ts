@@ -45,7 +45,9 @@ export class Meter {
     const before = { ...this.#counters };
     step();
     this.#steps++;
-    for (const key of Object.keys(before) as (keyof typeof before)[]) this.#sums[key] += this.#counters[key] - before[key];
+    for (const key of Object.keys(before) as (keyof typeof before)[]) {
+      this.#sums[key] += this.#counters[key] - before[key];
+    }
   }
 
   perStep(): StepCounts {

@@ -20,7 +20,10 @@ export interface BaseModel {
   readonly isNew?: ReadonlySet<string>;
 }
 
-/** The model that a config asks for: pretrained or new, with adapters, frozen where nothing is trained. Holds no numbers. */
+/**
+ * The model that a config asks for: pretrained or new, with adapters, frozen where nothing is trained. Holds no
+ * numbers.
+ */
 export function modelOf(config: TrainingConfig, vocab_size: number, base?: BaseModel): Model {
   const factors = config.factor_rank > 0 ? { rank: config.factor_rank, alpha: config.factor_alpha } : undefined;
   const json = base?.json ?? llamaJson(llamaConfigOf(config, vocab_size));
@@ -29,25 +32,39 @@ export function modelOf(config: TrainingConfig, vocab_size: number, base?: BaseM
   const model = lora ? withLora(plain, lora) : plain;
   const trained = trainedOf(config, model, base?.isNew ?? new Set());
   if (trained.size === model.parameters.length) {
-    if (config.load_in_4bit || config.load_in_8bit) throw new ConfigError(`Cannot use "load_in_${config.load_in_4bit ? 4 : 8}bit": only frozen weights are quantized, and everything is trained. Add --peft lora, or freeze something`);
+    if (config.load_in_4bit || config.load_in_8bit) {
+      throw new ConfigError(
+        `Cannot use "load_in_${
+          config.load_in_4bit ? 4 : 8
+        }bit": only frozen weights are quantized, and everything is trained. Add --peft lora, or freeze something`,
+      );
+    }
     return model;
   }
   if (trained.size === 0) {
     const setting = config.trainable_modules ? "trainable_modules" : "frozen_modules";
     throw new ConfigError(`Cannot use "${setting}" ${JSON.stringify(config[setting])}: nothing would be left to train`);
   }
-  const merged = config.relora_steps > 0 ? new Set<Variable>(denseLayers(model).filter((layer) => layer.lora).map(({ weight }) => weight)) : new Set<Variable>();
+  const merged = config.relora_steps > 0
+    ? new Set<Variable>(denseLayers(model).filter((layer) => layer.lora).map(({ weight }) => weight))
+    : new Set<Variable>();
   const frozen = freeze(model, {
     trains: (parameter) => trained.has(parameter) || merged.has(parameter),
-    storedAs: (name) => (config.dtype === "auto" ? base?.storedAs(name) ?? "f32" : config.dtype === "bfloat16" ? "bf16" : "f32"),
+    storedAs: (
+      name,
+    ) => (config.dtype === "auto" ? base?.storedAs(name) ?? "f32" : config.dtype === "bfloat16" ? "bf16" : "f32"),
     quantized: quantizedOf(config),
   });
   // What ReLoRA merges adapters into changes, so it is saved with the run; but it has no gradient.
-  return mapModel(frozen, { parameter: (parameter) => (merged.has(parameter) ? { ...parameter, needsGradient: false } : parameter) });
+  return mapModel(frozen, {
+    parameter: (parameter) => (merged.has(parameter) ? { ...parameter, needsGradient: false } : parameter),
+  });
 }
 
 /** The format that frozen linear layers are quantized to. */
-export const quantizedOf = ({ load_in_4bit, load_in_8bit }: TrainingConfig): "nf4" | "int8" | undefined => (load_in_4bit ? "nf4" : load_in_8bit ? "int8" : undefined);
+export const quantizedOf = (
+  { load_in_4bit, load_in_8bit }: TrainingConfig,
+): "nf4" | "int8" | undefined => (load_in_4bit ? "nf4" : load_in_8bit ? "int8" : undefined);
 
 export function loraOf({ peft }: TrainingConfig): LoraConfig | undefined {
   return peft ? { ...peft, modules_to_save: peft.modules_to_save ?? [] } : undefined;
@@ -60,43 +77,71 @@ function trainedOf(config: TrainingConfig, model: Model, isNew: ReadonlySet<stri
   // Beside adapters a new head is trained anyway, as in PEFT.
   if (config.peft) return new Set([...chosen, ...added]);
   const left = added.find((parameter) => !chosen.has(parameter));
-  if (left) throw new ConfigError(`Cannot freeze ${left.value.label}: the model's files do not have it, so it is new and must be trained. Add it to "trainable_modules", or take it out of "frozen_modules"`);
+  if (left) {
+    throw new ConfigError(
+      `Cannot freeze ${left.value.label}: the model's files do not have it, so it is new and must be trained. Add ` +
+        `it to "trainable_modules", or take it out of "frozen_modules"`,
+    );
+  }
   return chosen;
 }
 
 function chosenBy(config: TrainingConfig, model: Model): ReadonlySet<Variable> {
   const { peft, trainable_modules, frozen_modules } = config;
-  const members = membersOf(model), named = (setting: string, patterns: readonly string[]) => new Set([...matching(setting, patterns, members)].map(({ variable }) => variable));
+  const members = membersOf(model),
+    named = (setting: string, patterns: readonly string[]) =>
+      new Set([...matching(setting, patterns, members)].map(({ variable }) => variable));
   if (peft) return new Set([...adapters(model), ...saved(model, peft.modules_to_save ?? [])]);
   if (trainable_modules) return named("trainable_modules", trainable_modules);
   const frozen = named("frozen_modules", frozen_modules);
   return new Set(model.parameters.filter((parameter) => !frozen.has(parameter)));
 }
 
-const adapters = (model: Model): Parameter[] => denseLayers(model).flatMap(({ lora }) => (lora ? [lora.a, lora.b] : []));
+const adapters = (model: Model): Parameter[] =>
+  denseLayers(model).flatMap(({ lora }) => (lora ? [lora.a, lora.b] : []));
 
-/** Whole modules that are trained beside adapters; a classifier always is, as in PEFT, which lists the name "score" with it. */
+/**
+ * Whole modules that are trained beside adapters; a classifier always is, as in PEFT, which lists the name "score" with
+ * it.
+ */
 function saved(model: Model, modules: readonly string[]): Parameter[] {
   const all = model.family === "bert" ? [...modules.filter((name) => name !== "score"), "classifier"] : modules;
   const moduleOf = ({ value }: Parameter): string => value.label.replace(/\.(weight|bias)$/, "");
   return [...new Set(all)].flatMap((name) => {
-    const found = model.parameters.filter((parameter) => `.${moduleOf(parameter)}.`.includes(`.${name}.`) && !/\.lora_[AB]$/.test(moduleOf(parameter)));
+    const found = model.parameters.filter((parameter) =>
+      `.${moduleOf(parameter)}.`.includes(`.${name}.`) && !/\.lora_[AB]$/.test(moduleOf(parameter))
+    );
     if (found.length > 0) return found;
-    throw new ConfigError(`Cannot use "peft.modules_to_save" ${JSON.stringify(modules)}: the model has no module "${name}"${name === "lm_head" ? ", its head is the embedding; name that" : ""}`);
+    throw new ConfigError(
+      `Cannot use "peft.modules_to_save" ${JSON.stringify(modules)}: the model has no module "${name}"${
+        name === "lm_head" ? ", its head is the embedding; name that" : ""
+      }`,
+    );
   });
 }
 
 /** The same config.json with all of its dropouts set, if they are given. */
 function withDropout(json: Json, dropout: number | null): Json {
   if (dropout === null) return json;
-  const keys = ["embd_pdrop", "resid_pdrop", "attn_pdrop", "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"];
+  const keys = [
+    "embd_pdrop",
+    "resid_pdrop",
+    "attn_pdrop",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "classifier_dropout",
+  ];
   return { ...json, ...Object.fromEntries(keys.map((key) => [key, dropout])) };
 }
 
 /** The seed of dropout, if anything is dropped. */
 export function dropoutSeedOf(config: TrainingConfig, model: Model): number | undefined {
   const { config: own } = model;
-  const shares = "embd_pdrop" in own ? [own.embd_pdrop, own.resid_pdrop, own.attn_pdrop] : "hidden_dropout_prob" in own ? [own.hidden_dropout_prob, own.attention_probs_dropout_prob, own.classifier_dropout] : [];
+  const shares = "embd_pdrop" in own
+    ? [own.embd_pdrop, own.resid_pdrop, own.attn_pdrop]
+    : "hidden_dropout_prob" in own
+    ? [own.hidden_dropout_prob, own.attention_probs_dropout_prob, own.classifier_dropout]
+    : [];
   return Math.max(0, config.peft?.lora_dropout ?? 0, ...shares) > 0 ? config.seed : undefined;
 }
 
@@ -120,4 +165,3 @@ function llamaConfigOf(config: TrainingConfig, vocab_size: number): LlamaConfig 
     qk_norm: false,
   };
 }
-

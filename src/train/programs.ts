@@ -11,7 +11,10 @@ import { type Program, Recorder, type Variable } from "../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
 import { type BatchInputs, batchInputs, type PromptInputs } from "./inputs.ts";
 
-/** The training step of a run: the first of its variants, which differ in whose subspace they change and in what they train. */
+/**
+ * The training step of a run: the first of its variants, which differ in whose subspace they change and in what they
+ * train.
+ */
 export interface TrainProgram extends Program {
   /** By the names of `optimizer.variants`. They share all that persists. */
   readonly variants: ReadonlyMap<string, Program>;
@@ -23,7 +26,10 @@ export interface TrainProgram extends Program {
   readonly metrics: Tensor;
   /** Present if updates are recorded in the backward pass: the host writes NO_CLIP to it once. */
   readonly no_clip: Tensor | undefined;
-  /** Gradient of each parameter in the first variant, readable after a step if updates were recorded last and in one pass. */
+  /**
+   * Gradient of each parameter in the first variant, readable after a step if updates were recorded last and in one
+   * pass.
+   */
   readonly gradients: ReadonlyMap<Variable, Tensor>;
 }
 
@@ -80,11 +86,25 @@ interface Shared {
   readonly no_clip: Tensor | undefined;
 }
 
-/** Records one optimizer step, in all its variants: forward and backward of every micro-batch, norm, clipping, updates, metrics. */
+/**
+ * Records one optimizer step, in all its variants: forward and backward of every micro-batch, norm, clipping, updates,
+ * metrics.
+ */
 export function recordTrain(options: TrainOptions): TrainProgram {
-  const { model, B, T, packed = false, dropout_seed: seed, gradient_accumulation_steps: count, max_grad_norm, optimizer } = options;
+  const {
+    model,
+    B,
+    T,
+    packed = false,
+    dropout_seed: seed,
+    gradient_accumulation_steps: count,
+    max_grad_norm,
+    optimizer,
+  } = options;
   const shared: Shared = {
-    batches: [...Array(count).keys()].map((index) => batchInputs(`batch ${index}`, model, { B, T, packed, training: true, ...(seed !== undefined && { seed }) })),
+    batches: [...Array(count).keys()].map((index) =>
+      batchInputs(`batch ${index}`, model, { B, T, packed, training: true, ...(seed !== undefined && { seed }) })
+    ),
     schedule: scheduleTensor("schedule"),
     metrics: metricsTensor(options.metrics_rows),
     no_clip: max_grad_norm === 0 && count === 1 ? noClip() : undefined,
@@ -99,12 +119,21 @@ function recordVariant(options: TrainOptions, variant: string, { batches, schedu
   const r = new Recorder({ variant: options.variant, training: true });
   const rows = batches[0]!.labels.shape[0]!;
   const loss = tensor("loss", [batches.length * rows], "scratch");
-  const trained = new Set(model.parameters.filter((parameter) => parameter.needsGradient && optimizer.trains(variant, parameter)));
+  const trained = new Set(
+    model.parameters.filter((parameter) => parameter.needsGradient && optimizer.trains(variant, parameter)),
+  );
   const part = trainedPart(model, trained);
   const norm = gradientNorm(r, [...trained].map(({ value }) => size(value)), !no_clip);
-  const update = (parameter: Variable, gradient: Tensor, clip: Tensor): void => optimizer.record(r, variant, parameter, gradient, { schedule, clip });
+  const update = (parameter: Variable, gradient: Tensor, clip: Tensor): void =>
+    optimizer.record(r, variant, parameter, gradient, { schedule, clip });
   batches.forEach((batch, index) => {
-    const inputs = { ...batch, ...(rope_table && { rope_table }), B, T, gradient_checkpointing: options.gradient_checkpointing };
+    const inputs = {
+      ...batch,
+      ...(rope_table && { rope_table }),
+      B,
+      T,
+      gradient_checkpointing: options.gradient_checkpointing,
+    };
     recordLoss(r, part, inputs, batch.labels, schedule, { tensor: loss, first: index * rows });
     r.backward((variable, gradient) => {
       if (!no_clip || !(trained as ReadonlySet<Variable>).has(variable)) return;
@@ -116,7 +145,7 @@ function recordVariant(options: TrainOptions, variant: string, { batches, schedu
   const gradients = new Map<Variable, Tensor>([...trained].map((parameter) => [parameter, r.gradientOf(parameter)!]));
   if (!no_clip) norm.add([...gradients.values()]);
   const clip = norm.finish(max_grad_norm);
-  if (!no_clip) for (const [parameter, gradient] of gradients) update(parameter, gradient, clip);
+  if (!no_clip) { for (const [parameter, gradient] of gradients) update(parameter, gradient, clip); }
   recordMetrics(r, { schedule, clip, loss, metrics });
   return { program: { name: variant, steps: r.steps }, gradients };
 }
@@ -130,15 +159,29 @@ export function recordEvaluate({ variant, model, rope_table, B, T, packed = fals
   const loss = tensor("evaluation loss", batch.labels.shape, "output");
   const classes = classesOf(model);
   const logits = classes && tensor("evaluation logits", [B, classes.length], "output");
-  recordLoss(r, model, { ...batch, ...(rope_table && { rope_table }), B, T }, batch.labels, scheduleTensor("evaluation schedule"), { tensor: loss, first: 0 }, logits);
+  recordLoss(
+    r,
+    model,
+    { ...batch, ...(rope_table && { rope_table }), B, T },
+    batch.labels,
+    scheduleTensor("evaluation schedule"),
+    { tensor: loss, first: 0 },
+    logits,
+  );
   return { name: "evaluate", steps: r.steps, batch, loss, logits };
 }
 
-/** Records a forward pass over one sequence of T tokens that leaves the logits of the token after `position`. Undefined for a model that classifies. */
-export function recordGenerate({ variant, model, rope_table, T }: Omit<ForwardOptions, "B" | "packed">): GenerateProgram | undefined {
+/**
+ * Records a forward pass over one sequence of T tokens that leaves the logits of the token after `position`. Undefined
+ * for a model that classifies.
+ */
+export function recordGenerate(
+  { variant, model, rope_table, T }: Omit<ForwardOptions, "B" | "packed">,
+): GenerateProgram | undefined {
   if (model.family === "bert") return undefined;
   const r = new Recorder({ variant, training: false });
-  const batch = batchInputs("prompt", model, { B: 1, T, packed: false, training: false }), position = tensor("prompt position", [1], "input", "u32");
+  const batch = batchInputs("prompt", model, { B: 1, T, packed: false, training: false }),
+    position = tensor("prompt position", [1], "input", "u32");
   const hidden = hiddenStates(r, model, { ...batch, ...(rope_table && { rope_table }), B: 1, T });
   const last = embedding(r, hidden, position);
   const logits = tensor("next logits", [1, model.config.vocab_size], "output");

@@ -6,7 +6,9 @@ import type { Remapping } from "./layout.ts";
 import type { Run } from "./run.ts";
 import { persistentTensors, type Trainer, type TrainingState } from "./trainer.ts";
 
-/** A state is kept in memory when this share of the time since the last one pays for it, but not more often than that. */
+/**
+ * A state is kept in memory when this share of the time since the last one pays for it, but not more often than that.
+ */
 const SHARE_OF_TIME = 0.01, LEAST_SECONDS = 10;
 
 /** States beyond this are kept only where they are to be saved: two of them are in memory while one is read. */
@@ -89,7 +91,8 @@ export class Progress {
 
   /** Keeps the state in memory, now and then while it is small, or because it is to be saved. */
   async keep(trainer: Trainer, guard: Guard, save: boolean): Promise<void> {
-    const seconds = (performance.now() - this.#keptAt) / 1000, isDue = seconds >= Math.max(LEAST_SECONDS, this.#cost / SHARE_OF_TIME);
+    const seconds = (performance.now() - this.#keptAt) / 1000,
+      isDue = seconds >= Math.max(LEAST_SECONDS, this.#cost / SHARE_OF_TIME);
     if (save || (isDue && this.#bytes <= MOST_BYTES)) await this.#keep(trainer, guard, save);
   }
 

@@ -12,27 +12,38 @@ export interface Balanced {
   readonly balanced: boolean;
 }
 
-/** A pivot below this share of its row's own square has lost more than six digits to rounding: the row depends on the others. */
+/**
+ * A pivot below this share of its row's own square has lost more than six digits to rounding: the row depends on the
+ * others.
+ */
 const DEPENDENT = 1e-10;
-/** Smallest singular value of B A, as a share of the largest. In f64 the two transforms are inverse to each other to 1e-16 over it. */
+/**
+ * Smallest singular value of B A, as a share of the largest. In f64 the two transforms are inverse to each other to
+ * 1e-16 over it.
+ */
 const NEGLIGIBLE = 1e-7;
 /** Random factors of rank 32 to 256 take 9 to 11 sweeps, balanced ones after some training 4. */
 const MAX_SWEEPS = 30;
 
 /**
- * Weight refactorization (Glentis et al., 2025, OptimAI-Lab/Memory_Efficient_Pretraining, merge_and_reinit): with B A = U S Vᵀ, singular values
- * falling, B becomes U S^½ and A becomes S^½ Vᵀ, so that the product stays and BᵀB = A Aᵀ = S. A: (rank, in), B: (out, rank).
+ * Weight refactorization (Glentis et al., 2025, OptimAI-Lab/Memory_Efficient_Pretraining, merge_and_reinit): with B A =
+ * U S Vᵀ, singular values falling, B becomes U S^½ and A becomes S^½ Vᵀ, so that the product stays and BᵀB = A Aᵀ = S.
+ * A: (rank, in), B: (out, rank).
  *
- * Never forms B A. With the Cholesky factors BᵀB = RᵀR and A Aᵀ = L Lᵀ, the rank x rank core R L has the singular values of B A; of its
- * decomposition U S Vᵀ follow B ← B (L V S^-½) and A ← (S^-½ Uᵀ R) A, whose transforms are inverse to each other. In f64.
+ * Never forms B A. With the Cholesky factors BᵀB = RᵀR and A Aᵀ = L Lᵀ, the rank x rank core R L has the singular
+ * values of B A; of its decomposition U S Vᵀ follow B ← B (L V S^-½) and A ← (S^-½ Uᵀ R) A, whose transforms are
+ * inverse to each other. In f64.
  *
- * Factors that are not finite or lack full rank (as B = 0, or a rank above what the product has) stay as they are: S^½ would make a column of B
- * and its row of A both 0, and then neither has a gradient ever again.
+ * Factors that are not finite or lack full rank (as B = 0, or a rank above what the product has) stay as they are: S^½
+ * would make a column of B and its row of A both 0, and then neither has a gradient ever again.
  * @throws RangeError if a length does not fit.
  */
 export function balanceFactors(a: Values, b: Values, out: number, width: number, rank: number): Balanced {
   if (a.length !== rank * width || b.length !== out * rank) {
-    throw new RangeError(`Cannot balance factors of ${a.length} and ${b.length} numbers: expected A (${rank},${width}) and B (${out},${rank})`);
+    throw new RangeError(
+      `Cannot balance factors of ${a.length} and ${b.length} numbers: expected A (${rank},${width}) and B ` +
+        `(${out},${rank})`,
+    );
   }
   const unchanged = { a, b, balanced: false };
   const bT = transposed(b, out, rank);
@@ -44,15 +55,18 @@ export function balanceFactors(a: Values, b: Values, out: number, width: number,
   const singular = Float64Array.from({ length: rank }, (_, i) => Math.sqrt(dot(us, i, us, i, rank)));
   const order = [...singular.keys()].sort((i, j) => singular[j]! - singular[i]!);
   if (!(singular[order[rank - 1]!]! > NEGLIGIBLE * singular[order[0]!]!)) return unchanged;
-  const scaled = (rows: Square, i: number, power: number): readonly number[] => [...rows.subarray(i * rank, (i + 1) * rank)].map((x) => x * singular[i]! ** power);
+  const scaled = (rows: Square, i: number, power: number): readonly number[] =>
+    [...rows.subarray(i * rank, (i + 1) * rank)].map((x) => x * singular[i]! ** power);
   const pick = (rows: Square, power: number): Square => Float64Array.from(order.flatMap((i) => scaled(rows, i, power)));
-  const newA = multiply(multiply(pick(us, -1.5), transposed(lowerB, rank, rank), rank), a, rank), newBT = multiply(pick(lv, -0.5), bT, rank);
+  const newA = multiply(multiply(pick(us, -1.5), transposed(lowerB, rank, rank), rank), a, rank),
+    newBT = multiply(pick(lv, -0.5), bT, rank);
   return { a: new Float32Array(newA), b: new Float32Array(transposed(newBT, rank, out)), balanced: true };
 }
 
 /**
- * Balances every pair on the host and writes it back, with one CPU-GPU sync point a pair. Returns how many were balanced; the others are as they
- * were. Moments that an optimizer keeps belong to the old factors: reset them. Factors in bf16 keep their product to the rounding of bf16 only.
+ * Balances every pair on the host and writes it back, with one CPU-GPU sync point a pair. Returns how many were
+ * balanced; the others are as they were. Moments that an optimizer keeps belong to the old factors: reset them. Factors
+ * in bf16 keep their product to the rounding of bf16 only.
  */
 export async function refactorise(executor: Executor, factors: readonly FactorisedLayer[]): Promise<number> {
   let count = 0;
@@ -85,7 +99,9 @@ function transposed(x: Numbers, rows: number, columns: number): Float64Array<Arr
 /** x xᵀ of x: (rank, …). */
 function gram(x: Numbers, rank: number): Square {
   const result = new Float64Array(rank * rank), length = x.length / rank;
-  for (let i = 0; i < rank; i++) for (let j = 0; j <= i; j++) result[i * rank + j] = result[j * rank + i] = dot(x, i, x, j, length);
+  for (let i = 0; i < rank; i++) {
+    for (let j = 0; j <= i; j++) result[i * rank + j] = result[j * rank + i] = dot(x, i, x, j, length);
+  }
   return result;
 }
 
@@ -116,7 +132,10 @@ function multiply(x: Square, y: Numbers, rank: number): Float64Array<ArrayBuffer
   return result;
 }
 
-/** One-sided Jacobi (Hestenes, 1958): turns pairs of rows of `x` until all are orthogonal, and those of `y` along with them. */
+/**
+ * One-sided Jacobi (Hestenes, 1958): turns pairs of rows of `x` until all are orthogonal, and those of `y` along with
+ * them.
+ */
 function rotate(x: Square, y: Square, rank: number): void {
   for (let sweep = 0, turned = true; turned && sweep < MAX_SWEEPS; sweep++) {
     turned = false;

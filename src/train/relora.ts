@@ -6,14 +6,19 @@ import type { Executor } from "../plan/executor.ts";
 import { size } from "../plan/tensor.ts";
 
 /**
- * Adds each adapter to the weight beside it, then draws a new A and makes B zeros, so that the sum of several low-rank steps may have full rank
- * (ReLoRA, Lialin et al., 2023, guitaricet/relora). Done on the host, layer by layer, with one CPU-GPU sync point a tensor.
+ * Adds each adapter to the weight beside it, then draws a new A and makes B zeros, so that the sum of several low-rank
+ * steps may have full rank (ReLoRA, Lialin et al., 2023, guitaricet/relora). Done on the host, layer by layer, with one
+ * CPU-GPU sync point a tensor.
  */
 export async function mergeAdapters(executor: Executor, model: Model, seed: number, step: number): Promise<void> {
   for (const layer of denseLayers(model)) {
     const { weight, lora } = layer;
     if (!lora) continue;
-    const [w, a, b] = [await executor.read(weight.value), await executor.read(lora.a.value), await executor.read(lora.b.value)];
+    const [w, a, b] = [
+      await executor.read(weight.value),
+      await executor.read(lora.a.value),
+      await executor.read(lora.b.value),
+    ];
     executor.write(weight.value, mergedWeight(layer, w, a, b));
     const renamed = { ...lora.a, value: { ...lora.a.value, label: `${lora.a.value.label} ${step}` } };
     executor.write(lora.a.value, initialValues(renamed, seed));

@@ -11,15 +11,28 @@ import type { Run } from "./run.ts";
 /** A folder that PEFT opens, or one that transformers opens. */
 export type ResultKind = "adapter" | "model";
 
-/** What a run leaves: an adapter, or the model; the first is what it has trained. ReLoRA's adapters are only the last part of that. */
+/**
+ * What a run leaves: an adapter, or the model; the first is what it has trained. ReLoRA's adapters are only the last
+ * part of that.
+ */
 export function resultKinds({ config }: Pick<Run, "config">): readonly ResultKind[] {
   return loraOf(config) && config.relora_steps === 0 ? ["adapter", "model"] : ["model"];
 }
 
-/** The files of a result, their tensors read from the device as they are asked for. Of a LoRA run the model is the merged one. */
-export function resultFiles(kind: ResultKind, { config, model, tokenizer }: Pick<Run, "config" | "model" | "tokenizer">, executor: Executor, tuning?: Pick<FineTuning, "prepared" | "pretrained">): Files {
+/**
+ * The files of a result, their tensors read from the device as they are asked for. Of a LoRA run the model is the
+ * merged one.
+ */
+export function resultFiles(
+  kind: ResultKind,
+  { config, model, tokenizer }: Pick<Run, "config" | "model" | "tokenizer">,
+  executor: Executor,
+  tuning?: Pick<FineTuning, "prepared" | "pretrained">,
+): Files {
   const json: Json = tuning?.prepared.base.json ?? (model.family === "llama" ? llamaJson(model.config) : {});
-  if (kind === "model") return modelFiles({ model, json, tokenizer, generation: tuning?.pretrained.generation ?? null }, executor);
+  if (kind === "model") {
+    return modelFiles({ model, json, tokenizer, generation: tuning?.pretrained.generation ?? null }, executor);
+  }
   const revision = config.revision === "main" ? null : config.revision;
   const adapter = adapterFiles({ model, config: loraOf(config)!, base: config.model, revision }, executor);
   // PEFT does not look for it; it knows the names of classes that the base may not have.

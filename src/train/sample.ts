@@ -14,12 +14,19 @@ export interface SampleOptions {
   readonly max_length: number;
 }
 
-/** Continues a prompt token by token, until the text ends. The result includes the prompt. Every token is a CPU-GPU sync point. */
+/**
+ * Continues a prompt token by token, until the text ends. The result includes the prompt. Every token is a CPU-GPU sync
+ * point.
+ */
 export async function sampleText(trainer: Trainer, tokenizer: Tokenizer, options: SampleOptions): Promise<string> {
   const { prompt, max_new_tokens, max_length, seed } = options;
   const { bos, eos } = tokenizer.special;
   // A model that was never shown an empty context starts after a line break, as its training text does.
-  const start = prompt !== "" ? tokenizer.encode(prompt, { add_special_tokens: true }) : bos !== undefined ? [bos] : tokenizer.encode("\n");
+  const start = prompt !== ""
+    ? tokenizer.encode(prompt, { add_special_tokens: true })
+    : bos !== undefined
+    ? [bos]
+    : tokenizer.encode("\n");
   const ids = start.length > 0 ? [...start] : [0];
   for (let index = 0; index < max_new_tokens; index++) {
     const logits = await trainer.nextLogits(ids.slice(-max_length));
@@ -31,7 +38,11 @@ export async function sampleText(trainer: Trainer, tokenizer: Tokenizer, options
 }
 
 /** Draws a token: the one whose share of softmax(logits / temperature), over the top k, covers `random` in [0, 1). */
-export function pickToken(logits: Float32Array, { temperature, top_k }: { readonly temperature: number; readonly top_k: number }, random: number): number {
+export function pickToken(
+  logits: Float32Array,
+  { temperature, top_k }: { readonly temperature: number; readonly top_k: number },
+  random: number,
+): number {
   const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
   if (temperature === 0) return order[0]!;
   const candidates = top_k > 0 ? order.slice(0, top_k) : order;

@@ -7,7 +7,8 @@ export interface Point {
 }
 
 /** Text as XML holds it between tags. */
-export const escapeText = (text: string): string => text.replace(/[<>&]/g, (sign) => ({ "<": "&lt;", ">": "&gt;", "&": "&amp;" })[sign]!);
+export const escapeText = (text: string): string =>
+  text.replace(/[<>&]/g, (sign) => ({ "<": "&lt;", ">": "&gt;", "&": "&amp;" })[sign]!);
 
 /** Round numbers that cover a range in about `steps` steps. */
 export function niceTicks(low: number, high: number, steps = 5): number[] {

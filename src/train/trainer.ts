@@ -75,7 +75,9 @@ export class Trainer {
   readonly #persistent: readonly Tensor[];
   #steps = 0;
   #stepsRead = 0;
-  /** Weights that a run before has trained and this one freezes, as they were trained: no file of the model has them. */
+  /**
+   * Weights that a run before has trained and this one freezes, as they were trained: no file of the model has them.
+   */
   #learnt: ReadonlyMap<LayoutEntry, Words> = new Map();
 
   private constructor(executor: Executor, programs: Programs, model: Model) {
@@ -87,15 +89,30 @@ export class Trainer {
   }
 
   /** Allocates, compiles, and uploads the weights of files, and the initial ones of a seed for all others. */
-  static async create(gpu: Gpu, model: Model, programs: Programs, plan: MemoryPlan, { seed, load, onPipeline }: TrainerOptions = {}): Promise<Trainer> {
+  static async create(
+    gpu: Gpu,
+    model: Model,
+    programs: Programs,
+    plan: MemoryPlan,
+    { seed, load, onPipeline }: TrainerOptions = {},
+  ): Promise<Trainer> {
     const executor = await Executor.create(gpu, plan, onPipeline);
     try {
       const { rope_table, train } = programs;
-      if (rope_table && model.family === "llama") executor.write(rope_table, ropeTable(rope_table.shape[0]!, model.config.head_dim, model.config.rope_parameters));
+      if (rope_table && model.family === "llama") {
+        executor.write(
+          rope_table,
+          ropeTable(rope_table.shape[0]!, model.config.head_dim, model.config.rope_parameters),
+        );
+      }
       if (train?.no_clip) executor.write(train.no_clip, NO_CLIP);
       for (const [table, values] of train?.optimizer.constants ?? []) executor.write(table, values);
       const loaded = await load?.(executor, model);
-      if (seed !== undefined) for (const parameter of model.parameters) if (!loaded?.has(parameter)) executor.write(parameter.value, initialValues(parameter, seed));
+      if (seed !== undefined) {
+        for (const parameter of model.parameters) {
+          if (!loaded?.has(parameter)) executor.write(parameter.value, initialValues(parameter, seed));
+        }
+      }
     } catch (error) {
       executor.destroy();
       throw error;
@@ -115,28 +132,54 @@ export class Trainer {
     this.executor.write(found.value, values);
   }
 
-  /** Everything that training has changed: with it, restore() goes on as if nothing had happened, bit by bit. CPU-GPU sync points. */
+  /**
+   * Everything that training has changed: with it, restore() goes on as if nothing had happened, bit by bit. CPU-GPU
+   * sync points.
+   */
   async save(position: StreamPosition | null = null): Promise<TrainingState> {
     const tensors = new Map([...this.#learnt].map(([{ name }, words]) => [name, words]));
     for (const tensor of this.#persistent) tensors.set(tensor.label, await this.executor.readWords(tensor));
-    return { step: this.#steps, position, switching: this.#programs.train!.optimizer.save(), layout: this.layout, tensors };
+    return {
+      step: this.#steps,
+      position,
+      switching: this.#programs.train!.optimizer.save(),
+      layout: this.layout,
+      tensors,
+    };
   }
 
   /**
-   * Takes up what save() gave, in a trainer that has made no step. With a remapping only the weights are taken, and the optimizer begins anew.
-   * Weights that are frozen now are rounded to the format of this run, but saved again as they were trained.
+   * Takes up what save() gave, in a trainer that has made no step. With a remapping only the weights are taken, and the
+   * optimizer begins anew. Weights that are frozen now are rounded to the format of this run, but saved again as they
+   * were trained.
    * @throws RangeError if a tensor is not as large as here, or one is missing.
    */
   restore({ step, switching, layout, tensors }: TrainingState, remapping?: Remapping): void {
-    const places = new Map([...this.#persistent, ...this.#model.parameters.map(({ value }) => value)].map((tensor) => [tensor.label, tensor]));
-    const names = remapping ? [...remapping.kept, ...remapping.thawed.filter((name) => tensors.has(name))] : this.#persistent.map(({ label }) => label);
+    const places = new Map(
+      [...this.#persistent, ...this.#model.parameters.map(({ value }) => value)].map((
+        tensor,
+      ) => [tensor.label, tensor]),
+    );
+    const names = remapping
+      ? [...remapping.kept, ...remapping.thawed.filter((name) => tensors.has(name))]
+      : this.#persistent.map(({ label }) => label);
     for (const name of names) {
       const tensor = places.get(name), words = tensors.get(name);
-      if (!tensor || words?.byteLength !== bytesOf(tensor)) throw new RangeError(`Cannot resume: the checkpoint has no tensor "${name}" of ${tensor ? bytesOf(tensor) : 0} bytes. Resume with the settings that it was saved with`);
+      if (!tensor || words?.byteLength !== bytesOf(tensor)) {
+        throw new RangeError(
+          `Cannot resume: the checkpoint has no tensor "${name}" of ${
+            tensor ? bytesOf(tensor) : 0
+          } bytes. Resume with the settings that it was saved with`,
+        );
+      }
       this.executor.write(tensor, words);
     }
     const frozen = new Set(remapping?.frozen ?? layout.filter(({ role }) => role === "frozen").map(({ name }) => name));
-    this.#learnt = new Map(layout.filter(({ name }) => frozen.has(name)).map((entry) => [{ ...entry, role: "frozen" }, tensors.get(entry.name)!]));
+    this.#learnt = new Map(
+      layout.filter(({ name }) => frozen.has(name)).map((
+        entry,
+      ) => [{ ...entry, role: "frozen" }, tensors.get(entry.name)!]),
+    );
     for (const [entry, words] of this.#learnt) this.#writeFrozen(places.get(entry.name)!, entry, words);
     this.#steps = this.#stepsRead = step;
     const { optimizer } = this.#programs.train!;
@@ -161,7 +204,10 @@ export class Trainer {
     this.#programs.train!.optimizer.restartAt(this.#steps);
   }
 
-  /** Adds every adapter to the weight beside it and starts a new one, after which all moments begin anew (ReLoRA). CPU-GPU sync points. */
+  /**
+   * Adds every adapter to the weight beside it and starts a new one, after which all moments begin anew (ReLoRA).
+   * CPU-GPU sync points.
+   */
   async mergeAdapters(seed: number): Promise<void> {
     await mergeAdapters(this.executor, this.#model, seed, this.#steps);
     this.#programs.train!.optimizer.restartAt(this.#steps);
@@ -178,11 +224,14 @@ export class Trainer {
     const { variant, inputs: numbers } = train.optimizer.at(this.#steps);
     const inputs = new Map<Tensor, Words>(numbers);
     train.batches.forEach((tensors, i) => this.#writer.add(inputs, tensors, batches[i]!, this.#steps, i));
-    inputs.set(train.schedule, packSchedule({
-      learning_rate,
-      loss_scale: 1 / Math.max(1, batches.reduce((sum, { labels }) => sum + countLabels(labels), 0)),
-      metrics_row: this.#steps % train.metrics.shape[0]!,
-    }));
+    inputs.set(
+      train.schedule,
+      packSchedule({
+        learning_rate,
+        loss_scale: 1 / Math.max(1, batches.reduce((sum, { labels }) => sum + countLabels(labels), 0)),
+        metrics_row: this.#steps % train.metrics.shape[0]!,
+      }),
+    );
     this.executor.writeInputs(inputs);
     this.executor.run(train.variants.get(variant)!);
     this.#steps++;
@@ -203,7 +252,10 @@ export class Trainer {
     return read;
   }
 
-  /** Mean loss over all labels of the batches, and how well a model does that classifies. A CPU-GPU sync point for each batch. */
+  /**
+   * Mean loss over all labels of the batches, and how well a model does that classifies. A CPU-GPU sync point for each
+   * batch.
+   */
   async evaluate(batches: AsyncIterable<Batch> | Iterable<Batch>): Promise<Evaluation> {
     const program = this.#programs.evaluate!, classes = program.logits?.shape[1];
     const predictions: number[] = [], labels: number[] = [];
@@ -218,9 +270,15 @@ export class Trainer {
       if (!classes) continue;
       const logits = await this.executor.read(program.logits!);
       labels.push(...batch.labels);
-      batch.labels.forEach((_, row) => predictions.push(indexOfLargest(logits.subarray(row * classes, (row + 1) * classes))));
+      batch.labels.forEach((_, row) =>
+        predictions.push(indexOfLargest(logits.subarray(row * classes, (row + 1) * classes)))
+      );
     }
-    return { eval_loss: sum / count, labels: count, ...(classes && classificationMetrics(predictions, labels, classes)) };
+    return {
+      eval_loss: sum / count,
+      labels: count,
+      ...(classes && classificationMetrics(predictions, labels, classes)),
+    };
   }
 
   /** Logits of the token after `ids`: (V). `ids` may hold at most T tokens. A CPU-GPU sync point. */
@@ -238,7 +296,9 @@ export class Trainer {
   async diagnose(): Promise<string> {
     const [program] = this.#programs.train!.variants.values();
     const found = await this.executor.firstNonFinite(program!);
-    return found ? `first bad tensor: ${found.tensor.label} (${found.kernel})` : "no single tensor is bad when the step is replayed";
+    return found
+      ? `first bad tensor: ${found.tensor.label} (${found.kernel})`
+      : "no single tensor is bad when the step is replayed";
   }
 
   destroy(): void {
@@ -248,13 +308,17 @@ export class Trainer {
 
 /** Plans the memory of the programs together: they never run at once, so they share what is transient. */
 export function planPrograms({ train, evaluate, generate }: Programs, others: readonly Program[] = []): MemoryPlan {
-  return planMemory([...(train?.variants.values() ?? []), evaluate, generate, ...others].filter((program) => program !== undefined));
+  return planMemory(
+    [...(train?.variants.values() ?? []), evaluate, generate, ...others].filter((program) => program !== undefined),
+  );
 }
 
 /** Everything that training changes: parameters and optimizer state. */
-export const persistentTensors = ({ train }: Programs): Tensor[] => [...allTensors([...train!.variants.values()])].filter(({ role }) => role === "trainable" || role === "state");
+export const persistentTensors = ({ train }: Programs): Tensor[] =>
+  [...allTensors([...train!.variants.values()])].filter(({ role }) => role === "trainable" || role === "state");
 
 const countLabels = (labels: Words): number => labels.reduce((count, label) => count + (label === IGNORED ? 0 : 1), 0);
 
 /** The first of the largest. */
-const indexOfLargest = (numbers: Float32Array): number => numbers.reduce((best, number, index) => (number > numbers[best]! ? index : best), 0);
+const indexOfLargest = (numbers: Float32Array): number =>
+  numbers.reduce((best, number, index) => (number > numbers[best]! ? index : best), 0);

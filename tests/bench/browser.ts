@@ -11,4 +11,5 @@ declare global {
 }
 
 const host: Host = { heapBytes: () => performance.memory.usedJSHeapSize };
-globalThis.benchmark = (task) => runTask(task, host).catch((error: unknown) => ({ failure: error instanceof Error ? error.message : String(error) }));
+globalThis.benchmark = (task) =>
+  runTask(task, host).catch((error: unknown) => ({ failure: error instanceof Error ? error.message : String(error) }));

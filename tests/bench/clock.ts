@@ -23,7 +23,11 @@ export function median(values: readonly number[]): number {
 
 /** The adapter's own clock where it has one, unless told otherwise. */
 export function openClock(device: GPUDevice, kind: ClockKind | undefined): Clock {
-  if (kind === "timestamps" && !device.features.has("timestamp-query")) throw new Error("Cannot use --clock timestamps: the adapter has no timestamp-query. Leave it out to measure by waits");
+  if (kind === "timestamps" && !device.features.has("timestamp-query")) {
+    throw new Error(
+      "Cannot use --clock timestamps: the adapter has no timestamp-query. Leave it out to measure by waits",
+    );
+  }
   return kind !== "waits" && device.features.has("timestamp-query") ? timestamps(device) : waits(device);
 }
 
@@ -33,8 +37,16 @@ export function openClock(device: GPUDevice, kind: ClockKind | undefined): Clock
  */
 function timestamps(device: GPUDevice): Clock {
   const querySet = device.createQuerySet({ label: "clock", type: "timestamp", count: 2 });
-  const resolved = device.createBuffer({ label: "clock", size: 16, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
-  const read = device.createBuffer({ label: "clock read", size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  const resolved = device.createBuffer({
+    label: "clock",
+    size: 16,
+    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+  });
+  const read = device.createBuffer({
+    label: "clock read",
+    size: 16,
+    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+  });
   const original = GPUCommandEncoder.prototype.beginComputePass;
   const timestampWrites = { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 };
   return {
@@ -89,8 +101,8 @@ function waits(device: GPUDevice): Clock {
 const REPEATS = [1, 4, 16, 256];
 const LONG_ENOUGH_MS = 5;
 /**
- * The most for a kernel that works in place, and so on other numbers each time: those of swiglu_backward shrink until they are
- * denormal, which takes a CPU twice as long (from 16 times on; with 4 it took as long as alone).
+ * The most for a kernel that works in place, and so on other numbers each time: those of swiglu_backward shrink until
+ * they are denormal, which takes a CPU twice as long (from 16 times on; with 4 it took as long as alone).
  */
 const REPEATS_IN_PLACE = 4;
 
@@ -103,6 +115,8 @@ export function repeated(step: Step): Program[] {
 
 /** The first of `repeated` programs that is long enough. Run one before: drivers compile at the first launch. */
 export async function longEnough(clock: Clock, executor: Executor, programs: readonly Program[]): Promise<Program> {
-  for (const program of programs.slice(0, -1)) if (await clock.time(() => executor.run(program)) >= LONG_ENOUGH_MS) return program;
+  for (const program of programs.slice(0, -1)) {
+    if (await clock.time(() => executor.run(program)) >= LONG_ENOUGH_MS) return program;
+  }
   return programs.at(-1)!;
 }

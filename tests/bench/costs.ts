@@ -1,5 +1,5 @@
 // What a dispatch has to do at least, from its sizes: floating-point operations, and bytes to and from memory.
-//   An fma is two operations; exp, sqrt and a division are one each, though they take longer. Attention counts the pairs
+// An fma is two operations; exp, sqrt and a division are one each, though they take longer. Attention counts the pairs
 //   below the diagonal only. A tensor is read or written once, and both if its kernel updates it in place.
 
 import type { Step } from "../../src/plan/recorder.ts";
@@ -35,7 +35,8 @@ const OPERATIONS: Readonly<Record<string, (sizes: Sizes) => number>> = {
   flash_attention_query_backward: (sizes) => 6 * attended(sizes) + 2 * sizes.of("q"),
   flash_attention_key_backward: (sizes) => 8 * attended(sizes),
   attention_scores: (sizes) => (2 * belowDiagonal(sizes, "out") * sizes.of("x")) / (sizes.of("out") / sizes.params.T!),
-  attention_values: (sizes) => (2 * belowDiagonal(sizes, "p") * sizes.of(sizes.isTransposed ? "x" : "out")) / (sizes.of("p") / sizes.params.T!),
+  attention_values: (sizes) =>
+    (2 * belowDiagonal(sizes, "p") * sizes.of(sizes.isTransposed ? "x" : "out")) / (sizes.of("p") / sizes.params.T!),
   softmax: (sizes) => 5 * belowDiagonal(sizes, "x_inout"),
   softmax_backward: (sizes) => 5 * belowDiagonal(sizes, "y"),
   rms_norm: ({ of }) => 4 * of("x"),
@@ -54,7 +55,8 @@ const OPERATIONS: Readonly<Record<string, (sizes: Sizes) => number>> = {
 
 /** Kernels that read or write only a part of what is bound. */
 const BYTES: Readonly<Record<string, (step: Step, sizes: Sizes) => number>> = {
-  matmul: ({ kernel }, { params: { M, N, K }, width }) => 4 * M! * K! + width("b") * N! * K! + (kernel.constants.ACCUMULATE ? 8 : 4) * M! * N!,
+  matmul: ({ kernel }, { params: { M, N, K }, width }) =>
+    4 * M! * K! + width("b") * N! * K! + (kernel.constants.ACCUMULATE ? 8 : 4) * M! * N!,
   matmul_add: (_, { params: { M, N, K }, width }) => 4 * M! * K! + width("b") * N! * K! + 8 * M! * N!,
   embedding: (_, { of, width }) => 4 * of("ids") + (4 + width("weight")) * of("y"),
   // As many rows of the weight's gradient as there are tokens, read and written: fewer if tokens repeat.
@@ -73,8 +75,11 @@ export function costOf(step: Step): Cost {
   const sizes = { of, width, params, isTransposed: kernel.constants.TRANSPOSE === true };
   const name = kernel.name.replace("_tiled", "");
   return {
-    operations: name === "square_sum" ? 2 * distinct(step, "read").reduce((sum, t) => sum + size(t), 0) : OPERATIONS[name]?.(sizes),
-    bytes: BYTES[name]?.(step, sizes) ?? distinct(step).reduce((sum, t) => sum + bytesOf(t), 0) + updatedBytes(step, names),
+    operations: name === "square_sum"
+      ? 2 * distinct(step, "read").reduce((sum, t) => sum + size(t), 0)
+      : OPERATIONS[name]?.(sizes),
+    bytes: BYTES[name]?.(step, sizes) ??
+      distinct(step).reduce((sum, t) => sum + bytesOf(t), 0) + updatedBytes(step, names),
   };
 }
 
@@ -85,6 +90,8 @@ function distinct({ kernel, tensors }: Step, only?: "read"): Tensor[] {
 }
 
 function updatedBytes({ kernel, tensors }: Step, names: readonly string[]): number {
-  const isUpdated = (name: string): boolean => name.endsWith("_inout") || (kernel.bindings[name] === "read_write" && (UPDATED.has(name) || kernel.constants.ACCUMULATE === true));
+  const isUpdated = (name: string): boolean =>
+    name.endsWith("_inout") ||
+    (kernel.bindings[name] === "read_write" && (UPDATED.has(name) || kernel.constants.ACCUMULATE === true));
   return names.reduce((sum, name, i) => sum + (isUpdated(name) ? bytesOf(tensors[i]!) : 0), 0);
 }

@@ -1,5 +1,7 @@
-// What a pretrained model learns and forgets, by method: stories260K is fine-tuned on the first nine tenths of tinyshakespeare; its loss on the
-//   last tenth and on its own stories, each method at the best of its learning rates, and the bytes of its gradients and optimizer state.
+// What a pretrained model learns and forgets, by method: stories260K is fine-tuned on the first nine tenths of
+// tinyshakespeare; its loss on the
+// last tenth and on its own stories, each method at the best of its learning rates, and the bytes of its gradients and
+// optimizer state.
 //   npm run bench -- --fine-tuning [--methods adamw,lora] [--steps N] [--output FILE.json]
 // Results are kept as they come: a run that was interrupted goes on.
 
@@ -17,11 +19,18 @@ import { prepareRun } from "../../src/train/run.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 
 const { values: { methods: asked, steps, output, shared } } = parseArgs({
-  options: { methods: { type: "string" }, steps: { type: "string", default: "600" }, output: { type: "string", default: "fine_tuning.json" }, shared: { type: "string", default: "../shared" } },
+  options: {
+    methods: { type: "string" },
+    steps: { type: "string", default: "600" },
+    output: { type: "string", default: "fine_tuning.json" },
+    shared: { type: "string", default: "../shared" },
+  },
 });
 
 /** Settings of a method, and the learning rates that it is tried with. */
-const METHODS: Readonly<Record<string, { readonly settings: Readonly<Record<string, unknown>>; readonly rates: readonly number[] }>> = {
+const METHODS: Readonly<
+  Record<string, { readonly settings: Readonly<Record<string, unknown>>; readonly rates: readonly number[] }>
+> = {
   adamw: { settings: { optim: "adamw" }, rates: [1e-3, 3e-3, 1e-2] },
   frugal: { settings: { optim: "frugal" }, rates: [1e-3, 3e-3, 1e-2] },
   frugal_blocks: { settings: { optim: "frugal_blocks" }, rates: [1e-3, 3e-3, 1e-2] },
@@ -43,7 +52,9 @@ interface Result {
 
 const folder = `${shared}/fixtures/models/stories260K`;
 const text = await Deno.readTextFile(`${shared}/data/tinyshakespeare.txt`);
-const { story_windows } = JSON.parse(await Deno.readTextFile(`${folder}/expected.json`)) as { story_windows: { ids: number[] }[] };
+const { story_windows } = JSON.parse(await Deno.readTextFile(`${folder}/expected.json`)) as {
+  story_windows: { ids: number[] }[];
+};
 const results: Result[] = JSON.parse(await Deno.readTextFile(output).catch(() => "[]"));
 const gpu = await openGpu();
 
@@ -58,17 +69,48 @@ for (const [method, { settings, rates }] of Object.entries(METHODS)) {
 }
 Deno.exit(0);
 
-async function measure(method: string, settings: Readonly<Record<string, unknown>>, learning_rate: number): Promise<Result> {
+async function measure(
+  method: string,
+  settings: Readonly<Record<string, unknown>>,
+  learning_rate: number,
+): Promise<Result> {
   const config = parseConfig({
-    ...{ model: folder, max_steps: Number(steps), max_length: 128, per_device_train_batch_size: 8, warmup_steps: 30, weight_decay: 0.1 },
-    ...{ lr_scheduler_type: "cosine", adam_beta1: 0.9, adam_beta2: 0.95, max_grad_norm: 1, validation_split: 0.1, eval_steps: 1e6, eval_batches: 1e6, sample_steps: 1e6, sample_tokens: 1 },
+    ...{
+      model: folder,
+      max_steps: Number(steps),
+      max_length: 128,
+      per_device_train_batch_size: 8,
+      warmup_steps: 30,
+      weight_decay: 0.1,
+    },
+    ...{
+      lr_scheduler_type: "cosine",
+      adam_beta1: 0.9,
+      adam_beta2: 0.95,
+      max_grad_norm: 1,
+      validation_split: 0.1,
+      eval_steps: 1e6,
+      eval_batches: 1e6,
+      sample_steps: 1e6,
+      sample_tokens: 1,
+    },
     ...settings,
     learning_rate,
   });
-  const { prepared, load, config: complete } = await prepareFineTuning(config, { model: directoryFolder(folder), dataset: text });
+  const { prepared, load, config: complete } = await prepareFineTuning(config, {
+    model: directoryFolder(folder),
+    dataset: text,
+  });
   const run = prepareRun(complete, prepared, gpu.variant);
-  const bytes = bytesByRole(run.plan.buffers), trained = run.model.parameters.filter(({ needsGradient }) => needsGradient);
-  const facts = { method, learning_rate, gradient_bytes: bytes.gradient, state_bytes: bytes.state, trainable_parameters: countParameters(trained) };
+  const bytes = bytesByRole(run.plan.buffers),
+    trained = run.model.parameters.filter(({ needsGradient }) => needsGradient);
+  const facts = {
+    method,
+    learning_rate,
+    gradient_bytes: bytes.gradient,
+    state_bytes: bytes.state,
+    trainable_parameters: countParameters(trained),
+  };
   let eval_loss: number | null = null;
   try {
     const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, (event) => {

@@ -8,11 +8,12 @@
 //   all weights in one vector, sliced                           84 ms    222 / 406
 //   one vector, stacked, norm row by row                        82 ms    202 / 364   <- taken, for its dispatches
 //
-// On work B all of these took 740 to 800 ms: it is bound by its products, not by dispatches. A real GPU is another matter.
-// No difference beyond noise: dotProductAttention or einsum on (B, H, T, D); `matmul` of flattened rows, `dot` or
-// einsum; x / sqrt or x * reciprocal(sqrt); loss by logSoftmax and oneHot, or logsumexp and a comparison (1 dispatch less).
-// Between waits each step is submitted by `gpuBuffer()`: left to itself the library keeps all work until a read, which
-// took some 5 % longer on work B and in Chromium. Embedding in Chromium, A, alternating blocks: gather 173, one-hot 178 ms.
+// On work B all of these took 740 to 800 ms: it is bound by its products, not by dispatches. A real GPU is another
+// matter. No difference beyond noise: dotProductAttention or einsum on (B, H, T, D); `matmul` of flattened rows, `dot`
+// or einsum; x / sqrt or x * reciprocal(sqrt); loss by logSoftmax and oneHot, or logsumexp and a comparison (1 dispatch
+// less). Between waits each step is submitted by `gpuBuffer()`: left to itself the library keeps all work until a read,
+// which took some 5 % longer on work B and in Chromium. Embedding in Chromium, A, alternating blocks: gather 173,
+// one-hot 178 ms.
 //
 // Deno: a gather's gradient does not compile there, as naga refuses pointers to storage as arguments of functions.
 // Try again with a newer Deno: jax-js is then to use "gather" everywhere.

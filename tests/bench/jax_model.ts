@@ -55,7 +55,9 @@ function lossOf({ numpy: np, nn }: Jax, work: Work, embedding: Embedding) {
   const { hidden_size: C, vocab_size: V, max_length: T, per_device_train_batch_size: B } = work;
   const H = work.num_attention_heads;
   const D = C / H;
-  if (work.num_key_value_heads !== H) throw new RangeError("q, k and v are stacked here: use as many key as query heads");
+  if (work.num_key_value_heads !== H) {
+    throw new RangeError("q, k and v are stacked here: use as many key as query heads");
+  }
 
   const linear = (x: JaxArray, w: JaxArray) => np.einsum("bti,oi->bto", x, w);
   const stacked = (x: JaxArray, w: JaxArray) => np.einsum("bti,poi->pbto", x, w);

@@ -1,6 +1,7 @@
 // Times every distinct dispatch of a training step, one by one, beside the adapter's measured peaks.
-//   The memory is that of the real run. What comes before a dispatch is run before it is timed, so that it finds the numbers
-//   it would find; then it is repeated within one compute pass. Its operands may lie in caches by then, which favours it.
+// The memory is that of the real run. What comes before a dispatch is run before it is timed, so that it finds the
+// numbers
+// it would find; then it is repeated within one compute pass. Its operands may lie in caches by then, which favours it.
 
 import { openGpu, type Variant } from "../../src/gpu/device.ts";
 import type { Program, Step } from "../../src/plan/recorder.ts";
@@ -50,7 +51,12 @@ export async function measureKernels(task: KernelsTask): Promise<KernelsReport> 
   const clock = openClock(gpu.device, task.clock);
   const work = WORKS[task.work];
   // Only what a step of training needs: the real plan has evaluation and generation too, in the same memory.
-  const { model, programs: { evaluate: _evaluate, generate: _generate, ...programs } } = planWork(gpu, work, 1, task.availableBytes);
+  const { model, programs: { evaluate: _evaluate, generate: _generate, ...programs } } = planWork(
+    gpu,
+    work,
+    1,
+    task.availableBytes,
+  );
   const peaksBefore = await measurePeaks(gpu, clock);
 
   const train = programs.train!;
@@ -65,7 +71,10 @@ export async function measureKernels(task: KernelsTask): Promise<KernelsReport> 
   });
   // The plan of the training step alone decides where everything lies; the other programs only launch parts of it.
   const others = groups.flatMap(({ before, many }) => [before, ...many]);
-  const trainer = await Trainer.create(gpu, model, programs, { ...planPrograms(programs), programs: [train, ...others] }, { seed: 0 });
+  const trainer = await Trainer.create(gpu, model, programs, {
+    ...planPrograms(programs),
+    programs: [train, ...others],
+  }, { seed: 0 });
   setWeights(trainer, work);
   for (let step = 0; step < 2; step++) trainStep(trainer, work);
 
@@ -119,13 +128,18 @@ function keyOf(step: Step): string {
 /** What distinguishes a dispatch for people. */
 function sizesOf({ kernel, params, tensors }: Step): string {
   const { constants } = kernel;
-  const marks = [constants.ACCUMULATE && "+=", constants.INVERSE && "inverse", constants.TRANSPOSE && "transposed"].filter(Boolean);
-  if (kernel.name.startsWith("matmul")) return [modeOf(constants), `${params.M} × ${params.N} × ${params.K}`, ...marks].join(" ");
+  const marks = [constants.ACCUMULATE && "+=", constants.INVERSE && "inverse", constants.TRANSPOSE && "transposed"]
+    .filter(Boolean);
+  if (kernel.name.startsWith("matmul")) {
+    return [modeOf(constants), `${params.M} × ${params.N} × ${params.K}`, ...marks].join(" ");
+  }
   const largest = tensors.reduce((a, b) => (size(b) > size(a) ? b : a));
   return [`(${largest.shape.join(", ")})`, ...marks].join(" ");
 }
 
 /** NT, NN or TN. */
 function modeOf({ MODE, TRANSPOSE_A, TRANSPOSE_B }: Step["kernel"]["constants"]): string {
-  return MODE === undefined ? [TRANSPOSE_A, TRANSPOSE_B].map((transposed) => (transposed ? "T" : "N")).join("") : String(MODE);
+  return MODE === undefined
+    ? [TRANSPOSE_A, TRANSPOSE_B].map((transposed) => (transposed ? "T" : "N")).join("")
+    : String(MODE);
 }

@@ -8,13 +8,21 @@ const WEBGPU = ["--no-sandbox", "--enable-unsafe-webgpu", "--enable-features=Vul
 /** Without a GPU. Deno needs no switch: it takes whatever Vulkan driver there is. */
 const SOFTWARE = ["--use-webgpu-adapter=swiftshader", "--use-vulkan=swiftshader"];
 /** Exact times and heap sizes, and a heap that can be collected on demand. */
-const MEASURING = ["--disable-dawn-features=timestamp_quantization", "--enable-precise-memory-info", "--js-flags=--expose-gc"];
+const MEASURING = [
+  "--disable-dawn-features=timestamp_quantization",
+  "--enable-precise-memory-info",
+  "--js-flags=--expose-gc",
+];
 
 export const RUNTIMES = { deno: inDeno, chromium: inChromium };
 
 function spawnDeno(script, args, stdout) {
   const flags = ["--no-check", "--unstable-webgpu", "--unstable-raw-imports", "--v8-flags=--expose-gc", "--allow-all"];
-  return spawn(findDeno(), ["run", ...flags, script, ...args], { cwd: repository, env: denoEnvironment(), stdio: ["ignore", stdout, "inherit"] });
+  return spawn(findDeno(), ["run", ...flags, script, ...args], {
+    cwd: repository,
+    env: denoEnvironment(),
+    stdio: ["ignore", stdout, "inherit"],
+  });
 }
 
 /** Runs a program that prints for itself; gives its exit status. */
@@ -51,7 +59,10 @@ async function inChromium(task, { hardware }) {
   let browser;
   try {
     await server.listen();
-    browser = await chromium.launch({ executablePath: findChromium(), args: [...WEBGPU, ...(hardware ? [] : SOFTWARE), ...MEASURING] });
+    browser = await chromium.launch({
+      executablePath: findChromium(),
+      args: [...WEBGPU, ...(hardware ? [] : SOFTWARE), ...MEASURING],
+    });
     const page = await browser.newPage();
     page.on("pageerror", (error) => console.error(`page: ${error.message}`));
     page.on("console", (message) => {

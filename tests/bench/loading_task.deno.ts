@@ -1,5 +1,5 @@
-// One measurement of loading.deno.ts, in a process of its own so that its memory is its own: takes a task as its argument, prints the result as its
-// last line.
+// One measurement of loading.deno.ts, in a process of its own so that its memory is its own: takes a task as its
+// argument, prints the result as its last line.
 
 import { cpuUsage } from "node:process";
 import { loadWeights } from "../../src/checkpoint/model/load.ts";
@@ -13,7 +13,10 @@ import { planRun } from "../../src/train/run.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 
 export interface LoadingTask {
-  /** "device" opens one and does nothing; "read" reads the file as loading does; "load" brings it to the device; "step" trains there too. */
+  /**
+   * "device" opens one and does nothing; "read" reads the file as loading does; "load" brings it to the device; "step"
+   * trains there too.
+   */
   readonly measurement: "device" | "read" | "load" | "step";
   readonly folder: string;
   readonly settings: Readonly<Record<string, unknown>>;
@@ -23,7 +26,10 @@ export interface LoadingResult {
   readonly adapter: string;
   /** Of the file. */
   readonly bytes: number;
-  /** For all of them: by the clock, and of all processors together. The latter says what an idle machine would take at most. */
+  /**
+   * For all of them: by the clock, and of all processors together. The latter says what an idle machine would take at
+   * most.
+   */
   readonly seconds: number;
   readonly processorSeconds: number;
   /** Of the process: when its kernels were compiled, and the most until the file was loaded. */
@@ -58,9 +64,13 @@ async function readAll(): Promise<number> {
   return bytesOf(weights);
 }
 
-/** Loading is opening the folder, writing every weight, and waiting for the device to have them: neither planning nor compiling. */
+/**
+ * Loading is opening the folder, writing every weight, and waiting for the device to have them: neither planning nor
+ * compiling.
+ */
 async function load(gpu: Gpu): Promise<Partial<LoadingResult>> {
-  const { json, storedAs } = await openPretrained(directoryFolder(folder)), config = parseConfig({ model: folder, ...settings });
+  const { json, storedAs } = await openPretrained(directoryFolder(folder)),
+    config = parseConfig({ model: folder, ...settings });
   const { model, programs, plan } = planRun(config, { vocab_size: 0, variant: gpu.variant, base: { json, storedAs } });
   let compiledBytes = 0, loading = { bytes: 0, seconds: 0, processorSeconds: 0 };
   const trainer = await Trainer.create(gpu, model, programs, plan, {
@@ -79,12 +89,28 @@ async function load(gpu: Gpu): Promise<Partial<LoadingResult>> {
       return written!;
     },
   });
-  const planned = bytesByRole(plan.buffers), facts = { ...loading, compiledBytes, peakBytes: await peakBytes(), plannedBytes: totalBytes(planned), filledBytes: planned.frozen };
+  const planned = bytesByRole(plan.buffers),
+    facts = {
+      ...loading,
+      compiledBytes,
+      peakBytes: await peakBytes(),
+      plannedBytes: totalBytes(planned),
+      filledBytes: planned.frozen,
+    };
   const allocatedBytes = totalBytes(trainer.executor.allocatedBytes);
-  return { ...facts, allocatedBytes, ...(measurement === "step" && { ...await train(trainer, config.max_length, json["vocab_size"] as number), peakBytes: await peakBytes() }) };
+  return {
+    ...facts,
+    allocatedBytes,
+    ...(measurement === "step" &&
+      { ...await train(trainer, config.max_length, json["vocab_size"] as number), peakBytes: await peakBytes() }),
+  };
 }
 
-async function train(trainer: Trainer, T: number, vocab_size: number): Promise<Pick<LoadingResult, "secondsOfSteps" | "losses">> {
+async function train(
+  trainer: Trainer,
+  T: number,
+  vocab_size: number,
+): Promise<Pick<LoadingResult, "secondsOfSteps" | "losses">> {
   const ids = Uint32Array.from({ length: T + 1 }, (_, i) => (i * 7919 + 13) % vocab_size);
   const batch: Batch = { input_ids: ids.slice(0, T), labels: ids.slice(1) };
   const secondsOfSteps: number[] = [], losses: number[] = [];
@@ -103,7 +129,9 @@ function bytesOf({ sources }: Pretrained["weights"]): number {
   return sources.reduce((sum, { size }) => sum + size, 0);
 }
 
-async function timed(body: () => Promise<number>): Promise<Pick<LoadingResult, "bytes" | "seconds" | "processorSeconds">> {
+async function timed(
+  body: () => Promise<number>,
+): Promise<Pick<LoadingResult, "bytes" | "seconds" | "processorSeconds">> {
   const begun = performance.now(), before = cpuUsage(), bytes = await body();
   const seconds = (performance.now() - begun) / 1000, { user, system } = cpuUsage(before);
   return { bytes, seconds, processorSeconds: (user + system) / 1e6 };
@@ -111,6 +139,7 @@ async function timed(body: () => Promise<number>): Promise<Pick<LoadingResult, "
 
 /** The most memory that this process ever had, as Linux tells; elsewhere what it has now. */
 async function peakBytes(): Promise<number> {
-  const status = await Deno.readTextFile("/proc/self/status").catch(() => ""), peak = /^VmHWM:\s+(\d+) kB$/m.exec(status);
+  const status = await Deno.readTextFile("/proc/self/status").catch(() => ""),
+    peak = /^VmHWM:\s+(\d+) kB$/m.exec(status);
   return peak ? 1024 * Number(peak[1]) : Deno.memoryUsage().rss;
 }

@@ -1,4 +1,5 @@
-// The cost of optimizers: whole training steps under each of them, in alternating blocks in one process; updates.ts then times
+// The cost of optimizers: whole training steps under each of them, in alternating blocks in one process; updates.ts
+// then times
 //   the updates alone. A step that changes subspaces is timed apart, by a trainer that changes them in every step.
 
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
@@ -40,16 +41,39 @@ export interface OptimizersReport {
   readonly updates: UpdatesReport;
 }
 
-const OPTIMIZERS = ["adamw", "sign_sgd", "frugal", "frugal_blocks", "frugal_svd", "galore", "fira", "apollo", "apollo_mini", "badam", "adamw_8bit", "lion", "scale"] as const;
-/** Whose subspaces change by kernels, or by numbers that the host draws. APOLLO's random ones are made anew in each step anyway. */
+const OPTIMIZERS = [
+  "adamw",
+  "sign_sgd",
+  "frugal",
+  "frugal_blocks",
+  "frugal_svd",
+  "galore",
+  "fira",
+  "apollo",
+  "apollo_mini",
+  "badam",
+  "adamw_8bit",
+  "lion",
+  "scale",
+] as const;
+/**
+ * Whose subspaces change by kernels, or by numbers that the host draws. APOLLO's random ones are made anew in each step
+ * anyway.
+ */
 const REFRESHING: ReadonlySet<OptimizerName> = new Set(["frugal", "frugal_blocks", "frugal_svd", "galore", "fira"]);
-/** The deeper the layer that BAdam trains, the more of a backward pass it takes: each step trains another, for the mean of them. */
+/**
+ * The deeper the layer that BAdam trains, the more of a backward pass it takes: each step trains another, for the mean
+ * of them.
+ */
 const ALTERNATING: ReadonlySet<OptimizerName> = new Set(["badam"]);
 
 const WARM_UP_STEPS = 2;
 /** Of training, more than are ever run. */
 const MAX_STEPS = 1_000_000;
-/** Trainers stay open from block to block as long as their buffers fit into this; further ones are opened for each block. */
+/**
+ * Trainers stay open from block to block as long as their buffers fit into this; further ones are opened for each
+ * block.
+ */
 const KEPT_BYTES = 2 * 2 ** 30;
 
 interface Contestant extends StepTimes {
@@ -57,14 +81,22 @@ interface Contestant extends StepTimes {
   readonly work: Work;
 }
 
-export async function measureOptimizers({ work: name, steps, stepsPerWait, rounds, clock, availableBytes }: OptimizersTask): Promise<OptimizersReport> {
+export async function measureOptimizers(
+  { work: name, steps, stepsPerWait, rounds, clock, availableBytes }: OptimizersTask,
+): Promise<OptimizersReport> {
   const gpu = await openGpu(), work = WORKS[name];
-  const contestants = [...OPTIMIZERS.flatMap((optimizer) => contestantsOf(work, optimizer)), contestant(work, "adamw", false)];
+  const contestants = [
+    ...OPTIMIZERS.flatMap((optimizer) => contestantsOf(work, optimizer)),
+    contestant(work, "adamw", false),
+  ];
   const trainers = new Trainers(gpu, stepsPerWait, availableBytes);
   for (let round = 0; round < rounds; round++) {
     for (const one of contestants) {
       const { blocks, work } = one;
-      const { milliseconds, dispatches } = await trainers.use(work, (trainer) => block(trainer, work, steps, stepsPerWait));
+      const { milliseconds, dispatches } = await trainers.use(
+        work,
+        (trainer) => block(trainer, work, steps, stepsPerWait),
+      );
       blocks.push(milliseconds);
       one.dispatches = dispatches;
     }
@@ -86,19 +118,31 @@ function contestant(work: Work, optimizer: OptimizerName, refreshes: boolean): C
   return { optimizer, refreshes, work: { ...work, ...settings }, blocks: [], dispatches: 0 };
 }
 
-/** As runScrimp in scrimp.ts measures, on a trainer that may have trained before: milliseconds a step, a number for each wait, and dispatches a step. */
-async function block(trainer: Trainer, work: Work, steps: number, stepsPerWait: number): Promise<{ milliseconds: number[]; dispatches: number }> {
+/**
+ * As runScrimp in scrimp.ts measures, on a trainer that may have trained before: milliseconds a step, a number for each
+ * wait, and dispatches a step.
+ */
+async function block(
+  trainer: Trainer,
+  work: Work,
+  steps: number,
+  stepsPerWait: number,
+): Promise<{ milliseconds: number[]; dispatches: number }> {
   const run = async (count: number): Promise<number> => {
     const begun = performance.now();
     for (let i = 0; i < count; i++) trainStep(trainer, work);
     const metrics = await trainer.readMetrics();
     const milliseconds = (performance.now() - begun) / count;
-    if (metrics.some(({ skipped }) => skipped)) throw new Error(`Cannot time step ${trainer.steps}: it was skipped, as its gradient is not finite`);
+    if (metrics.some(({ skipped }) => skipped)) {
+      throw new Error(`Cannot time step ${trainer.steps}: it was skipped, as its gradient is not finite`);
+    }
     return milliseconds;
   };
   for (let step = 0; step < WARM_UP_STEPS; step++) await run(1);
   const { counters } = trainer.executor, before = counters.dispatches, milliseconds: number[] = [];
-  for (let done = 0; done < steps; done += stepsPerWait) milliseconds.push(await run(Math.min(stepsPerWait, steps - done)));
+  for (let done = 0; done < steps; done += stepsPerWait) {
+    milliseconds.push(await run(Math.min(stepsPerWait, steps - done)));
+  }
   return { milliseconds, dispatches: (counters.dispatches - before) / steps };
 }
 
@@ -119,7 +163,12 @@ class Trainers {
   async use<T>(work: Work, body: (trainer: Trainer) => Promise<T>): Promise<T> {
     const kept = this.#kept.get(work);
     if (kept) return await body(kept);
-    const trainer = await openTrainer(this.#gpu, work, Math.max(WARM_UP_STEPS, this.#stepsPerWait), this.#availableBytes - this.#keptBytes);
+    const trainer = await openTrainer(
+      this.#gpu,
+      work,
+      Math.max(WARM_UP_STEPS, this.#stepsPerWait),
+      this.#availableBytes - this.#keptBytes,
+    );
     const bytes = trainer.executor.plan.buffers.reduce((sum, { bytes }) => sum + bytes, 0);
     const result = await body(trainer);
     // Half of what is there, so that another trainer can always be opened.

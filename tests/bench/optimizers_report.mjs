@@ -4,14 +4,16 @@ import { median, round, table, title } from "./markdown.mjs";
 
 /** Three digits, as more would be noise. */
 const short = (value) => (value >= 100 ? round(value, 0) : value >= 10 ? round(value, 1) : round(value, 2));
-const range = (values, text = short) => `${text(Math.min(...values))} / **${text(median(values))}** / ${text(Math.max(...values))}`;
+const range = (values, text = short) =>
+  `${text(Math.min(...values))} / **${text(median(values))}** / ${text(Math.max(...values))}`;
 /** Round by round, so that what else the machine did then falls on both. */
 const ratios = (times, base) => times.map((time, i) => time / base[i]);
 const ratio = (value) => round(value, 2);
 
 const medians = ({ blocks }) => blocks.map(median);
 /** How far AdamW is from itself, in the half of the rounds that is nearer. */
-const noiseOf = ({ updates: { rows } }) => median(ratios(rows.at(-1).milliseconds, rows[0].milliseconds).map((value) => Math.abs(value - 1)));
+const noiseOf = ({ updates: { rows } }) =>
+  median(ratios(rows.at(-1).milliseconds, rows[0].milliseconds).map((value) => Math.abs(value - 1)));
 
 /** Targets that were missed. */
 export function problems(result) {
@@ -19,7 +21,13 @@ export function problems(result) {
   const [adamw, ...others] = result.updates.rows, noise = noiseOf(result);
   return others.slice(0, -1).flatMap(({ optimizer, milliseconds }) => {
     const value = median(ratios(milliseconds, adamw.milliseconds));
-    return value > 1 + noise ? [`an update by ${optimizer} takes ${round(value, 3)} times as long as one by adamw, allowed is 1 and ${round(noise, 3)} for noise`] : [];
+    return value > 1 + noise
+      ? [
+        `an update by ${optimizer} takes ${round(value, 3)} times as long as one by adamw, allowed is 1 and ${
+          round(noise, 3)
+        } for noise`,
+      ]
+      : [];
   });
 }
 
@@ -27,12 +35,19 @@ function refreshProblems({ step, ...times }) {
   if (step.skipped) return [];
   return ["warm", "cold"].flatMap((name) => {
     const milliseconds = median(times[name]);
-    return milliseconds >= step.milliseconds ? [`a ${name} refresh takes ${short(milliseconds)} ms, a training step ${short(step.milliseconds)} ms: expected less`] : [];
+    return milliseconds >= step.milliseconds
+      ? [
+        `a ${name} refresh takes ${short(milliseconds)} ms, a training step ${
+          short(step.milliseconds)
+        } ms: expected less`,
+      ]
+      : [];
   });
 }
 
 export function markdown(machine, _peer, results) {
-  const works = results.filter(({ measurement }) => measurement === "optimizers"), refreshes = results.filter(({ measurement }) => measurement === "refresh");
+  const works = results.filter(({ measurement }) => measurement === "optimizers"),
+    refreshes = results.filter(({ measurement }) => measurement === "refresh");
   return [
     `${machine}.`,
     "",
@@ -41,11 +56,21 @@ export function markdown(machine, _peer, results) {
   ].join("\n").trimEnd();
 }
 
-const STEP_HEAD = ["optimizer", "ms a step", "to AdamW's", "dispatches", "step with a refresh, ms", "to AdamW's", "difference, ms"];
+const STEP_HEAD = [
+  "optimizer",
+  "ms a step",
+  "to AdamW's",
+  "dispatches",
+  "step with a refresh, ms",
+  "to AdamW's",
+  "difference, ms",
+];
 
 function stepsSection({ runtime, work, adapter, steps, rounds, stepsPerWait, training: rows }) {
   const base = medians(rows[0]);
-  const plain = rows.filter(({ refreshes, optimizer }) => !refreshes || !rows.some((other) => other.optimizer === optimizer && !other.refreshes));
+  const plain = rows.filter(({ refreshes, optimizer }) =>
+    !refreshes || !rows.some((other) => other.optimizer === optimizer && !other.refreshes)
+  );
   const cells = plain.map((row, i) => {
     const refresh = rows.find((other) => other !== row && other.optimizer === row.optimizer && other.refreshes);
     const own = row.blocks.flat(), others = refresh?.blocks.flat();
@@ -54,11 +79,15 @@ function stepsSection({ runtime, work, adapter, steps, rounds, stepsPerWait, tra
       range(own),
       range(ratios(medians(row), base), ratio),
       round(row.dispatches, 0),
-      ...(refresh ? [range(others), range(ratios(medians(refresh), base), ratio), short(median(others) - median(own))] : ["–", "–", "–"]),
+      ...(refresh
+        ? [range(others), range(ratios(medians(refresh), base), ratio), short(median(others) - median(own))]
+        : ["–", "–", "–"]),
     ];
   });
   return [
-    `**${title(runtime)}, work ${work}, whole steps**: ${adapter}; ${rounds} blocks of ${steps} steps, a wait every ${stepsPerWait}.`,
+    `**${
+      title(runtime)
+    }, work ${work}, whole steps**: ${adapter}; ${rounds} blocks of ${steps} steps, a wait every ${stepsPerWait}.`,
     "",
     ...table(STEP_HEAD, cells),
   ];
@@ -79,14 +108,26 @@ function updatesSection(result) {
   ]);
   const found = problems(result);
   return [
-    `**${title(runtime)}, work ${work}, updates alone**: ${parameters} parameters; clock: ${clock}, ${rows[0].milliseconds.length} rounds of ${repeats} updates in one pass. ` +
-      `AdamW is within ${round(100 * noiseOf(result), 1)} % of itself. ` + (found.length === 0 ? "None is slower beyond that." : `FAILED: ${found.join("; ")}.`),
+    `**${title(runtime)}, work ${work}, updates alone**: ${parameters} parameters; clock: ${clock}, ${
+      rows[0].milliseconds.length
+    } rounds of ${repeats} updates in one pass. ` +
+    `AdamW is within ${round(100 * noiseOf(result), 1)} % of itself. ` +
+    (found.length === 0 ? "None is slower beyond that." : `FAILED: ${found.join("; ")}.`),
     "",
     ...table(UPDATE_HEAD, cells),
   ];
 }
 
-const REFRESH_HEAD = ["runtime", "adapter", "warm refresh, ms", "cold refresh, ms", "training step, ms", "warm refresh to step", "parameters, millions", "planned for the step, MiB"];
+const REFRESH_HEAD = [
+  "runtime",
+  "adapter",
+  "warm refresh, ms",
+  "cold refresh, ms",
+  "training step, ms",
+  "warm refresh to step",
+  "parameters, millions",
+  "planned for the step, MiB",
+];
 
 function refreshSection(results) {
   const [{ size: [rows, columns, rank] }] = results;
@@ -95,10 +136,16 @@ function refreshSection(results) {
     adapter,
     range(warm),
     range(cold),
-    ...(step.skipped ? [`skipped: ${step.skipped}`, "–", "–", "–"] : [short(step.milliseconds), round(median(warm) / step.milliseconds, 4), round(step.parameters / 1e6), round(step.plannedBytes / 2 ** 20, 0)]),
+    ...(step.skipped ? [`skipped: ${step.skipped}`, "–", "–", "–"] : [
+      short(step.milliseconds),
+      round(median(warm) / step.milliseconds, 4),
+      round(step.parameters / 1e6),
+      round(step.plannedBytes / 2 ** 20, 0),
+    ]),
   ]);
   return [
-    `**A refresh of one projector** of a ${rows} × ${columns} matrix at rank ${rank}, beside one step of LLaMA 60M with a batch of 1 × 256 tokens (its authors' is 512 times that).`,
+    `**A refresh of one projector** of a ${rows} × ${columns} matrix at rank ${rank}, beside one step of LLaMA 60M ` +
+    "with a batch of 1 × 256 tokens (its authors' is 512 times that).",
     "",
     ...table(REFRESH_HEAD, cells),
   ];

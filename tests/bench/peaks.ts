@@ -1,4 +1,5 @@
-// The adapter's measured peaks: what no kernel can exceed in arithmetic, and none on data outside the caches in bandwidth.
+// The adapter's measured peaks: what no kernel can exceed in arithmetic, and none on data outside the caches in
+// bandwidth.
 //   They are recorded, planned and run as a training step is, and timed by the same clock.
 
 import type { Gpu } from "../../src/gpu/device.ts";
@@ -22,7 +23,10 @@ export interface Peaks {
 const UNROLL = 16;
 const ROUNDS = 15;
 
-/** Text of `count` chains. Contraction of a product and a sum is up to the compiler, so the fused form is a probe of its own. */
+/**
+ * Text of `count` chains. Contraction of a product and a sum is up to the compiler, so the fused form is a probe of its
+ * own.
+ */
 function chainText(count: number, isFused: boolean): Record<string, number | string> {
   const chains = [...Array(count).keys()];
   const line = (i: number): string => `x${i} = ${isFused ? `fma(x${i}, a, b)` : `x${i} * a + b`};`;
@@ -56,7 +60,10 @@ const copyKernel = defineKernel({
 
 /** A few chains suit the 16 vector registers of a CPU and the occupancy of a GPU, more hide a longer latency. */
 const CHAINS = [8, 12, 16];
-/** 1 GFLOP with 8 chains: long beside a launch on a GPU, and short enough on a busy CPU to be left alone once in a while. */
+/**
+ * 1 GFLOP with 8 chains: long beside a launch on a GPU, and short enough on a busy CPU to be left alone once in a
+ * while.
+ */
 const THREADS = 2 ** 18, TURNS = 16;
 /** WebGPU's default limit of a binding, which every adapter has. */
 const COPIED_BYTES = 128 * 2 ** 20;
@@ -64,14 +71,21 @@ const COPIED_BYTES = 128 * 2 ** 20;
 /** Measures both peaks, in some seconds on two cores. */
 export async function measurePeaks(gpu: Gpu, clock: Clock): Promise<Peaks> {
   const out = tensor("out", [THREADS], "output");
-  const arithmetic = CHAINS.flatMap((count) => [true, false].map((isFused) => ({
-    name: `${count} chains of ${isFused ? "fma" : "x * a + b"}`,
-    work: 2 * count * UNROLL * TURNS * THREADS,
-    // Towards 1, so that no number overflows or becomes denormal.
-    many: probe(gpu, (r) => r.run(fmaKernel.with(chainText(count, isFused)), { out }, { n: THREADS, turns: TURNS, a: 0.5, b: 0.5 })),
-  })));
+  const arithmetic = CHAINS.flatMap((count) =>
+    [true, false].map((isFused) => ({
+      name: `${count} chains of ${isFused ? "fma" : "x * a + b"}`,
+      work: 2 * count * UNROLL * TURNS * THREADS,
+      // Towards 1, so that no number overflows or becomes denormal.
+      many: probe(gpu, (r) =>
+        r.run(fmaKernel.with(chainText(count, isFused)), { out }, { n: THREADS, turns: TURNS, a: 0.5, b: 0.5 })),
+    }))
+  );
   const x = tensor("x", [COPIED_BYTES / 4], "frozen"), copy = tensor("copy", [COPIED_BYTES / 4], "state");
-  const copying = { name: "copy", work: 2 * COPIED_BYTES, many: probe(gpu, (r) => r.run(copyKernel, { x, out: copy }, { n: COPIED_BYTES / 64 })) };
+  const copying = {
+    name: "copy",
+    work: 2 * COPIED_BYTES,
+    many: probe(gpu, (r) => r.run(copyKernel, { x, out: copy }, { n: COPIED_BYTES / 64 })),
+  };
 
   const probes = [...arithmetic, copying];
   const executor = await Executor.create(gpu, planMemory(probes.flatMap(({ many }) => many)));
@@ -86,7 +100,8 @@ export async function measurePeaks(gpu: Gpu, clock: Clock): Promise<Peaks> {
     }
   }
   executor.destroy();
-  const rateOf = ({ name, work }: { readonly name: string; readonly work: number }): number => work / summarize(clock, times.get(name)!) / 1e6;
+  const rateOf = ({ name, work }: { readonly name: string; readonly work: number }): number =>
+    work / summarize(clock, times.get(name)!) / 1e6;
   const fastest = arithmetic.reduce((a, b) => (rateOf(b) > rateOf(a) ? b : a));
   return { gflops: rateOf(fastest), gigabytesPerSecond: rateOf(copying), fastest: fastest.name };
 }

@@ -17,7 +17,10 @@ export function installPeer() {
     shell: process.platform === "win32", // npm is npm.cmd there
   });
   if (npm.status === 0) return {};
-  const errors = (npm.stderr ?? "").split("\n").filter((line) => line.startsWith("npm error") && !line.includes("complete log"));
-  const reason = npm.error?.message ?? (errors.map((line) => line.slice("npm error ".length)).join("; ") || "no reason given");
+  const errors = (npm.stderr ?? "").split("\n").filter((line) =>
+    line.startsWith("npm error") && !line.includes("complete log")
+  );
+  const reason = npm.error?.message ??
+    (errors.map((line) => line.slice("npm error ".length)).join("; ") || "no reason given");
   return { "jax-js": `npm could not install ${PEER}: ${reason}` };
 }

@@ -1,5 +1,7 @@
-// The refresh of a projector of singular vectors, beside a training step of the model that it is part of: LLaMA 60M as in
-//   FRUGAL's repository (Zmushko et al., 2025), whose largest linear layers are (1376, 512) and whose rank is 128 at a density of 0.25.
+// The refresh of a projector of singular vectors, beside a training step of the model that it is part of: LLaMA 60M as
+// in
+// FRUGAL's repository (Zmushko et al., 2025), whose largest linear layers are (1376, 512) and whose rank is 128 at a
+// density of 0.25.
 
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { fillNormal } from "../../src/gpu/philox.ts";
@@ -33,7 +35,9 @@ export interface RefreshReport {
   readonly warm: readonly number[];
   readonly cold: readonly number[];
   /** Or why there was none. */
-  readonly step: { readonly milliseconds: number; readonly parameters: number; readonly plannedBytes: number } | { readonly skipped: string };
+  readonly step: { readonly milliseconds: number; readonly parameters: number; readonly plannedBytes: number } | {
+    readonly skipped: string;
+  };
 }
 
 const LLAMA_60M = {
@@ -57,12 +61,20 @@ export async function measureRefresh({ rounds, clock: kind, availableBytes }: Re
   const times = await timeRefreshes(gpu, clock, rounds), step = await timeStep(gpu, availableBytes);
   const failure = gpu.uncaptured();
   if (failure) throw failure;
-  return { adapter: gpu.adapter.name, clock: clock.kind, size: [LLAMA_60M.intermediate_size, LLAMA_60M.hidden_size, RANK], ...times, step };
+  return {
+    adapter: gpu.adapter.name,
+    clock: clock.kind,
+    size: [LLAMA_60M.intermediate_size, LLAMA_60M.hidden_size, RANK],
+    ...times,
+    step,
+  };
 }
 
 async function timeRefreshes(gpu: Gpu, clock: Clock, rounds: number): Promise<{ warm: number[]; cold: number[] }> {
   const { intermediate_size: m, hidden_size: n } = LLAMA_60M;
-  const gradient = tensor("gradient", [m, n], "state"), basis = tensor("basis", [n, RANK], "state"), step = clockTensor("clock");
+  const gradient = tensor("gradient", [m, n], "state"),
+    basis = tensor("basis", [n, RANK], "state"),
+    step = clockTensor("clock");
   const program = (name: string, cold: boolean) => {
     const r = new Recorder({ variant: gpu.variant, training: true });
     powerIteration(r, gradient, basis, "right", step, { seed: 0, purpose: "basis", cold });
@@ -84,10 +96,16 @@ async function timeRefreshes(gpu: Gpu, clock: Clock, rounds: number): Promise<{ 
   return times;
 }
 
-/** The second step, as it takes seconds on a software adapter, beside which waiting for it is nothing. AdamW's: those of low rank take longer. */
+/**
+ * The second step, as it takes seconds on a software adapter, beside which waiting for it is nothing. AdamW's: those of
+ * low rank take longer.
+ */
 async function timeStep(gpu: Gpu, availableBytes: number): Promise<RefreshReport["step"]> {
   const config = parseConfig({ ...LLAMA_60M, tokenizer: "byte" });
-  const { model, programs: { evaluate: _evaluate, generate: _generate, ...programs } } = planRun(config, { vocab_size: config.vocab_size, variant: gpu.variant });
+  const { model, programs: { evaluate: _evaluate, generate: _generate, ...programs } } = planRun(config, {
+    vocab_size: config.vocab_size,
+    variant: gpu.variant,
+  });
   const plan = planPrograms(programs);
   try {
     checkFits(plan, gpu.adapter.limits, gpu.adapter.software ? availableBytes : Infinity);
@@ -95,7 +113,8 @@ async function timeStep(gpu: Gpu, availableBytes: number): Promise<RefreshReport
     return { skipped: (error as Error).message };
   }
   const trainer = await Trainer.create(gpu, model, programs, plan, { seed: 0 });
-  const tokens = config.max_length, ids = Uint32Array.from({ length: tokens + 1 }, (_, i) => (7919 * i) % config.vocab_size);
+  const tokens = config.max_length,
+    ids = Uint32Array.from({ length: tokens + 1 }, (_, i) => (7919 * i) % config.vocab_size);
   const batch = { input_ids: ids.slice(0, tokens), labels: ids.slice(1) };
   let milliseconds = 0;
   for (let step = 0; step < 2; step++) {
@@ -103,8 +122,14 @@ async function timeStep(gpu: Gpu, availableBytes: number): Promise<RefreshReport
     trainer.step([batch], 1e-3);
     const [metrics] = await trainer.readMetrics();
     milliseconds = performance.now() - begun;
-    if (metrics!.skipped) throw new Error(`Cannot time step ${step} of LLaMA 60M: it was skipped, as its gradient is not finite`);
+    if (metrics!.skipped) {
+      throw new Error(`Cannot time step ${step} of LLaMA 60M: it was skipped, as its gradient is not finite`);
+    }
   }
   trainer.destroy();
-  return { milliseconds, parameters: countParameters(model.parameters), plannedBytes: totalBytes(bytesByRole(plan.buffers)) };
+  return {
+    milliseconds,
+    parameters: countParameters(model.parameters),
+    plannedBytes: totalBytes(bytesByRole(plan.buffers)),
+  };
 }

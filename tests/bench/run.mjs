@@ -1,10 +1,9 @@
-// npm run bench                 Scrimp beside jax-js, in alternating blocks
-// npm run bench -- --steady     that nothing grows in 1000 steps
-// npm run bench -- --kernels    every kernel of a step, beside the adapter's measured peaks
-// npm run bench -- --optimizers what optimizers cost beside AdamW: whole steps, updates alone, a projector's refresh (work 60M)
-// npm run bench -- --loading    a model of 135 million parameters from its file to the device: speed, memory, planning, a step
-// npm run bench -- --fine-tuning what a pretrained model learns and forgets, by method
-//   These two are Deno's alone and take options of their own, see loading.deno.ts and fine_tuning.deno.ts. Of all others:
+// npm run bench Scrimp beside jax-js, in alternating blocks npm run bench -- --steady that nothing grows in 1000 steps
+// npm run bench -- --kernels every kernel of a step, beside the adapter's measured peaks npm run bench -- --optimizers
+// what optimizers cost beside AdamW: whole steps, updates alone, a projector's refresh (work 60M) npm run bench --
+// --loading a model of 135 million parameters from its file to the device: speed, memory, planning, a step npm run
+// bench -- --fine-tuning what a pretrained model learns and forgets, by method
+// These two are Deno's alone and take options of their own, see loading.deno.ts and fine_tuning.deno.ts. Of all others:
 //   --work A|B|C              C is for a real GPU, and only run when asked for; --optimizers has 60M too
 //   --runtime deno|chromium   --kernels takes Deno unless told otherwise
 //   --gpu                     Chromium uses the machine's GPU rather than SwiftShader
@@ -15,7 +14,7 @@ import { cpus, freemem } from "node:os";
 import { parseArgs } from "node:util";
 import { setup } from "../../src/cli/setup.mjs";
 import * as kernels from "./kernels_report.mjs";
-import { RUNTIMES, runScript } from "./launch.mjs";
+import { runScript, RUNTIMES } from "./launch.mjs";
 import * as optimizers from "./optimizers_report.mjs";
 import { installPeer, PEER } from "./peer.mjs";
 import * as steady from "./steady_report.mjs";
@@ -57,7 +56,9 @@ const MEASUREMENTS = {
     works: ["A", "B", "60M"],
     runtimes: ["deno", "chromium"],
     task: (work) => ({
-      ...(work === "60M" ? { measurement: "refresh" } : { steps: count("steps") ?? STEPS_OF_BLOCK[work], stepsPerWait: count("steps-per-wait") ?? 5 }),
+      ...(work === "60M"
+        ? { measurement: "refresh" }
+        : { steps: count("steps") ?? STEPS_OF_BLOCK[work], stepsPerWait: count("steps-per-wait") ?? 5 }),
       rounds: count("rounds") ?? 5,
       clock: choice("clock", ["timestamps", "waits"]),
     }),
@@ -88,12 +89,16 @@ try {
   process.exit(2);
 }
 
-/** Returns the exit status. The caller exits explicitly, as a browser or a server that failed half-way can keep Node waiting. */
+/**
+ * Returns the exit status. The caller exits explicitly, as a browser or a server that failed half-way can keep Node
+ * waiting.
+ */
 async function main() {
   const [measurement = "trainers", other] = ["steady", "kernels", "optimizers"].filter((name) => options[name]);
   if (other) throw new RangeError(`Cannot take --${measurement} and --${other} together: run them one after another`);
   const { task, report, ...all } = MEASUREMENTS[measurement];
-  const works = chosen("work", [...new Set([...all.works, "A", "B", "C"])].sort(), all.works), runtimes = chosen("runtime", Object.keys(RUNTIMES), all.runtimes);
+  const works = chosen("work", [...new Set([...all.works, "A", "B", "C"])].sort(), all.works),
+    runtimes = chosen("runtime", Object.keys(RUNTIMES), all.runtimes);
   const tasks = works.map((work) => ({ measurement, work, ...task(work), availableBytes: freemem() }));
   await setup({ browser: runtimes.includes("chromium") });
   const results = [];
@@ -109,8 +114,12 @@ async function main() {
   if (options.json) console.log(JSON.stringify({ machine, peer: PEER, results }, null, 1));
   else if (finished.length > 0) console.log(report.markdown(machine, PEER, finished));
   const problems = [
-    ...results.filter(({ failure }) => failure).map(({ runtime, work, failure }) => `${runtime}, ${work}: ${failure.split("\n")[0]}`),
-    ...finished.flatMap((result) => report.problems?.(result).map((problem) => `${result.runtime}, ${result.work}: ${problem}`) ?? []),
+    ...results.filter(({ failure }) => failure).map(({ runtime, work, failure }) =>
+      `${runtime}, ${work}: ${failure.split("\n")[0]}`
+    ),
+    ...finished.flatMap((result) =>
+      report.problems?.(result).map((problem) => `${result.runtime}, ${result.work}: ${problem}`) ?? []
+    ),
   ];
   for (const problem of problems) console.error(`bench: ${problem}`);
   return problems.length > 0 ? 1 : 0;
@@ -125,7 +134,9 @@ function chosen(name, all, usual) {
 /** The option's value, one of `all`; undefined without it. */
 function choice(name, all) {
   const value = options[name];
-  if (value !== undefined && !all.includes(value)) throw new RangeError(`Cannot take --${name} ${value}: expected ${all.join(" or ")}`);
+  if (value !== undefined && !all.includes(value)) {
+    throw new RangeError(`Cannot take --${name} ${value}: expected ${all.join(" or ")}`);
+  }
   return value;
 }
 

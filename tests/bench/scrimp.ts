@@ -18,7 +18,12 @@ export async function runScrimp(
   stepsPerWait: number,
   availableBytes: number,
 ): Promise<{ milliseconds: number[]; losses: number[]; counters: Record<string, number> }> {
-  const trainer = await openTrainer(await (gpu ??= openGpu()), work, Math.max(WARM_UP_STEPS, stepsPerWait), availableBytes);
+  const trainer = await openTrainer(
+    await (gpu ??= openGpu()),
+    work,
+    Math.max(WARM_UP_STEPS, stepsPerWait),
+    availableBytes,
+  );
   const losses: number[] = [], milliseconds: number[] = [];
   const wait = async (): Promise<void> => {
     for (const { loss } of await trainer.readMetrics()) losses.push(loss);
@@ -36,7 +41,11 @@ export async function runScrimp(
     await wait();
     milliseconds.push((performance.now() - begun) / count);
   }
-  const counters = Object.fromEntries(Object.entries(trainer.executor.counters).map(([name, value]) => [name, (value - before[name as keyof typeof before]) / steps]));
+  const counters = Object.fromEntries(
+    Object.entries(trainer.executor.counters).map((
+      [name, value],
+    ) => [name, (value - before[name as keyof typeof before]) / steps]),
+  );
   trainer.destroy();
   return { milliseconds, losses, counters };
 }
@@ -52,14 +61,27 @@ export async function refuseMisfit(work: Work, stepsPerWait: number, availableBy
  * @param availableBytes of the host, whose memory is a software adapter's memory.
  * @throws RangeError of one line if the adapter cannot hold it.
  */
-export function planWork({ adapter, variant }: Gpu, { name: _name, ...work }: Work, logging_steps: number, availableBytes: number): ReturnType<typeof planRun> {
-  const planned = planRun(parseConfig({ ...work, tokenizer: "byte", logging_steps }), { vocab_size: work.vocab_size, variant });
+export function planWork(
+  { adapter, variant }: Gpu,
+  { name: _name, ...work }: Work,
+  logging_steps: number,
+  availableBytes: number,
+): ReturnType<typeof planRun> {
+  const planned = planRun(parseConfig({ ...work, tokenizer: "byte", logging_steps }), {
+    vocab_size: work.vocab_size,
+    variant,
+  });
   checkFits(planned.plan, adapter.limits, adapter.software ? availableBytes : Infinity);
   return planned;
 }
 
 /** A trainer that starts from the initial weights of the work. */
-export async function openTrainer(gpu: Gpu, work: Work, logging_steps: number, availableBytes: number): Promise<Trainer> {
+export async function openTrainer(
+  gpu: Gpu,
+  work: Work,
+  logging_steps: number,
+  availableBytes: number,
+): Promise<Trainer> {
   const { model, programs, plan } = planWork(gpu, work, logging_steps, availableBytes);
   const trainer = await Trainer.create(gpu, model, programs, plan);
   setWeights(trainer, work);

@@ -47,7 +47,10 @@ declare global {
   var gc: (() => void) | undefined;
 }
 
-export async function measureSteadyState({ work: name, steps, availableBytes }: SteadyTask, host: Host): Promise<SteadyReport> {
+export async function measureSteadyState(
+  { work: name, steps, availableBytes }: SteadyTask,
+  host: Host,
+): Promise<SteadyReport> {
   installTally();
   give("setup");
   const gpu = await openGpu();
@@ -69,12 +72,28 @@ export async function measureSteadyState({ work: name, steps, availableBytes }: 
       lastLoss = metrics.at(-1)!.loss;
     }
     milliseconds += performance.now() - begun;
-    if (wanted.has(step)) snapshots.push({ ...await memory(host), step, reads, training: countsOf("training"), reading: countsOf("reading") });
+    if (wanted.has(step)) {
+      snapshots.push({
+        ...await memory(host),
+        step,
+        reads,
+        training: countsOf("training"),
+        reading: countsOf("reading"),
+      });
+    }
   }
 
   const { plan, allocatedBytes } = trainer.executor;
   trainer.destroy();
-  return { adapter: gpu.adapter.name, snapshots, plannedBytes: bytesByRole(plan.buffers), allocatedBytes, firstLoss, lastLoss, millisecondsPerStep: milliseconds / steps };
+  return {
+    adapter: gpu.adapter.name,
+    snapshots,
+    plannedBytes: bytesByRole(plan.buffers),
+    allocatedBytes,
+    firstLoss,
+    lastLoss,
+    millisecondsPerStep: milliseconds / steps,
+  };
 }
 
 async function memory(host: Host): Promise<Pick<Snapshot, "aliveBytes" | "heapBytes" | "residentBytes">> {
@@ -86,5 +105,9 @@ async function memory(host: Host): Promise<Pick<Snapshot, "aliveBytes" | "heapBy
   }
   globalThis.gc();
   const residentBytes = host.residentBytes?.();
-  return { aliveBytes: aliveBytes(), heapBytes: host.heapBytes(), ...(residentBytes === undefined ? {} : { residentBytes }) };
+  return {
+    aliveBytes: aliveBytes(),
+    heapBytes: host.heapBytes(),
+    ...(residentBytes === undefined ? {} : { residentBytes }),
+  };
 }

@@ -23,13 +23,25 @@ interface Owner {
   peakBytes: number;
 }
 
-const NOTHING: Counts = { submits: 0, passes: 0, dispatches: 0, buffers: 0, bindGroups: 0, pipelines: 0, shaderModules: 0 };
+const NOTHING: Counts = {
+  submits: 0,
+  passes: 0,
+  dispatches: 0,
+  buffers: 0,
+  bindGroups: 0,
+  pipelines: 0,
+  shaderModules: 0,
+};
 
 const owners = new Map<string, Owner>();
 const buffers = new WeakMap<GPUBuffer, Owner>();
 let current: Owner | undefined;
 
-function wrap<T extends object, K extends keyof T>(prototype: T, name: K, after: (self: T, result: unknown) => void): void {
+function wrap<T extends object, K extends keyof T>(
+  prototype: T,
+  name: K,
+  after: (self: T, result: unknown) => void,
+): void {
   const original = prototype[name] as (...args: unknown[]) => unknown;
   prototype[name] = function (this: T, ...args: unknown[]) {
     const result = original.apply(this, args);

@@ -1,6 +1,6 @@
 // What the benchmark can measure. The same code in Deno and in a page.
 
-import { runBlocks, type BlocksTask } from "./blocks.ts";
+import { type BlocksTask, runBlocks } from "./blocks.ts";
 import { type KernelsTask, measureKernels } from "./kernels.ts";
 import { measureOptimizers, type OptimizersTask } from "./optimizers.ts";
 import { measureRefresh, type RefreshTask } from "./refresh.ts";
@@ -30,6 +30,8 @@ export function runTask(task: Task, host: Host): Promise<unknown> {
     case "refresh":
       return measureRefresh(task);
     default:
-      throw new TypeError(`Cannot measure "${(task satisfies never as Task).measurement}": there is no such measurement`);
+      throw new TypeError(
+        `Cannot measure "${(task satisfies never as Task).measurement}": there is no such measurement`,
+      );
   }
 }

@@ -38,12 +38,25 @@ function remarks({ runtime, work, reference, outcomes }) {
     lines.push(`- ${title(runtime)}, ${work}: step 1 in f64 ${round(reference, 5)}; losses ${parts.join(", ")}.`);
   }
   for (const { name, counters } of done) {
-    if (counters) lines.push(`  ${name}: ${Object.entries(counters).map(([key, value]) => `${key} ${value}`).join(", ")}.`);
+    if (counters) {
+      lines.push(`  ${name}: ${Object.entries(counters).map(([key, value]) => `${key} ${value}`).join(", ")}.`);
+    }
   }
   return lines;
 }
 
-const HEAD = ["runtime", "work", "trainer", "few waits, ms a step", "wait for each, ms a step", "ratio", "start, ms", "dispatches a step", "submits a step", "memory, MiB"];
+const HEAD = [
+  "runtime",
+  "work",
+  "trainer",
+  "few waits, ms a step",
+  "wait for each, ms a step",
+  "ratio",
+  "start, ms",
+  "dispatches a step",
+  "submits a step",
+  "memory, MiB",
+];
 
 /** The whole report: where it ran, the table, the remarks. */
 export function markdown(machine, peer, results) {
@@ -56,8 +69,8 @@ export function markdown(machine, peer, results) {
   });
   return [
     `${machine}. Peer: ${peer}. Times are ms per step, min / **median** / max over alternating blocks, each with two ` +
-      "steps of warm-up: waiting for the GPU once in a few steps, or for each step. Ratio: the trainer's better median " +
-      "by Scrimp's. Start: the first three steps, with compiling. Memory: the most bytes of GPU buffers alive at once.",
+    "steps of warm-up: waiting for the GPU once in a few steps, or for each step. Ratio: the trainer's better median " +
+    "by Scrimp's. Start: the first three steps, with compiling. Memory: the most bytes of GPU buffers alive at once.",
     "",
     ...results.map(({ runtime, work, adapter, steps, stepsPerWait, rounds }) =>
       `- ${title(runtime)}, ${work}: ${adapter}; ${rounds} blocks of ${steps} steps, a wait every ${stepsPerWait}.`

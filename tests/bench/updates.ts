@@ -1,5 +1,7 @@
-// The updates of a work's parameters alone, without a forward and a backward pass: AdamW beside those that shall not be slower.
-//   All update the same weights by the same gradients, in the adapter's caches as far as they hold them, which favours all alike.
+// The updates of a work's parameters alone, without a forward and a backward pass: AdamW beside those that shall not be
+// slower.
+// All update the same weights by the same gradients, in the adapter's caches as far as they hold them, which favours
+// all alike.
 
 import type { Gpu } from "../../src/gpu/device.ts";
 import { countParameters } from "../../src/models/parameter.ts";
@@ -39,14 +41,25 @@ const ROUNDS = 25;
 /** As few of them in a pass as make it long enough to be timed. */
 const REPEATS = [1, 4, 16, 64];
 
-export async function measureUpdates(gpu: Gpu, work: Work, clock: Clock, availableBytes: number): Promise<UpdatesReport> {
+export async function measureUpdates(
+  gpu: Gpu,
+  work: Work,
+  clock: Clock,
+  availableBytes: number,
+): Promise<UpdatesReport> {
   const { model } = planWork(gpu, work, 1, availableBytes), { name: _name, ...settings } = work;
-  const gradients = new Map(model.parameters.map((parameter) => [parameter, tensor(`d(${parameter.value.label})`, parameter.value.shape, "state")]));
+  const gradients = new Map(
+    model.parameters.map((
+      parameter,
+    ) => [parameter, tensor(`d(${parameter.value.label})`, parameter.value.shape, "state")]),
+  );
   const schedule = scheduleTensor("schedule"), clip = noClip();
   const updates = COMPARED.map((name) => {
     const optimizer = createOptimizer(parseConfig({ ...settings, tokenizer: "byte", optim: name }), model);
     const r = new Recorder({ variant: gpu.variant, training: true });
-    for (const [parameter, gradient] of gradients) optimizer.record(r, optimizer.variants[0]!, parameter, gradient, { schedule, clip });
+    for (const [parameter, gradient] of gradients) {
+      optimizer.record(r, optimizer.variants[0]!, parameter, gradient, { schedule, clip });
+    }
     return { name, optimizer, steps: r.steps, many: REPEATS.map((count) => repeated(name, r.steps, count)) };
   });
 
@@ -74,11 +87,21 @@ export async function measureUpdates(gpu: Gpu, work: Work, clock: Clock, availab
   const chosen = Math.max(...counts), contestants = [...updates, updates[0]!];
   const times = contestants.map((): number[] => []);
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, { many }] of contestants.entries()) times[i]!.push(await clock.time(() => executor.run(many[chosen]!)) / REPEATS[chosen]!);
+    for (const [i, { many }] of contestants.entries()) {
+      times[i]!.push(await clock.time(() => executor.run(many[chosen]!)) / REPEATS[chosen]!);
+    }
   }
   executor.destroy();
-  const rows = contestants.map(({ name, steps }, i) => ({ optimizer: name, dispatches: steps.length, bytes: steps.reduce((sum, step) => sum + costOf(step).bytes, 0), milliseconds: times[i]! }));
+  const rows = contestants.map(({ name, steps }, i) => ({
+    optimizer: name,
+    dispatches: steps.length,
+    bytes: steps.reduce((sum, step) => sum + costOf(step).bytes, 0),
+    milliseconds: times[i]!,
+  }));
   return { clock: clock.kind, parameters: countParameters(model.parameters), repeats: REPEATS[chosen]!, rows };
 }
 
-const repeated = (name: string, steps: readonly Step[], count: number): Program => ({ name, steps: Array<readonly Step[]>(count).fill(steps).flat() });
+const repeated = (name: string, steps: readonly Step[], count: number): Program => ({
+  name,
+  steps: Array<readonly Step[]>(count).fill(steps).flat(),
+});

@@ -1,4 +1,5 @@
-// Drives the page of demo/ as a visitor would, in Chromium on SwiftShader: the same training as on the command line, in a Worker.
+// Drives the page of demo/ as a visitor would, in Chromium on SwiftShader: the same training as on the command line, in
+// a Worker.
 
 import { chromium } from "playwright";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -28,7 +29,12 @@ export async function runDemo({ filter, open }) {
   let server, browser;
   try {
     await build({ configFile, logLevel: "warn", build: { outDir } });
-    server = await preview({ configFile, logLevel: "warn", build: { outDir }, preview: { host: "127.0.0.1", port: 0 } });
+    server = await preview({
+      configFile,
+      logLevel: "warn",
+      build: { outDir },
+      preview: { host: "127.0.0.1", port: 0 },
+    });
     browser = await launch(SWITCHES);
     for (const [file, chosen] of wanted) {
       const report = open(file);

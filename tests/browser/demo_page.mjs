@@ -27,11 +27,18 @@ export const state = (page, name) => page.waitForSelector(`body[data-state="${na
 export const step = async (page) => Number((await page.textContent("#step")).split("/")[0].replace(/\D/g, ""));
 export const loss = async (page) => Number(await page.textContent("#loss"));
 /** Of a run that has ended. */
-export const validation = async (page) => Number(/Validation loss([\d.]+)/.exec(await page.textContent("#summary dl"))[1]);
+export const validation = async (page) =>
+  Number(/Validation loss([\d.]+)/.exec(await page.textContent("#summary dl"))[1]);
 export const outcome = async (page) => `loss ${await loss(page)}, validation loss ${await validation(page)}`;
-export const planned = (page) => page.waitForSelector('#memory[data-stale="false"]').then(() => page.textContent("#planned-total"));
-export const stepAfter = (page, n) => page.waitForFunction((n) => Number(document.querySelector("#step").textContent.split("/")[0].replace(/\D/g, "")) > n, n);
-export const errorWith = (page, text, id = "error") => page.waitForFunction(([id, text]) => document.getElementById(id).textContent.includes(text), [id, text]);
+export const planned = (page) =>
+  page.waitForSelector('#memory[data-stale="false"]').then(() => page.textContent("#planned-total"));
+export const stepAfter = (page, n) =>
+  page.waitForFunction(
+    (n) => Number(document.querySelector("#step").textContent.split("/")[0].replace(/\D/g, "")) > n,
+    n,
+  );
+export const errorWith = (page, text, id = "error") =>
+  page.waitForFunction(([id, text]) => document.getElementById(id).textContent.includes(text), [id, text]);
 
 /** Presses Start and waits for the end. */
 export async function finish(page) {

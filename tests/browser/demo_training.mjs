@@ -2,7 +2,20 @@
 
 import { createServer } from "vite";
 import { configFile, launch, urlOf } from "./demo.mjs";
-import { assert, assertEquals, errorWith, finish, loss, outcome, planned, set, state, step, stepAfter, TINY } from "./demo_page.mjs";
+import {
+  assert,
+  assertEquals,
+  errorWith,
+  finish,
+  loss,
+  outcome,
+  planned,
+  set,
+  state,
+  step,
+  stepAfter,
+  TINY,
+} from "./demo_page.mjs";
 
 /** Of a model that knows nothing: every byte is as likely as any other. */
 const UNIFORM_LOSS = Math.log(256);
@@ -11,23 +24,34 @@ export const tests = {
   async "plans memory before anything runs, and again when a setting changes"(visit) {
     const page = await visit();
     assert((await page.textContent("#device")).includes("software"), "the device card must tell a software adapter");
-    assert(await page.isEnabled("#start") && !(await page.isEnabled("#pause")) && !(await page.isEnabled("#stop")), "only Start is enabled before a run");
+    assert(
+      await page.isEnabled("#start") && !(await page.isEnabled("#pause")) && !(await page.isEnabled("#stop")),
+      "only Start is enabled before a run",
+    );
     const before = await planned(page);
     await set(page, { optim: "sign_sgd" });
     const after = await planned(page);
     assert(parseFloat(after) < parseFloat(before), `sign_sgd must take less than adamw, got ${after} and ${before}`);
     assert(!(await page.textContent("#ledger")).includes("state"), "sign_sgd has no optimizer state");
-    const bars = await page.locator("#bars svg").count(), optimizers = await page.locator("[name=optim] option").count();
+    const bars = await page.locator("#bars svg").count(),
+      optimizers = await page.locator("[name=optim] option").count();
     assertEquals(bars, optimizers, "bars, one for each optimizer");
     assertEquals(await page.textContent("#bars .chosen > span"), "sign_sgd", "the chosen bar");
   },
 
   async "trains, pauses, resumes, stops and starts again"(visit) {
     const page = await visit();
-    await set(page, { ...TINY, max_steps: 100000, further: '{ "sample_steps": 50, "sample_tokens": 4, "eval_steps": 50, "warmup_steps": 0 }' });
+    await set(page, {
+      ...TINY,
+      max_steps: 100000,
+      further: '{ "sample_steps": 50, "sample_tokens": 4, "eval_steps": 50, "warmup_steps": 0 }',
+    });
     await page.click("#start");
     await state(page, "running");
-    assert(!(await page.isEnabled("#start")) && await page.isEnabled("#stop"), "Start is disabled and Stop enabled during a run");
+    assert(
+      !(await page.isEnabled("#start")) && await page.isEnabled("#stop"),
+      "Start is disabled and Stop enabled during a run",
+    );
     await page.waitForSelector("#samples li");
     await page.click("#pause");
     await state(page, "paused");
@@ -39,11 +63,16 @@ export const tests = {
     await stepAfter(page, held);
     await page.click("#stop");
     await state(page, "idle");
-    assert((await page.textContent("#status")).startsWith("Stopped after"), "the status tells that the run was stopped");
+    assert(
+      (await page.textContent("#status")).startsWith("Stopped after"),
+      "the status tells that the run was stopped",
+    );
 
     await set(page, { max_steps: 12, further: TINY.further });
     assertEquals(await finish(page), "Finished after 12 steps", "the second run");
-    const [, plannedText, allocated] = /([\d.]+ \w+) planned, ([\d.]+ \w+) allocated/.exec(await page.textContent("#summary"));
+    const [, plannedText, allocated] = /([\d.]+ \w+) planned, ([\d.]+ \w+) allocated/.exec(
+      await page.textContent("#summary"),
+    );
     assertEquals(allocated, plannedText, "allocated memory");
     assert(await page.locator("#samples li").count() > 1, "samples of the second run");
   },
@@ -64,7 +93,13 @@ export const tests = {
 
   async "a loss that is not finite is one line of error"(visit) {
     const page = await visit();
-    await set(page, { ...TINY, optim: "sgd", learning_rate: "1e30", max_steps: 50, further: '{ "max_grad_norm": 0, "warmup_steps": 0 }' });
+    await set(page, {
+      ...TINY,
+      optim: "sgd",
+      learning_rate: "1e30",
+      max_steps: 50,
+      further: '{ "max_grad_norm": 0, "warmup_steps": 0 }',
+    });
     assertEquals(await finish(page), "Ended by an error", "the status");
     await errorWith(page, "Use a smaller learning_rate");
     assert(await page.isEnabled("#start"), "Start is enabled again");
@@ -72,7 +107,8 @@ export const tests = {
 
   async "refuses an empty file and trains on a text"(visit) {
     const page = await visit();
-    const choose = (name, text) => page.setInputFiles("#file", { name, mimeType: "text/plain", buffer: Buffer.from(text) });
+    const choose = (name, text) =>
+      page.setInputFiles("#file", { name, mimeType: "text/plain", buffer: Buffer.from(text) });
     await choose("empty.txt", "");
     await errorWith(page, "got an empty file", "file-error");
     assert(await page.isChecked("[name=data][value=stories]"), "the stories stay chosen");
@@ -96,7 +132,12 @@ export const tests = {
   },
 
   async "works from the sources"(visit) {
-    const server = await createServer({ configFile, logLevel: "warn", clearScreen: false, server: { host: "127.0.0.1", port: 0, hmr: false, watch: null } });
+    const server = await createServer({
+      configFile,
+      logLevel: "warn",
+      clearScreen: false,
+      server: { host: "127.0.0.1", port: 0, hmr: false, watch: null },
+    });
     try {
       await server.listen();
       const page = await visit({ url: urlOf(server) });
@@ -111,7 +152,10 @@ export const tests = {
     const browser = await launch(["--no-sandbox", "--disable-gpu", "--disable-software-rasterizer"]);
     try {
       const page = await visit({ browser });
-      assert((await page.textContent("#device")).includes("Cannot find a WebGPU adapter"), "the device card names the reason");
+      assert(
+        (await page.textContent("#device")).includes("Cannot find a WebGPU adapter"),
+        "the device card names the reason",
+      );
       assert(!(await page.isEnabled("#start")), "Start is disabled");
       assert(/[KM]iB/.test(await planned(page)), "the memory is planned");
     } finally {
@@ -129,7 +173,9 @@ export const tests = {
     await state(page, "running");
     await stepAfter(page, 200);
     await (await browser.newBrowserCDPSession()).send("Browser.crashGpuProcess");
-    await page.waitForFunction(() => document.querySelector("#run-notes").textContent.includes("The GPU was lost and opened again"));
+    await page.waitForFunction(() =>
+      document.querySelector("#run-notes").textContent.includes("The GPU was lost and opened again")
+    );
     await state(page, "idle");
     assertEquals(await page.textContent("#status"), "Finished after 1,000 steps", "the run that lost its device");
     assertEquals(await outcome(page), undisturbed, "loss and validation loss");

@@ -31,7 +31,9 @@ export async function runInChromium({ files, filter, open, patience }) {
     await server.listen();
     const { port } = server.httpServer.address();
     for (const file of files) {
-      if (!browser?.isConnected()) browser = await chromium.launch({ executablePath: findChromium(), headless: true, args: SWITCHES });
+      if (!browser?.isConnected()) {
+        browser = await chromium.launch({ executablePath: findChromium(), headless: true, args: SWITCHES });
+      }
       const report = open(file);
       const query = new URLSearchParams({ file, filter });
       await runPage(browser, `http://127.0.0.1:${port}/tests/browser/index.html?${query}`, report, patience);

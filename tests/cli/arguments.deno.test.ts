@@ -7,14 +7,33 @@ import { filesBelow, inFolder } from "./program.deno.ts";
 const settings = (...args: string[]): Readonly<Record<string, unknown>> => parseArgs(args).settings;
 
 test("a setting is given as --key value, --key=value or a bare --flag", () => {
-  assertEquals(settings("--max_steps", "5", "--optim=sgd", "--gradient_checkpointing"), { max_steps: 5, optim: "sgd", gradient_checkpointing: true });
+  assertEquals(settings("--max_steps", "5", "--optim=sgd", "--gradient_checkpointing"), {
+    max_steps: 5,
+    optim: "sgd",
+    gradient_checkpointing: true,
+  });
   assertEquals(settings("--max-steps", "5", "--run-name=a-b"), { max_steps: 5, run_name: "a-b" });
   assertEquals(settings(), {});
   assertEquals(settings("--max_steps", "5", "--max_steps", "6"), { max_steps: 6 }, "the last one counts");
 });
 
 test("values are numbers, true and false, JSON, else text", () => {
-  const values = { "5": 5, "-1": -1, "1e-3": 0.001, ".5": 0.5, "5.": 5, "+2": 2, "1e999": Infinity, true: true, false: false, "0x10": "0x10", "": "", "1 2": "1 2", NaN: "NaN", null: "null" };
+  const values = {
+    "5": 5,
+    "-1": -1,
+    "1e-3": 0.001,
+    ".5": 0.5,
+    "5.": 5,
+    "+2": 2,
+    "1e999": Infinity,
+    true: true,
+    false: false,
+    "0x10": "0x10",
+    "": "",
+    "1 2": "1 2",
+    NaN: "NaN",
+    null: "null",
+  };
   for (const [text, value] of Object.entries(values)) assertEquals(settings(`--seed=${text}`), { seed: value }, text);
   assertEquals(settings("--optim_args", '{"momentum": 0.5}'), { optim_args: { momentum: 0.5 } });
   assertEquals(settings("--seed", "-1"), { seed: -1 });
@@ -52,7 +71,9 @@ test("what cannot be read is refused in one line", () => {
     [["--json=false"], 'Cannot read "--json=false": --json takes no value'],
     [["--optim_args", '{"a":'], 'Cannot read --optim_args: expected JSON, got {"a":'],
   ];
-  for (const [args, includes] of cases) assert(assertThrows(() => parseArgs(args), includes) instanceof ConfigError, includes);
+  for (const [args, includes] of cases) {
+    assert(assertThrows(() => parseArgs(args), includes) instanceof ConfigError, includes);
+  }
 });
 
 test("a folder is written whole, with every byte", () =>

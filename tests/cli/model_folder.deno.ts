@@ -14,11 +14,20 @@ export interface FolderContents {
 }
 
 /** Writes the folder of a model. `config` and `tensors` may be others than those of `json`. */
-export async function writeModel(path: string, json: Json, { config = json, tensors = tensorsOf(createModel(json)), files = {} }: FolderContents = {}): Promise<void> {
+export async function writeModel(
+  path: string,
+  json: Json,
+  { config = json, tensors = tensorsOf(createModel(json)), files = {} }: FolderContents = {},
+): Promise<void> {
   const contents = { "config.json": JSON.stringify(config), "model.safetensors": encodeSafetensors(tensors), ...files };
   await Deno.mkdir(path, { recursive: true });
   for (const [name, content] of Object.entries(contents)) {
-    if (content !== null) await Deno.writeFile(`${path}/${name}`, typeof content === "string" ? new TextEncoder().encode(content) : content);
+    if (content !== null) {
+      await Deno.writeFile(
+        `${path}/${name}`,
+        typeof content === "string" ? new TextEncoder().encode(content) : content,
+      );
+    }
   }
 }
 

@@ -26,7 +26,9 @@ export const TINY = [
   ["sample_tokens", 4],
 ].map(([key, value]) => `--${key}=${value}`);
 
-export const TEXT = [...Array(60).keys()].map((n) => `On day ${n} the cat sat on mat ${(n * 7) % 10} and saw ${n % 4} birds.\n`).join("");
+export const TEXT = [...Array(60).keys()].map((n) =>
+  `On day ${n} the cat sat on mat ${(n * 7) % 10} and saw ${n % 4} birds.\n`
+).join("");
 
 /** A temporary folder with text.txt in it, gone after `body`. */
 export async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
@@ -44,20 +46,33 @@ function command(folder: string, args: readonly string[], env: Readonly<Record<s
     args: ["run", "-A", "--quiet", "--config", denoConfig, main, ...args],
     cwd: folder,
     // Without XDG_RUNTIME_DIR Mesa complains on stderr.
-    env: { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1", XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") ?? folder, ...env },
+    env: {
+      DENO_NO_UPDATE_CHECK: "1",
+      NO_COLOR: "1",
+      XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") ?? folder,
+      ...env,
+    },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   });
 }
 
-export async function scrimp(folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Result> {
+export async function scrimp(
+  folder: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Result> {
   const { code, stdout, stderr } = await command(folder, args, env).output();
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
 
 /** Starts the program, sends `signal` once it has printed `count` lines with `text`, and waits for its end. */
-export async function scrimpInterrupted(folder: string, args: readonly string[], { text, count, signal }: { text: string; count: number; signal: Deno.Signal }): Promise<Result & { readonly signal: Deno.Signal | null }> {
+export async function scrimpInterrupted(
+  folder: string,
+  args: readonly string[],
+  { text, count, signal }: { text: string; count: number; signal: Deno.Signal },
+): Promise<Result & { readonly signal: Deno.Signal | null }> {
   const child = command(folder, args).spawn();
   const errors = new Response(child.stderr).text();
   let stdout = "", sent = false;
@@ -85,7 +100,8 @@ export function linesOf({ stdout }: Pick<Result, "stdout">): Line[] {
 }
 
 /** What the first line of a run says of its data. */
-export const validationTokensOf = (lines: readonly Line[]): number => Number((lines[0]!["data"] as Line)["validation_tokens"]);
+export const validationTokensOf = (lines: readonly Line[]): number =>
+  Number((lines[0]!["data"] as Line)["validation_tokens"]);
 
 /** The result of a command that must succeed in silence. */
 export function succeeded(result: Result): Result {
@@ -95,5 +111,7 @@ export function succeeded(result: Result): Result {
 
 /** Every path below a folder, sorted. */
 export function filesBelow(folder: string, prefix = ""): string[] {
-  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => [prefix + name, ...(isDirectory ? filesBelow(`${folder}/${name}`, `${prefix}${name}/`) : [])]).sort();
+  return [...Deno.readDirSync(folder)].flatMap((
+    { name, isDirectory },
+  ) => [prefix + name, ...(isDirectory ? filesBelow(`${folder}/${name}`, `${prefix}${name}/`) : [])]).sort();
 }

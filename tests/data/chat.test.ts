@@ -4,7 +4,13 @@ import { ByteTokenizer, type Tokenizer } from "../../src/data/tokenizer.ts";
 import { assert, assertEquals, assertThrows, readShared, skip, test } from "../harness.ts";
 
 interface ChatCases {
-  readonly cases: readonly { messages: ChatMessage[]; add_generation_prompt: boolean; text: string; ids: number[]; assistant_mask: number[] }[];
+  readonly cases: readonly {
+    messages: ChatMessage[];
+    add_generation_prompt: boolean;
+    text: string;
+    ids: number[];
+    assistant_mask: number[];
+  }[];
   readonly rejected: readonly { messages: ChatMessage[]; error: string }[];
 }
 
@@ -15,7 +21,9 @@ for (const name of ["tokenizer-gpt2-style", "tokenizer-llama3-style"]) {
       const bytes = await readShared(`${path}/chat_cases.json`);
       if (!bytes) skip(`the shared folder has no ${path}`);
       const { cases, rejected } = JSON.parse(new TextDecoder().decode(bytes)) as ChatCases;
-      const tokenizer = await loadTokenizer((file) => readShared(`${path}/${file === "tokenizer_config.json" ? config : file}`));
+      const tokenizer = await loadTokenizer((file) =>
+        readShared(`${path}/${file === "tokenizer_config.json" ? config : file}`)
+      );
       assertEquals(cases.length, 6);
       const { special, chat_template = "" } = tokenizer;
       const tokens = { bos_token: tokenizer.token(special.bos!), eos_token: tokenizer.token(special.eos!) };
@@ -30,7 +38,10 @@ for (const name of ["tokenizer-gpt2-style", "tokenizer-llama3-style"]) {
       }
       for (const { messages, error } of rejected) {
         const thrown = assertThrows(() => encodeChat(tokenizer, messages), error);
-        assert(thrown instanceof RangeError && !thrown.message.includes("\n"), `not a RangeError of one line: ${thrown}`);
+        assert(
+          thrown instanceof RangeError && !thrown.message.includes("\n"),
+          `not a RangeError of one line: ${thrown}`,
+        );
       }
     });
   }
@@ -46,25 +57,43 @@ const TALK = [say("user", "q"), say("assistant", "yes"), say("user", "p"), say("
 /** What of a conversation the mask marks, with a byte a token. */
 function marked(template: string, messages: readonly ChatMessage[]): string {
   const { input_ids, assistant_mask } = encodeChat(withTemplate(new ByteTokenizer(), template), messages);
-  return new TextDecoder().decode(Uint8Array.from([...input_ids].map((id, place) => assistant_mask[place] ? id : 0x5f)));
+  return new TextDecoder().decode(
+    Uint8Array.from([...input_ids].map((id, place) => assistant_mask[place] ? id : 0x5f)),
+  );
 }
 
 test("the assistant's turns are what they add to the turns before with their generation prompt", () => {
-  const template = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}{% if add_generation_prompt %}a:{% endif %}";
+  const template =
+    "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}{% if add_generation_prompt %}a:{% endif %}";
   assertEquals(marked(template, TALK), "______yes;______no;");
   assertEquals(marked(template, TALK.slice(0, 3)), "______yes;____");
   const headless = "{% for m in messages %}{{ '[' ~ m.content ~ ']' if m.role == 'user' else m.content }}{% endfor %}";
   assertEquals(marked(headless, TALK), "___yes___no");
 });
 
-test("a template whose earlier turns change once more follow is refused, unless it marks what the assistant writes", () => {
-  const last = (body: string) => `{% for m in messages %}{% if loop.last %}!{% endif %}${body};{% endfor %}`;
-  assertThrows(() => marked(last("{{ m.content }}"), TALK), "what the assistant writes in message 2");
-  assertEquals(marked(last("{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}"), TALK), "__yes____no_");
-});
+test(
+  "a template whose earlier turns change once more follow is refused, unless it marks what the " +
+    "assistant writes",
+  () => {
+    const last = (body: string) => `{% for m in messages %}{% if loop.last %}!{% endif %}${body};{% endfor %}`;
+    assertThrows(() => marked(last("{{ m.content }}"), TALK), "what the assistant writes in message 2");
+    assertEquals(
+      marked(
+        last(
+          "{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content " +
+            "}}{% endif %}",
+        ),
+        TALK,
+      ),
+      "__yes____no_",
+    );
+  },
+);
 
 test("generation tags treat the white space around them as other blocks do", () => {
-  const lines = "{% for m in messages %}\n    {%- if true %}\n  {% generation %}\n  {{ m.content }}\n  {%- endgeneration %}\n\n  {% endif %}\n{% endfor %}";
+  const lines =
+    "{% for m in messages %}\n    {%- if true %}\n  {% generation %}\n  {{ m.content }}\n  {%- endgeneration %}\n\n " +
+    " {% endif %}\n{% endfor %}";
   const { text, spans } = new ChatTemplate(lines).renderMarked(TALK.slice(0, 2));
   // As Jinja 3.1 with trim_blocks and lstrip_blocks renders the same template, with `if true` for the tags.
   assertEquals(text, "  q\n  yes\n");
@@ -73,14 +102,20 @@ test("generation tags treat the white space around them as other blocks do", () 
 
 test("templates have transformers' functions and filters", () => {
   const tools = [{ name: "f", parameters: { a: [1, 2.5, null, true], "é": "\u2028<&>'" } }];
-  assertEquals(renderChat("{{ tools | tojson }}", [], { tools }), '[{"name": "f", "parameters": {"a": [1, 2.5, null, true], "é": "\u2028<&>\'"}}]');
+  assertEquals(
+    renderChat("{{ tools | tojson }}", [], { tools }),
+    '[{"name": "f", "parameters": {"a": [1, 2.5, null, true], "é": "\u2028<&>\'"}}]',
+  );
   assertEquals(renderChat("{{ tools is none }} {{ bos_token is defined }}|{{ bos_token }}|", []), "true false||");
   assert(/^20\d\d$/.test(renderChat("{{ strftime_now('%Y') }}", [])), "the year");
   assertEquals(renderChat("{{ eos_token }}", [], { eos_token: "</s>" }), "</s>");
 });
 
 test("a template that is broken, missing, or met by private characters ends in an error of one line", () => {
-  assert(assertThrows(() => new ChatTemplate("{% for %}"), "Cannot use the chat template") instanceof TypeError, "not a TypeError");
+  assert(
+    assertThrows(() => new ChatTemplate("{% for %}"), "Cannot use the chat template") instanceof TypeError,
+    "not a TypeError",
+  );
   assertThrows(() => encodeChat(new ByteTokenizer(), TALK), "has no chat template");
   assertThrows(() => renderChat("{{ messages }}", [say("user", "\u{f0000}")]), "private character");
   assertThrows(() => renderChat("{{ raise_exception('two\nlines') }}", []), 'says "two lines"');

@@ -61,7 +61,8 @@ test("generateStories() introduces each hero once, before any other mention", ()
   assertNone("a name introduced twice", (story) => new Set(introduced(story)).size !== introduced(story).length);
   assertNone(
     "a name used before its introduction",
-    (story) => introduced(story).some((name) => new RegExp(`\\b${name}\\b`).exec(story)!.index < story.indexOf(`named ${name}`)),
+    (story) =>
+      introduced(story).some((name) => new RegExp(`\\b${name}\\b`).exec(story)!.index < story.indexOf(`named ${name}`)),
   );
   assertNone("a pronoun before the hero", (story) => /^"?(He|She|His|Her|It)\b/.test(story));
 });
@@ -99,7 +100,9 @@ test("generateStories() counts right when a hero shares", () => {
   const value = (word: string | undefined): number => numbers.indexOf(word!.toLowerCase());
   let checked = 0;
   for (const story of stories) {
-    const had = /(?:had|got|bought) (\w+) \w+ (?:in h|from h|at the market|from a neighbor|in a little shop)/.exec(story);
+    const had = /(?:had|got|bought) (\w+) \w+ (?:in h|from h|at the market|from a neighbor|in a little shop)/.exec(
+      story,
+    );
     const parts = /"Now you have (\w+) and I have (\w+),"/.exec(story);
     if (!had || !parts) continue;
     checked++;

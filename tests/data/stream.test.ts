@@ -18,7 +18,10 @@ const options: ExampleOptions = {
   encodeChat: null,
 };
 
-function sourceOf(files: readonly ReadableBytes[], { packing = true, batch = 3, length = 24 } = {}): ExampleSource<Example> {
+function sourceOf(
+  files: readonly ReadableBytes[],
+  { packing = true, batch = 3, length = 24 } = {},
+): ExampleSource<Example> {
   return {
     rows: () => readFiles(files),
     toExample: (row) => languageModelExample(row, { ...options, max_length: length }),
@@ -36,7 +39,11 @@ function datasetOf(count: number, seed = 41): ReadableBytes {
   return memoryFile("t.jsonl", Array.from({ length: count }, (_, i) => JSON.stringify(row(i))).join("\n"));
 }
 
-const streamOf = (source: ExampleSource<Example>, { seed = 1, count = 2, resumed }: { seed?: number; count?: number; resumed?: ExampleStream<Example>["position"] } = {}) => {
+const streamOf = (
+  source: ExampleSource<Example>,
+  { seed = 1, count = 2, resumed }: { seed?: number; count?: number; resumed?: ExampleStream<Example>["position"] } =
+    {},
+) => {
   const stream = new ExampleStream(source, { seed, gradient_accumulation_steps: count });
   if (resumed) stream.resume(resumed);
   return stream;
@@ -66,7 +73,13 @@ for (const packing of [true, false]) {
     }
     for (let step = 0; step < 30; step++) {
       assertEquals(await streamOf(source).batches(step), expected[step], `step ${step} in a new stream`);
-      if (step > 0) assertEquals(await streamOf(source, { resumed: positions[step - 1]! }).batches(step), expected[step], `step ${step} after a resume`);
+      if (step > 0) {
+        assertEquals(
+          await streamOf(source, { resumed: positions[step - 1]! }).batches(step),
+          expected[step],
+          `step ${step} after a resume`,
+        );
+      }
     }
   });
 
@@ -84,14 +97,23 @@ for (const packing of [true, false]) {
   });
 }
 
-test("a step has the same sequences however it is split into micro-batches, and other ones with another seed", async () => {
-  const file = datasetOf(50), flat = (batches: readonly Batch[]) => batches.flatMap(({ input_ids }) => [...input_ids]);
-  for (const step of [0, 1, 7]) {
-    const whole = flat(await streamOf(sourceOf([file], { batch: 6 }), { count: 1 }).batches(step));
-    assertEquals(flat(await streamOf(sourceOf([file], { batch: 2 }), { count: 3 }).batches(step)), whole);
-    assert(String(flat(await streamOf(sourceOf([file], { batch: 6 }), { count: 1, seed: 2 }).batches(step))) !== String(whole), "the seed changes nothing");
-  }
-});
+test(
+  "a step has the same sequences however it is split into micro-batches, and other ones with " +
+    "another seed",
+  async () => {
+    const file = datasetOf(50),
+      flat = (batches: readonly Batch[]) => batches.flatMap(({ input_ids }) => [...input_ids]);
+    for (const step of [0, 1, 7]) {
+      const whole = flat(await streamOf(sourceOf([file], { batch: 6 }), { count: 1 }).batches(step));
+      assertEquals(flat(await streamOf(sourceOf([file], { batch: 2 }), { count: 3 }).batches(step)), whole);
+      assert(
+        String(flat(await streamOf(sourceOf([file], { batch: 6 }), { count: 1, seed: 2 }).batches(step))) !==
+          String(whole),
+        "the seed changes nothing",
+      );
+    }
+  },
+);
 
 test("the position tells the epoch and its first sequence, of the rows that are not empty", async () => {
   const file = memoryFile("t.jsonl", ["#0 a", "", "#2 b", "#3 c"].map((text) => JSON.stringify({ text })).join("\n"));
@@ -103,7 +125,10 @@ test("the position tells the epoch and its first sequence, of the rows that are 
 });
 
 test("a file in order of size or class is mixed beyond the buffer", async () => {
-  const file = memoryFile("t.jsonl", Array.from({ length: 5000 }, (_, i) => JSON.stringify({ text: `#${i} ` })).join("\n"));
+  const file = memoryFile(
+    "t.jsonl",
+    Array.from({ length: 5000 }, (_, i) => JSON.stringify({ text: `#${i} ` })).join("\n"),
+  );
   const stream = streamOf(sourceOf([file], { packing: false, batch: 500 }), { count: 10 });
   const order = rowsIn(await stream.batches(0));
   assertEquals(order.toSorted((a, b) => a - b), Array.from({ length: 5000 }, (_, i) => i));
@@ -114,7 +139,11 @@ test("a file in order of size or class is mixed beyond the buffer", async () => 
 
 test("memory does not grow with the file: the first step of 200 MB reads a few of them", async () => {
   const line = new TextEncoder().encode(`${JSON.stringify({ text: "#1 x" })}${" ".repeat(983)}\n`);
-  const file = generatedFile("t.jsonl", 200_000 * line.length, (start, end) => Uint8Array.from({ length: end - start }, (_, i) => line[(start + i) % line.length]!));
+  const file = generatedFile(
+    "t.jsonl",
+    200_000 * line.length,
+    (start, end) => Uint8Array.from({ length: end - start }, (_, i) => line[(start + i) % line.length]!),
+  );
   const source = sourceOf([file]);
   let rows = 0;
   const counted = async function* () {
@@ -131,7 +160,8 @@ test("memory does not grow with the file: the first step of 200 MB reads a few o
 });
 
 test("validation: the file's order, the first batches, whole, the same each time", async () => {
-  const file = datasetOf(20), filled = (await collect(readFiles([file]))).flatMap(({ row }, i) => (row["text"] === "" ? [] : [i]));
+  const file = datasetOf(20),
+    filled = (await collect(readFiles([file]))).flatMap(({ row }, i) => (row["text"] === "" ? [] : [i]));
   const source = sourceOf([file], { packing: false }), all = await collect(exampleBatches(source, 1000));
   assertEquals(rowsIn(all), filled);
   assertEquals(all.length, Math.ceil(filled.length / 3));
@@ -139,11 +169,17 @@ test("validation: the file's order, the first batches, whole, the same each time
   const packed = await collect(exampleBatches(sourceOf([file]), 1000));
   assertEquals(rowsIn(packed).toSorted((a, b) => a - b), filled);
   const last = sequenceBatch([], { batch: 3, length: 24, pad_token_id: 0 });
-  assert(packed.every(({ labels }) => labels.some((label) => label !== IGNORED)) && last.labels.every((label) => label === IGNORED), "a batch has nothing to learn");
+  assert(
+    packed.every(({ labels }) => labels.some((label) => label !== IGNORED)) &&
+      last.labels.every((label) => label === IGNORED),
+    "a batch has nothing to learn",
+  );
 });
 
 test("files without an example, and rows that cannot be used, end in an error each time", async () => {
-  const empty = sourceOf([memoryFile("t.jsonl", '{"text":""}\n{"prompt":"a long prompt, longer than the limit","completion":"x"}\n')]);
+  const empty = sourceOf([
+    memoryFile("t.jsonl", '{"text":""}\n{"prompt":"a long prompt, longer than the limit","completion":"x"}\n'),
+  ]);
   const message = "got 2 rows, 1 of them empty and 1 with all of it behind max_length";
   const stream = streamOf(empty);
   for (const step of [0, 0, 3]) await assertRejects(() => stream.batches(step), message);

@@ -45,7 +45,9 @@ test("splitTokens() says how many tokens there are, how many it needs and what t
     "expected at least 22 (11 for training and 11 for validation), got 21",
   );
   assert(error instanceof RangeError && error.message.includes("a longer file or a smaller max_length"), error.message);
-  for (const fraction of [0, 1, -0.1, NaN]) assertThrows(() => splitTokens(counting(100), fraction, 10), `got ${fraction}`);
+  for (const fraction of [0, 1, -0.1, NaN]) {
+    assertThrows(() => splitTokens(counting(100), fraction, 10), `got ${fraction}`);
+  }
 });
 
 test("sampleBatch() gives rows that follow one another in the text, and the next tokens as labels", () => {
@@ -78,14 +80,18 @@ test("sampleBatch() reaches the first and the last place, and refuses a text wit
   }
   assertEquals([...starts].sort(), [0, 1, 2, 3, 4]); // 5 can only be a label
   assertEquals(sampleBatch(counting(4), { seed: 0, step: 0, batch: 1, length: 3 }).labels, Uint32Array.of(1, 2, 3));
-  assertThrows(() => sampleBatch(counting(3), { seed: 0, step: 0, batch: 1, length: 3 }), "expected at least 4 tokens, got 3");
+  assertThrows(
+    () => sampleBatch(counting(3), { seed: 0, step: 0, batch: 1, length: 3 }),
+    "expected at least 4 tokens, got 3",
+  );
 });
 
 test("validationBatches() makes each token but the first a label once", () => {
   for (const count of [2, 3, 12, 13, 14, 24, 25, 26, 100]) {
     const batches = [...validationBatches(counting(count), { batch: 3, length: 4, limit: 1000 })];
     assertEquals(batches.length, Math.ceil((count - 1) / 12));
-    const labels = batches.flatMap((batch) => [...batch.labels]), inputs = batches.flatMap((batch) => [...batch.input_ids]);
+    const labels = batches.flatMap((batch) => [...batch.labels]),
+      inputs = batches.flatMap((batch) => [...batch.input_ids]);
     const predicted = labels.filter((label) => label !== IGNORED);
     assertEquals(predicted, [...counting(count)].slice(1));
     labels.forEach((label, i) => assertEquals(inputs[i], label === IGNORED ? 0 : label - 1));
@@ -104,8 +110,11 @@ function naiveSegments(input_ids: Uint32Array) {
   const positions = new Map<number, number[]>();
   input_ids.forEach((id, position) => positions.set(id, [...(positions.get(id) ?? []), position]));
   const ids = [...positions.keys()].sort((a, b) => a - b), count = input_ids.length;
-  const offsets = ids.map((_, segment) => ids.slice(0, segment).reduce((sum, id) => sum + positions.get(id)!.length, 0));
-  const pad = (values: number[], length: number, value: number) => Uint32Array.from({ length }, (_, i) => values[i] ?? value);
+  const offsets = ids.map((_, segment) =>
+    ids.slice(0, segment).reduce((sum, id) => sum + positions.get(id)!.length, 0)
+  );
+  const pad = (values: number[], length: number, value: number) =>
+    Uint32Array.from({ length }, (_, i) => values[i] ?? value);
   return {
     order: Uint32Array.from(ids.flatMap((id) => positions.get(id)!)),
     segment_ids: pad(ids, count, IGNORED),

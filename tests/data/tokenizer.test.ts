@@ -4,7 +4,9 @@ import { tokenizerFromFiles } from "../../src/data/load_tokenizer.ts";
 import { ByteTokenizer, type Tokenizer } from "../../src/data/tokenizer.ts";
 import { assert, assertEquals, assertThrows, random, readShared, skip, test } from "../harness.ts";
 
-/** Spaces of several kinds, a byte order mark, emoji made of parts, marks, right-to-left letters, a text like a token. */
+/**
+ * Spaces of several kinds, a byte order mark, emoji made of parts, marks, right-to-left letters, a text like a token.
+ */
 const ODD_TEXTS = [
   "",
   " ",
@@ -47,7 +49,10 @@ for (const [name, make] of Object.entries(tokenizers)) {
     for (const text of texts) {
       const ids = tokenizer.encode(text);
       assertEquals(tokenizer.decode(ids), text);
-      assert(ids.every((id) => id < tokenizer.vocab_size), `an id of ${JSON.stringify(text)} is outside the vocabulary`);
+      assert(
+        ids.every((id) => id < tokenizer.vocab_size),
+        `an id of ${JSON.stringify(text)} is outside the vocabulary`,
+      );
     }
   });
 
@@ -80,7 +85,10 @@ test("ByteTokenizer's ids are the bytes of UTF-8", () => {
 
 test("BPETokenizer says which merge or special token it cannot use", () => {
   const merges = (...lines: string[]) => () => new BPETokenizer(lines);
-  assertThrows(merges("a b", "ab"), 'BPE merge 1: expected two known tokens with a space between that give a new one, got "ab"');
+  assertThrows(
+    merges("a b", "ab"),
+    'BPE merge 1: expected two known tokens with a space between that give a new one, got "ab"',
+  );
   assertThrows(merges("ab c"), "BPE merge 0");
   assertThrows(merges("a b", "a b"), "BPE merge 1");
   assertThrows(merges("a b c"), "BPE merge 0");
@@ -98,12 +106,15 @@ test("trainBPE() learns the 243 merges and the vocabulary of the reference", asy
 });
 
 test("BPETokenizer with GPT-2's merges has GPT-2's ids", async () => {
-  const lines = (await sharedText("data/gpt2-merges.txt")).trimEnd().split("\n").filter((line) => !line.startsWith("#version"));
+  const lines = (await sharedText("data/gpt2-merges.txt")).trimEnd().split("\n").filter((line) =>
+    !line.startsWith("#version")
+  );
   const vocabulary = JSON.parse(await sharedText("data/gpt2-vocab.json")) as Record<string, number>;
   delete vocabulary["<|endoftext|>"]; // has the last id there
   const tokenizer = new BPETokenizer(lines);
   assertEquals(Object.fromEntries(tokenizer.tokens.map((token, id) => [token, id])), vocabulary);
-  // Known from OpenAI's encoder: an exclamation, a contraction, and a run of white space that leaves one to the next word.
+  // Known from OpenAI's encoder: an exclamation, a contraction, and a run of white space that leaves one to the next
+  // word.
   assertEquals(tokenizer.encode("Hello, world! I'm"), Uint32Array.of(15496, 11, 995, 0, 314, 1101));
   assertEquals(tokenizer.encode("\n\n  ok"), Uint32Array.of(628, 220, 12876));
 });
@@ -165,7 +176,10 @@ test("trainBPE() never merges across a special token, a word or a space behind a
   const special_tokens = ["<s>", "<s><s>"];
   const tokenizer = trainBPE("ab<s>ab<s><s>ab cd".repeat(9), 300, { special_tokens });
   assertEquals(tokenizer.tokens.slice(0, 2), special_tokens);
-  assert(!tokenizer.tokens.slice(2).some((token) => /[<>]|b.*c/.test(token) && token.length > 1), "a merge crosses a boundary");
+  assert(
+    !tokenizer.tokens.slice(2).some((token) => /[<>]|b.*c/.test(token) && token.length > 1),
+    "a merge crosses a boundary",
+  );
   assertEquals(tokenizer.encode("<s><s><s>"), Uint32Array.of(1, 0));
 });
 

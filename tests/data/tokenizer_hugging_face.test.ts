@@ -20,7 +20,14 @@ function loadFixture(name: string, config: string): Promise<Tokenizer> {
 interface EncodeCases {
   readonly vocab_size?: number;
   readonly special_token_ids?: Readonly<Record<string, number>>;
-  readonly cases: readonly { text: string; ids: number[]; ids_with_special_tokens?: number[]; tokens?: string[]; decoded: string; decoded_skip_special?: string }[];
+  readonly cases: readonly {
+    text: string;
+    ids: number[];
+    ids_with_special_tokens?: number[];
+    tokens?: string[];
+    decoded: string;
+    decoded_skip_special?: string;
+  }[];
   readonly decode_cases?: readonly { ids: number[]; decoded: string; decoded_skip_special?: string }[];
   readonly pairs?: readonly { a: string; b: string; ids: number[] }[];
 }
@@ -31,7 +38,9 @@ for (const name of ["tokenizer-gpt2-style", "tokenizer-llama3-style", "tokenizer
       const expected = JSON.parse(await sharedText(`${FIXTURES}/${name}/encode_cases.json`)) as EncodeCases;
       const tokenizer = await loadFixture(name, config);
       assertEquals(tokenizer.vocab_size, expected.vocab_size);
-      for (const [role, id] of Object.entries(expected.special_token_ids!)) assertEquals(tokenizer.special[role.replace("_token", "") as "bos"], id, role);
+      for (const [role, id] of Object.entries(expected.special_token_ids!)) {
+        assertEquals(tokenizer.special[role.replace("_token", "") as "bos"], id, role);
+      }
       assert(expected.cases.length >= 38, "cases are missing");
       for (const { text, ids, ids_with_special_tokens, tokens, decoded, decoded_skip_special } of expected.cases) {
         const label = JSON.stringify(text);
@@ -44,9 +53,13 @@ for (const name of ["tokenizer-gpt2-style", "tokenizer-llama3-style", "tokenizer
       }
       for (const { ids, decoded, decoded_skip_special } of expected.decode_cases!) {
         assertEquals(tokenizer.decode(ids), decoded);
-        if (decoded_skip_special !== undefined) assertEquals(tokenizer.decode(ids, { skip_special_tokens: true }), decoded_skip_special);
+        if (decoded_skip_special !== undefined) {
+          assertEquals(tokenizer.decode(ids, { skip_special_tokens: true }), decoded_skip_special);
+        }
       }
-      for (const { a, b, ids } of expected.pairs ?? []) assertEquals([...tokenizer.encodePair(a, b).input_ids], ids, `${a} | ${b}`);
+      for (const { a, b, ids } of expected.pairs ?? []) {
+        assertEquals([...tokenizer.encodePair(a, b).input_ids], ids, `${a} | ${b}`);
+      }
     });
   }
 }
@@ -67,8 +80,14 @@ test("a tokenizer's files are written as they were read, and load as the same to
   for (const name of ["tokenizer-llama3-style", "stories260K"]) {
     await sharedText(`${FIXTURES}/${name}/tokenizer.json`);
     const tokenizer = await loadFixture(name, "tokenizer_config.json");
-    for (const [file, text] of tokenizer.files()) assert(text === await sharedText(`${FIXTURES}/${name}/${file}`), `${file} of ${name} differs`);
-    assertEquals([...tokenizer.files().keys()], ["tokenizer.json", "tokenizer_config.json", ...(name === "stories260K" ? [] : ["chat_template.jinja"])]);
+    for (const [file, text] of tokenizer.files()) {
+      assert(text === await sharedText(`${FIXTURES}/${name}/${file}`), `${file} of ${name} differs`);
+    }
+    assertEquals([...tokenizer.files().keys()], [
+      "tokenizer.json",
+      "tokenizer_config.json",
+      ...(name === "stories260K" ? [] : ["chat_template.jinja"]),
+    ]);
     assertEquals(tokenizerFromFiles(tokenizer.files()).special, tokenizer.special);
   }
 });
@@ -76,27 +95,46 @@ test("a tokenizer's files are written as they were read, and load as the same to
 const SAMPLE = "the cat's hat\n\n  naïve 灯台 \ufeffx\u0085y <|end|>a<|end|> 🙂\0 ";
 const own: Readonly<Record<string, () => Tokenizer>> = {
   ByteTokenizer: () => new ByteTokenizer(),
-  BPETokenizer: () => trainBPE("the cat sat on the mat, 灯台灯台 and the other cat's hat. ".repeat(9), 400, { special_tokens: ["<|end|>", "<s>"] }),
+  BPETokenizer: () =>
+    trainBPE("the cat sat on the mat, 灯台灯台 and the other cat's hat. ".repeat(9), 400, {
+      special_tokens: ["<|end|>", "<s>"],
+    }),
 };
 
 for (const [name, make] of Object.entries(own)) {
-  test(`${name} writes a tokenizer.json that means the same to Hugging Face, and loads as a ${name} again`, async () => {
-    const tokenizer = make(), wrapper = new HuggingFaceTokenizer(tokenizer.files());
-    const shakespeare = new TextDecoder().decode(await readShared("data/tinyshakespeare.txt") ?? undefined).slice(0, 100_000);
-    for (const text of ["", SAMPLE, "a".repeat(500), shakespeare]) {
-      const ids = tokenizer.encode(text);
-      assertEquals(wrapper.encode(text), ids);
-      assertEquals(wrapper.decode(ids), text);
-      assertEquals(wrapper.decode(ids, { skip_special_tokens: true }), tokenizer.decode(ids, { skip_special_tokens: true }));
-    }
-    assertEquals(wrapper.vocab_size, tokenizer.vocab_size);
-    for (let id = 0; id < tokenizer.vocab_size; id++) assertEquals([wrapper.token(id), wrapper.token_id(tokenizer.token(id)!)], [tokenizer.token(id), id]);
-    const loaded = tokenizerFromFiles(tokenizer.files());
-    assertEquals(loaded.constructor.name, name);
-    assertEquals(loaded.encode(SAMPLE), tokenizer.encode(SAMPLE));
-    // With a template it is more than the file says.
-    assert(tokenizerFromFiles(new Map([...tokenizer.files(), ["chat_template.jinja", "x"]])) instanceof HuggingFaceTokenizer, "the template is lost");
-  });
+  test(
+    `${name} writes a tokenizer.json that means the same to Hugging Face, and loads as a ` +
+      `${name} again`,
+    async () => {
+      const tokenizer = make(), wrapper = new HuggingFaceTokenizer(tokenizer.files());
+      const shakespeare = new TextDecoder().decode(await readShared("data/tinyshakespeare.txt") ?? undefined).slice(
+        0,
+        100_000,
+      );
+      for (const text of ["", SAMPLE, "a".repeat(500), shakespeare]) {
+        const ids = tokenizer.encode(text);
+        assertEquals(wrapper.encode(text), ids);
+        assertEquals(wrapper.decode(ids), text);
+        assertEquals(
+          wrapper.decode(ids, { skip_special_tokens: true }),
+          tokenizer.decode(ids, { skip_special_tokens: true }),
+        );
+      }
+      assertEquals(wrapper.vocab_size, tokenizer.vocab_size);
+      for (let id = 0; id < tokenizer.vocab_size; id++) {
+        assertEquals([wrapper.token(id), wrapper.token_id(tokenizer.token(id)!)], [tokenizer.token(id), id]);
+      }
+      const loaded = tokenizerFromFiles(tokenizer.files());
+      assertEquals(loaded.constructor.name, name);
+      assertEquals(loaded.encode(SAMPLE), tokenizer.encode(SAMPLE));
+      // With a template it is more than the file says.
+      assert(
+        tokenizerFromFiles(new Map([...tokenizer.files(), ["chat_template.jinja", "x"]])) instanceof
+          HuggingFaceTokenizer,
+        "the template is lost",
+      );
+    },
+  );
 }
 
 test("a BPE file that differs in any flag from those written here is not taken for one of them", () => {
@@ -109,7 +147,9 @@ test("a BPE file that differs in any flag from those written here is not taken f
   ];
   const load = (value: object) => tokenizerFromFiles(new Map([["tokenizer.json", JSON.stringify(value)]]));
   assert(load(json) instanceof BPETokenizer, "the unchanged file");
-  for (const change of changes) assert(load({ ...json, ...change }) instanceof HuggingFaceTokenizer, JSON.stringify(change));
+  for (const change of changes) {
+    assert(load({ ...json, ...change }) instanceof HuggingFaceTokenizer, JSON.stringify(change));
+  }
 });
 
 /** A tokenizer with all single ASCII letters and some added tokens. */
@@ -117,22 +157,33 @@ function withAdded(...added: object[]): Tokenizer {
   const vocab = Object.fromEntries([..."abcdefghijklmnopqrstuvwxyz ▁"].map((letter, id) => [letter, id]));
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
   const added_tokens = added.map((token, place) => ({ ...flags, id: 28 + place, ...token }));
-  return tokenizerFromFiles(new Map([["tokenizer.json", JSON.stringify({ added_tokens, model: { type: "BPE", vocab, merges: [] } })]]));
+  return tokenizerFromFiles(
+    new Map([["tokenizer.json", JSON.stringify({ added_tokens, model: { type: "BPE", vocab, merges: [] } })]]),
+  );
 }
 
-test("added tokens take spaces with them, stand alone, or are looked for in the normalized text, as their flags say", () => {
-  const tokenizer = withAdded({ content: "<l>", lstrip: true }, { content: "<r>", rstrip: true }, { content: "ab", single_word: true }, { content: "<l>x" });
-  assertEquals([...tokenizer.encode("a \t<l> b")], [0, 28, 26, 1]);
-  assertEquals([...tokenizer.encode("a <r> \n b")], [0, 26, 29, 1]);
-  assertEquals([...tokenizer.encode("ab")], [30]);
-  assertEquals([...tokenizer.encode("abc ab ab")], [0, 1, 2, 26, 30, 26, 30]);
-  assertEquals([...tokenizer.encode("<l>x<l>")], [31, 28]); // of two that begin here the longer
-  assertEquals(tokenizer.decode([0, 28, 1], { skip_special_tokens: true }), "a b"); // no decoder: tokens with spaces between
-});
+test(
+  "added tokens take spaces with them, stand alone, or are looked for in the normalized text, as " +
+    "their flags say",
+  () => {
+    const tokenizer = withAdded({ content: "<l>", lstrip: true }, { content: "<r>", rstrip: true }, {
+      content: "ab",
+      single_word: true,
+    }, { content: "<l>x" });
+    assertEquals([...tokenizer.encode("a \t<l> b")], [0, 28, 26, 1]);
+    assertEquals([...tokenizer.encode("a <r> \n b")], [0, 26, 29, 1]);
+    assertEquals([...tokenizer.encode("ab")], [30]);
+    assertEquals([...tokenizer.encode("abc ab ab")], [0, 1, 2, 26, 30, 26, 30]);
+    assertEquals([...tokenizer.encode("<l>x<l>")], [31, 28]); // of two that begin here the longer
+    // no decoder: tokens with spaces between
+    assertEquals(tokenizer.decode([0, 28, 1], { skip_special_tokens: true }), "a b");
+  },
+);
 
 test("encodeSpans() marks the tokens that have a part in a span, whatever the tokenizer puts between", async () => {
   await sharedText(`${FIXTURES}/stories260K/tokenizer.json`);
-  const stories = await loadFixture("stories260K", "tokenizer_config.json"), gpt2 = await loadFixture("tokenizer-gpt2-style", "tokenizer_config.json");
+  const stories = await loadFixture("stories260K", "tokenizer_config.json"),
+    gpt2 = await loadFixture("tokenizer-gpt2-style", "tokenizer_config.json");
   const marked = (tokenizer: Tokenizer, text: string, ...spans: [number, number][]) => {
     const { input_ids, mask } = tokenizer.encodeSpans(text, spans.map(([start, end]) => ({ start, end })));
     assertEquals(input_ids, tokenizer.encode(text));
@@ -153,13 +204,30 @@ test("encodeSpans() refuses where the normalizer or the pre-tokenizer drops char
   const base = new ByteTokenizer().toJSON();
   const of = (more: object) => tokenizerFromFiles(new Map([["tokenizer.json", JSON.stringify({ ...base, ...more })]]));
   const spans = [{ start: 2, end: 3 }];
-  assertThrows(() => of({ normalizer: { type: "Strip", strip_left: true, strip_right: true } }).encodeSpans(" a bc", spans), "Cannot tell which tokens");
-  assertThrows(() => of({ pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "WhitespaceSplit" }, { type: "ByteLevel" }] } }).encodeSpans("a bc d", spans), "Cannot tell which tokens");
-  assertEquals([...of({ normalizer: { type: "NFC" } }).encodeSpans("e\u0301 b", [{ start: 3, end: 4 }]).mask], [0, 0, 0, 1]);
+  assertThrows(
+    () => of({ normalizer: { type: "Strip", strip_left: true, strip_right: true } }).encodeSpans(" a bc", spans),
+    "Cannot tell which tokens",
+  );
+  assertThrows(
+    () =>
+      of({ pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "WhitespaceSplit" }, { type: "ByteLevel" }] } })
+        .encodeSpans("a bc d", spans),
+    "Cannot tell which tokens",
+  );
+  assertEquals([...of({ normalizer: { type: "NFC" } }).encodeSpans("e\u0301 b", [{ start: 3, end: 4 }]).mask], [
+    0,
+    0,
+    0,
+    1,
+  ]);
 });
 
 const readOf = (files: Readonly<Record<string, unknown>>) => (name: string): Promise<Uint8Array | null> =>
-  Promise.resolve(name in files ? new TextEncoder().encode(typeof files[name] === "string" ? files[name] : JSON.stringify(files[name])) : null);
+  Promise.resolve(
+    name in files
+      ? new TextEncoder().encode(typeof files[name] === "string" ? files[name] : JSON.stringify(files[name]))
+      : null,
+  );
 
 async function rejection(files: Readonly<Record<string, unknown>>): Promise<Error> {
   try {
@@ -174,9 +242,22 @@ test("special tokens come from the config, from special_tokens_map.json, or from
   const json = own["BPETokenizer"]!().toJSON();
   const special = async (files: object) => (await loadTokenizer(readOf({ "tokenizer.json": json, ...files }))).special;
   assertEquals(await special({}), {});
-  assertEquals(await special({ "tokenizer_config.json": { eos_token: "<|end|>", pad_token: null, bos_token: { content: "<s>" }, unk_token: "nowhere" } }), { bos: 1, eos: 0 });
+  assertEquals(
+    await special({
+      "tokenizer_config.json": {
+        eos_token: "<|end|>",
+        pad_token: null,
+        bos_token: { content: "<s>" },
+        unk_token: "nowhere",
+      },
+    }),
+    { bos: 1, eos: 0 },
+  );
   assertEquals(await special({ "special_tokens_map.json": { pad_token: { content: "<s>" } } }), { pad: 1 });
-  assertEquals(await special({ "generation_config.json": { eos_token_id: [0, 1], bos_token_id: 1 } }), { eos: 0, bos: 1 });
+  assertEquals(await special({ "generation_config.json": { eos_token_id: [0, 1], bos_token_id: 1 } }), {
+    eos: 0,
+    bos: 1,
+  });
   // Named in the config only, a token of the vocabulary becomes special.
   const named = await loadTokenizer(readOf({ "tokenizer.json": json, "tokenizer_config.json": { eos_token: "the" } }));
   assertEquals(named.decode(named.encode("a the"), { skip_special_tokens: true }), "a ");
@@ -185,24 +266,55 @@ test("special tokens come from the config, from special_tokens_map.json, or from
 test("vocab.json and merges.txt alone make GPT-2's tokenizer", async () => {
   const vocab = await sharedText("data/gpt2-vocab.json"), merges = await sharedText("data/gpt2-merges.txt");
   const tokenizer = await loadTokenizer(readOf({ "vocab.json": vocab, "merges.txt": merges }));
-  assertEquals([...tokenizer.encode("Hello, world! I'm<|endoftext|>\n\n  ok")], [15496, 11, 995, 0, 314, 1101, 50256, 628, 220, 12876]);
+  assertEquals([...tokenizer.encode("Hello, world! I'm<|endoftext|>\n\n  ok")], [
+    15496,
+    11,
+    995,
+    0,
+    314,
+    1101,
+    50256,
+    628,
+    220,
+    12876,
+  ]);
   assertEquals(tokenizer.vocab_size, 50257);
   assertEquals([...tokenizer.files().keys()], ["tokenizer.json"]);
-  assert((await rejection({ "vocab.json": vocab, "merges.txt": merges, "tokenizer_config.json": { tokenizer_class: "Qwen2Tokenizer" } })).message.includes("not for Qwen2Tokenizer"), "Qwen's");
+  assert(
+    (await rejection({
+      "vocab.json": vocab,
+      "merges.txt": merges,
+      "tokenizer_config.json": { tokenizer_class: "Qwen2Tokenizer" },
+    })).message.includes("not for Qwen2Tokenizer"),
+    "Qwen's",
+  );
 });
 
 test("a folder without a usable tokenizer says what to do", async () => {
   const message = async (files: Readonly<Record<string, unknown>>) => (await rejection(files)).message;
   assert((await message({})).includes("expected tokenizer.json in the model's folder, got none"), "none");
-  assert((await message({ "tokenizer.model": "x" })).includes("only SentencePiece's tokenizer.model. Make one in Python"), "SentencePiece");
+  assert(
+    (await message({ "tokenizer.model": "x" })).includes("only SentencePiece's tokenizer.model. Make one in Python"),
+    "SentencePiece",
+  );
   assert((await message({ "vocab.txt": "x" })).includes("only BERT's vocab.txt"), "BERT");
-  for (const text of ["{", "[]", "null", ""]) assert((await rejection({ "tokenizer.json": text })) instanceof TypeError, text);
+  for (const text of ["{", "[]", "null", ""]) {
+    assert((await rejection({ "tokenizer.json": text })) instanceof TypeError, text);
+  }
   assert((await message({ "tokenizer.json": { model: null } })).includes("its model is missing"), "no model");
-  assert((await message({ "tokenizer.json": { ...own["BPETokenizer"]!().toJSON(), added_tokens: [{ id: 9, content: "the" }] } })).includes('its token "the" has the ids 9 and'), "two ids");
+  assert(
+    (await message({
+      "tokenizer.json": { ...own["BPETokenizer"]!().toJSON(), added_tokens: [{ id: 9, content: "the" }] },
+    })).includes('its token "the" has the ids 9 and'),
+    "two ids",
+  );
 });
 
 test("checkVocabulary() refuses a tokenizer with more ids than the model has rows", () => {
   checkVocabulary(new ByteTokenizer(), 256);
   checkVocabulary(new ByteTokenizer(), 300);
-  assert(assertThrows(() => checkVocabulary(new ByteTokenizer(), 200), "its largest id is 255") instanceof RangeError, "not a RangeError");
+  assert(
+    assertThrows(() => checkVocabulary(new ByteTokenizer(), 200), "its largest id is 255") instanceof RangeError,
+    "not a RangeError",
+  );
 });

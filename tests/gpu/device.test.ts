@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertRejects, test } from "../harness.ts";
-import { checked, describeAdapter, DeviceLostError, NoAdapterError, openGpu, OutOfMemoryError, requestAdapter } from "../../src/gpu/device.ts";
+import {
+  checked,
+  describeAdapter,
+  DeviceLostError,
+  NoAdapterError,
+  openGpu,
+  OutOfMemoryError,
+  requestAdapter,
+} from "../../src/gpu/device.ts";
 
 /** Runs `body` with another `navigator.gpu`. */
 async function withGpu<T>(gpu: unknown, body: () => Promise<T>): Promise<T> {
@@ -20,7 +28,10 @@ test("without WebGPU, or without an adapter, requestAdapter() says what to do", 
   for (const [gpu, message] of cases) {
     const error = await withGpu(gpu, () => assertRejects(requestAdapter, message));
     assert(error instanceof NoAdapterError, `${message}: expected a NoAdapterError, got ${error.name}`);
-    assert((await withGpu(gpu, () => assertRejects(() => openGpu(), message))) instanceof NoAdapterError, "openGpu() too");
+    assert(
+      (await withGpu(gpu, () => assertRejects(() => openGpu(), message))) instanceof NoAdapterError,
+      "openGpu() too",
+    );
   }
 });
 
@@ -43,7 +54,13 @@ test("openGpu(): the adapter's own limits, its report, its variant or the one as
 test("describeAdapter() knows the software adapters", () => {
   const limits = new Proxy({}, { get: () => 1 });
   const describe = (info: Partial<GPUAdapterInfo>) =>
-    describeAdapter({ info: { vendor: "", architecture: "", device: "", description: "", ...info }, features: new Set(["b", "a"]), limits } as unknown as GPUAdapter);
+    describeAdapter(
+      {
+        info: { vendor: "", architecture: "", device: "", description: "", ...info },
+        features: new Set(["b", "a"]),
+        limits,
+      } as unknown as GPUAdapter,
+    );
   assertEquals(describe({ description: "llvmpipe (LLVM 15.0.6, 256 bits)" }).software, true);
   assertEquals(describe({ vendor: "google", architecture: "swiftshader" }).software, true);
   assertEquals(describe({ description: "Microsoft Basic Render Driver" }).software, true);
@@ -56,7 +73,15 @@ test("describeAdapter() knows the software adapters", () => {
 test("checked() throws what WebGPU only reports, with what was tried", async () => {
   const { device, uncaptured } = await openGpu();
   assertEquals(await checked(device, "do nothing", () => 7), 7);
-  await assertRejects(() => checked(device, "make a buffer", () => device.createBuffer({ size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.MAP_WRITE })), "Cannot make a buffer: ");
+  await assertRejects(
+    () =>
+      checked(
+        device,
+        "make a buffer",
+        () => device.createBuffer({ size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.MAP_WRITE }),
+      ),
+    "Cannot make a buffer: ",
+  );
   await assertRejects(() => checked(device, "fail", () => Promise.reject(new Error("own"))), "own");
   assertEquals(uncaptured(), undefined, "a checked error is not reported twice");
   device.createBuffer({ size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.MAP_WRITE });
@@ -70,8 +95,14 @@ test("an allocation that the device refuses is an OutOfMemoryError", async () =>
   // No software adapter refuses one before it has eaten the machine's memory, so this one only says that it does.
   const results = [new Error("no memory left"), null]; // out-of-memory is the inner scope, so it is popped first
   const scopes: string[] = [];
-  const device = { pushErrorScope: (filter: string) => void scopes.push(filter), popErrorScope: () => Promise.resolve(results.shift()) } as unknown as GPUDevice;
-  const error = await assertRejects(() => checked(device, "allocate the plan", () => {}), "Cannot allocate the plan: the GPU is out of memory (no memory left). Use a smaller per_device_train_batch_size");
+  const device = {
+    pushErrorScope: (filter: string) => void scopes.push(filter),
+    popErrorScope: () => Promise.resolve(results.shift()),
+  } as unknown as GPUDevice;
+  const error = await assertRejects(
+    () => checked(device, "allocate the plan", () => {}),
+    "Cannot allocate the plan: the GPU is out of memory (no memory left). Use a smaller per_device_train_batch_size",
+  );
   assert(error instanceof OutOfMemoryError, error.name);
   assertEquals([scopes, results], [["validation", "out-of-memory"], []], "both scopes are pushed and popped");
 });
@@ -82,5 +113,8 @@ test("losing a device is told by a promise that never rejects", async () => {
   assertEquals(early, "still there");
   device.destroy();
   const error = await lost;
-  assert(error instanceof DeviceLostError && error.message.includes("The GPU device was lost (destroyed)"), String(error));
+  assert(
+    error instanceof DeviceLostError && error.message.includes("The GPU device was lost (destroyed)"),
+    String(error),
+  );
 });

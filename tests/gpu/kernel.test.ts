@@ -11,8 +11,12 @@ test("preprocess() puts constants in place of their names", () => {
 
 test("preprocess() keeps one branch of #if, #elif and #else, nested", () => {
   const code = "top\n#if ${A}\na\n#if ${B}\nab\n#else\na-\n#endif\n#elif ${B}\n-b\n#else\n--\n#endif\nbottom";
-  const expected = [[true, true, ["a", "ab"]], [true, false, ["a", "a-"]], [false, true, ["-b"]], [false, false, ["--"]]] as const;
-  for (const [A, B, kept] of expected) assertEquals(lines(preprocess("x", code, { A, B })), ["top", ...kept, "bottom"], `A ${A}, B ${B}`);
+  const expected = [[true, true, ["a", "ab"]], [true, false, ["a", "a-"]], [false, true, ["-b"]], [false, false, [
+    "--",
+  ]]] as const;
+  for (const [A, B, kept] of expected) {
+    assertEquals(lines(preprocess("x", code, { A, B })), ["top", ...kept, "bottom"], `A ${A}, B ${B}`);
+  }
 });
 
 test("preprocess() refuses a name without value, and says which there are", () => {
@@ -37,12 +41,19 @@ const define = (bindings: Readonly<Record<string, Access>>, params: Readonly<Rec
 test("defineKernel() holds the host's account against the shader's", () => {
   define(BINDINGS, PARAMS);
   const swapped = assertThrows(() => define({ b: "read", a: "read", out: "read_write" }, PARAMS), "on bindings");
-  assertEquals(swapped.message, 'Kernel "sub" disagrees with its shader on bindings: shader has [0 read a; 1 read b; 2 read_write out], host has [0 read b; 1 read a; 2 read_write out]');
+  assertEquals(
+    swapped.message,
+    'Kernel "sub" disagrees with its shader on bindings: shader has [0 read a; 1 read b; 2 read_write out], ' +
+      "host has [0 read b; 1 read a; 2 read_write out]",
+  );
   assertThrows(() => define({ ...BINDINGS, a: "read_write" }, PARAMS), "on bindings");
   assertThrows(() => define({ a: "read", b: "read" }, PARAMS), "on bindings");
   assertThrows(() => define({ ...BINDINGS, more: "read" }, PARAMS), "on bindings");
   const reordered = assertThrows(() => define(BINDINGS, { value: "f32", n: "u32" }), "on Params");
-  assertEquals(reordered.message, 'Kernel "sub" disagrees with its shader on Params: shader has [n: u32; value: f32], host has [value: f32; n: u32]');
+  assertEquals(
+    reordered.message,
+    'Kernel "sub" disagrees with its shader on Params: shader has [n: u32; value: f32], host has [value: f32; n: u32]',
+  );
   assertThrows(() => define(BINDINGS, { n: "i32", value: "f32" }), "on Params");
   assertThrows(() => define(BINDINGS, { n: "u32" }), "on Params");
   assertThrows(() => define(BINDINGS, PARAMS, CODE.replace("@binding(1)", "@binding(3)")), "on bindings");
@@ -52,21 +63,43 @@ test("with() makes one kernel for each combination of constants", () => {
   const kernel = define(BINDINGS, PARAMS);
   const wide = kernel.with({ WIDTH: 8 });
   assert(wide !== kernel && wide.source.includes("8u") && kernel.source.includes("4u"), "the constant is in the text");
-  assert(kernel.with({ WIDTH: 8 }) === wide && wide.with({ WIDTH: 4 }) === kernel, "the same constants, the same object");
+  assert(
+    kernel.with({ WIDTH: 8 }) === wide && wide.with({ WIDTH: 4 }) === kernel,
+    "the same constants, the same object",
+  );
 });
 
 test("a kernel checks each of its variants when it is made", () => {
-  const code = "struct Params { n: u32 }\n#if ${ADD}\n@group(0) @binding(0) var<storage, read> x: array<f32>;\n#endif\n@group(0) @binding(${LAST}) var<storage, read_write> out: array<f32>;";
-  const kernel = defineKernel({ name: "maybe", code, bindings: { out: "read_write" }, params: { n: "u32" }, constants: { ADD: false, LAST: 0 }, groups: () => 1 });
+  const code = "struct Params { n: u32 }\n#if ${ADD}\n@group(0) @binding(0) var<storage, read> x: " +
+    "array<f32>;\n#endif\n@group(0) @binding(${LAST}) var<storage, read_write> out: array<f32>;";
+  const kernel = defineKernel({
+    name: "maybe",
+    code,
+    bindings: { out: "read_write" },
+    params: { n: "u32" },
+    constants: { ADD: false, LAST: 0 },
+    groups: () => 1,
+  });
   assertThrows(() => kernel.with({ ADD: true, LAST: 1 }), 'Kernel "maybe" disagrees');
 });
 
 test("gridOf() spreads a count over two dimensions past 65 535 and wastes less than a row", () => {
-  const grid = (groups: number) => gridOf({ name: "g", code: "", bindings: {}, params: {}, constants: {}, groups: () => groups }, {});
-  assertEquals([0, 1, 65535, 65536, 131071, 10_000_000].map(grid), [[1, 1, 1], [1, 1, 1], [65535, 1, 1], [32768, 2, 1], [43691, 3, 1], [65360, 153, 1]]);
+  const grid = (groups: number) =>
+    gridOf({ name: "g", code: "", bindings: {}, params: {}, constants: {}, groups: () => groups }, {});
+  assertEquals([0, 1, 65535, 65536, 131071, 10_000_000].map(grid), [
+    [1, 1, 1],
+    [1, 1, 1],
+    [65535, 1, 1],
+    [32768, 2, 1],
+    [43691, 3, 1],
+    [65360, 153, 1],
+  ]);
   for (const groups of [1, 65535, 65536, 65537, 1e6, 2 ** 31]) {
     const [x, y, z] = grid(groups);
-    assert(x * y >= groups && x * (y - 1) < groups && x <= 65535 && y <= 65535 && z === 1, `${groups} groups in ${x} x ${y}`);
+    assert(
+      x * y >= groups && x * (y - 1) < groups && x <= 65535 && y <= 65535 && z === 1,
+      `${groups} groups in ${x} x ${y}`,
+    );
   }
   assertEquals(perThread({ n: 129 }, { WORKGROUP: 64 }), 3);
   assertEquals([ceilDiv(0, 8), ceilDiv(8, 8), ceilDiv(9, 8)], [0, 1, 2]);

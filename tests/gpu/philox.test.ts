@@ -6,13 +6,23 @@ test("philox4x32-10: the known answers of Random123", () => {
   const known: readonly (readonly [Words4, [number, number], Words4])[] = [
     [[0, 0, 0, 0], [0, 0], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]],
     [[all, all, all, all], [all, all], [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]],
-    [[0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0], [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]],
+    [[0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0], [
+      0xd16cfe09,
+      0x94fdcceb,
+      0x5001e420,
+      0x24126ea1,
+    ]],
   ];
   for (const [counter, key, words] of known) assertEquals(philox4x32(counter, key), words);
 });
 
 test("randomWords(): seed, purpose, step and index each change the words, indices past 2^32 too", () => {
-  const draws = [[1, "data", 2, 3], [2, "data", 2, 3], [1, "init", 2, 3], [1, "data", 3, 3], [1, "data", 2, 4], [1, "data", 2, 3 + 2 ** 32]] as const;
+  const draws = [[1, "data", 2, 3], [2, "data", 2, 3], [1, "init", 2, 3], [1, "data", 3, 3], [1, "data", 2, 4], [
+    1,
+    "data",
+    2,
+    3 + 2 ** 32,
+  ]] as const;
   const seen = new Set(draws.map(([seed, purpose, step, index]) => randomWords(seed, purpose, step, index).join()));
   assertEquals(seen.size, draws.length);
   assertEquals(randomWords(1, "data", 2, 3), randomWords(1, "data", 2, 3));
@@ -36,7 +46,10 @@ test("fillNormal(): moments of a normal distribution, independent halves, any le
   fillNormal(values, 2, 1, "test");
   const mean = (f: (x: number, i: number) => number): number => values.reduce((sum, x, i) => sum + f(x / 2, i), 0) / n;
   // Standard errors of 40000 draws: 0.005, 0.007, 0.02 and 0.05; the two of one block must not depend on each other.
-  assertClose([mean((x) => x), mean((x) => x * x), mean((x) => x ** 3)], [0, 1, 0], { name: "moments 1 to 3", absolute: 0.08 });
+  assertClose([mean((x) => x), mean((x) => x * x), mean((x) => x ** 3)], [0, 1, 0], {
+    name: "moments 1 to 3",
+    absolute: 0.08,
+  });
   assertClose([mean((x) => x ** 4)], [3], { name: "moment 4", absolute: 0.25 });
   assertClose([mean((x, i) => x * (values[i ^ 1]! / 2))], [0], { name: "correlation of neighbours", absolute: 0.03 });
   assertClose([mean((x) => Number(Math.abs(x) < 1))], [0.6827], { name: "within one deviation", absolute: 0.012 });

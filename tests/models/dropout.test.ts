@@ -25,9 +25,25 @@ interface Options {
 /** Programs of a model without any dropout but that of the probabilities. */
 function programsOf(family: "roberta" | "bert" | "gpt2", { variant, seed, gradient_checkpointing = false }: Options) {
   const none = { hidden_dropout_prob: 0, classifier_dropout: 0, embd_pdrop: 0, resid_pdrop: 0 };
-  const model = createModel({ ...SMALL[family], ...none, attention_probs_dropout_prob: 0.5, attn_pdrop: 0.5 }), common = { variant, model, rope_table: undefined, B, T, packed: true };
-  const optimizer = new Optimizer(membersOf(model), gridOf("adamw", {}), { ...ADAM, momentum: 0.9, seed: 1, max_steps: 100, optim_target_modules: null, state_free_modules: [] });
-  const train = recordTrain({ ...common, dropout_seed: seed, gradient_accumulation_steps: 1, gradient_checkpointing, max_grad_norm: 1, optimizer, metrics_rows: STEPS });
+  const model = createModel({ ...SMALL[family], ...none, attention_probs_dropout_prob: 0.5, attn_pdrop: 0.5 }),
+    common = { variant, model, rope_table: undefined, B, T, packed: true };
+  const optimizer = new Optimizer(membersOf(model), gridOf("adamw", {}), {
+    ...ADAM,
+    momentum: 0.9,
+    seed: 1,
+    max_steps: 100,
+    optim_target_modules: null,
+    state_free_modules: [],
+  });
+  const train = recordTrain({
+    ...common,
+    dropout_seed: seed,
+    gradient_accumulation_steps: 1,
+    gradient_checkpointing,
+    max_grad_norm: 1,
+    optimizer,
+    metrics_rows: STEPS,
+  });
   return { model, programs: { rope_table: undefined, train, evaluate: recordEvaluate(common) } };
 }
 
@@ -46,23 +62,47 @@ async function lossesOf(options: Options): Promise<readonly number[]> {
 
 test("RoBERTa: dropout of the probabilities is a function of the seed, and leaves evaluation alone", async () => {
   for (const variant of await testVariants()) {
-    const plain = await lossesOf({ variant }), one = await lossesOf({ variant, seed: 1 }), other = await lossesOf({ variant, seed: 2 });
+    const plain = await lossesOf({ variant }),
+      one = await lossesOf({ variant, seed: 1 }),
+      other = await lossesOf({ variant, seed: 2 });
     assert(one.every(Number.isFinite), `${variant}: ${one}`);
     assertEquals(await lossesOf({ variant, seed: 1 }), one, `${variant}: the same seed`);
-    assertEquals(await lossesOf({ variant, seed: 1, gradient_checkpointing: true }), one, `${variant}: layers recorded twice draw the same masks`);
+    assertEquals(
+      await lossesOf({ variant, seed: 1, gradient_checkpointing: true }),
+      one,
+      `${variant}: layers recorded twice draw the same masks`,
+    );
     assertEquals([one[0], other[0]], [plain[0], plain[0]], `${variant}: evaluation before any step`);
-    for (let i = 1; i < one.length; i++) assertEquals(new Set([one[i], other[i], plain[i]]).size, 3, `${variant}: losses ${i} of two seeds and of none: ${one[i]}, ${other[i]}, ${plain[i]}`);
+    for (let i = 1; i < one.length; i++) {
+      assertEquals(
+        new Set([one[i], other[i], plain[i]]).size,
+        3,
+        `${variant}: losses ${i} of two seeds and of none: ${one[i]}, ${other[i]}, ${plain[i]}`,
+      );
+    }
   }
 });
 
 test("each layer has a mask of its own, the same forward and backward; evaluation has none", () => {
-  for (const family of ["roberta", "bert", "gpt2"] as const) for (const gradient_checkpointing of [false, true]) {
-    const { train, evaluate } = programsOf(family, { variant: "tiled", seed: 1, gradient_checkpointing }).programs;
-    const keys = train.steps.filter(({ kernel }) => kernel.name === "dropout").map(({ params }) => `${params["key0"]} ${params["key1"]} ${params["size"]}`);
-    const [first, second] = keys as [string, string];
-    assert(first !== second && first.endsWith(` ${B * 4 * T * T}`), `${family}: ${keys}`);
-    // A layer that is recorded again draws forward a second time, before it goes backward.
-    assertEquals(keys, gradient_checkpointing ? [first, second, second, second, first, first] : [first, second, second, first], family);
-    assertEquals(evaluate.steps.filter(({ kernel }) => /^(dropout|softmax)/.test(kernel.name)).length, 0, `${family}: evaluation`);
+  for (const family of ["roberta", "bert", "gpt2"] as const) {
+    for (const gradient_checkpointing of [false, true]) {
+      const { train, evaluate } = programsOf(family, { variant: "tiled", seed: 1, gradient_checkpointing }).programs;
+      const keys = train.steps.filter(({ kernel }) => kernel.name === "dropout").map(({ params }) =>
+        `${params["key0"]} ${params["key1"]} ${params["size"]}`
+      );
+      const [first, second] = keys as [string, string];
+      assert(first !== second && first.endsWith(` ${B * 4 * T * T}`), `${family}: ${keys}`);
+      // A layer that is recorded again draws forward a second time, before it goes backward.
+      assertEquals(
+        keys,
+        gradient_checkpointing ? [first, second, second, second, first, first] : [first, second, second, first],
+        family,
+      );
+      assertEquals(
+        evaluate.steps.filter(({ kernel }) => /^(dropout|softmax)/.test(kernel.name)).length,
+        0,
+        `${family}: evaluation`,
+      );
+    }
   }
 });

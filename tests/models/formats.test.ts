@@ -40,43 +40,95 @@ const CONFIG: LlamaConfig = {
 
 /** A model all of whose matrices are frozen, or a trainable one. */
 const makeModel = (config: LlamaConfig, format: Format, frozen: boolean) =>
-  frozen ? freeze(createLlama(config), { trains: ({ value }) => value.shape.length === 1, storedAs: () => format, quantized: undefined }) : createLlama(config, format);
+  frozen
+    ? freeze(createLlama(config), {
+      trains: ({ value }) => value.shape.length === 1,
+      storedAs: () => format,
+      quantized: undefined,
+    })
+    : createLlama(config, format);
 
-/** Losses and gradients of a model in `stored`, with initial values that `format` keeps exactly where matrices may be stored so. */
+/**
+ * Losses and gradients of a model in `stored`, with initial values that `format` keeps exactly where matrices may be
+ * stored so.
+ */
 function recordLlama(variant: Variant, config: LlamaConfig, format: Format, stored: Format, frozen: boolean): Recorded {
-  const B = 2, T = 9, N = B * T, next = random(3), ids = integers(next, N, config.vocab_size), sorted = embeddingSegments(ids);
+  const B = 2,
+    T = 9,
+    N = B * T,
+    next = random(3),
+    ids = integers(next, N, config.vocab_size),
+    sorted = embeddingSegments(ids);
   const r = new Recorder({ variant, training: true }), written = new Map<Tensor, Floats | Words>();
   const put = (made: Tensor, data: Floats | Words): Tensor => (written.set(made, data), made);
   const input = (label: string, words: Words): Tensor => put(tensor(label, [words.length], "input", "u32"), words);
-  const model = makeModel(config, stored, frozen), schedule = scheduleTensor("schedule"), loss = tensor("loss", [N], "scratch");
+  const model = makeModel(config, stored, frozen),
+    schedule = scheduleTensor("schedule"),
+    loss = tensor("loss", [N], "scratch");
   makeModel(config, format, frozen).parameters.forEach(({ value }, i) => {
     const parameter = model.parameters[i]!, values = initialValues(parameter, 1);
     put(parameter.value, unpack(value.type as Format, pack(value.type as Format, values), values.length));
   });
   put(schedule, new Float32Array(size(schedule)).fill(1 / N));
-  const rope_table = put(tensor("rope table", [T, 2, config.head_dim / 2], "frozen"), ropeTable(T, config.head_dim, config.rope_parameters));
-  const segments = () => ({ order: input("order", sorted.order), segment_ids: input("ids of segments", sorted.segment_ids), segment_offsets: input("offsets", sorted.segment_offsets) });
-  const hidden = llama(r, model, { tokens: { ids: input("ids", ids), ...(!frozen && { segments: segments() }) }, rope_table, B, T });
-  crossEntropy(r, hidden, model.lm_head, input("labels", integers(next, N, config.vocab_size)), schedule, { tensor: loss, first: 0 });
+  const rope_table = put(
+    tensor("rope table", [T, 2, config.head_dim / 2], "frozen"),
+    ropeTable(T, config.head_dim, config.rope_parameters),
+  );
+  const segments = () => ({
+    order: input("order", sorted.order),
+    segment_ids: input("ids of segments", sorted.segment_ids),
+    segment_offsets: input("offsets", sorted.segment_offsets),
+  });
+  const hidden = llama(r, model, {
+    tokens: { ids: input("ids", ids), ...(!frozen && { segments: segments() }) },
+    rope_table,
+    B,
+    T,
+  });
+  crossEntropy(r, hidden, model.lm_head, input("labels", integers(next, N, config.vocab_size)), schedule, {
+    tensor: loss,
+    first: 0,
+  });
   r.backward();
-  const gradients = model.parameters.flatMap((parameter) => r.gradientOf(parameter) ?? []).map((one) => [one.label, one] as const);
+  const gradients = model.parameters.flatMap((parameter) => r.gradientOf(parameter) ?? []).map((one) =>
+    [one.label, one] as const
+  );
   return { program: { name: "model", steps: r.steps }, written, outputs: { loss, ...Object.fromEntries(gradients) } };
 }
 
 for (const [format, frozen] of [["bf16", false], ["f16", true], ["int8", true], ["nf4", true]] as const) {
-  test(`a LLaMA with ${frozen ? "frozen" : "trained"} matrices in ${format} has the losses and gradients of one in f32 that holds the same numbers, in fewer bytes`, async () => {
-    for (const variant of await testVariants()) for (const tied of [false, true]) {
-      const config = { ...CONFIG, tie_word_embeddings: tied }, recorded = ([format, "f32"] as const).map((stored) => recordLlama(variant, config, format, stored, frozen));
-      const [packed, f32] = await runAll(recorded) as [Record<string, Floats>, Record<string, Floats>], where = `${variant}, ${tied ? "tied" : "untied"}`;
-      // To the bit: the kernels differ in how they load a weight, not in the order of any sum.
-      for (const [name, values] of Object.entries(f32)) assertEquals(packed[name], values, `${where}: ${name}`);
-      assertClose([packed["loss"]!.reduce((sum, one) => sum + one, 0) / 18], [Math.log(37)], { name: `${where}: loss of a model that knows nothing`, absolute: 1.5 });
-      const { parameters } = makeModel(config, format, frozen), norms = 5;
-      assertEquals(Object.keys(packed).length, 1 + (frozen ? norms : parameters.length), `${where}: gradients`);
-      const stays = parameters.filter(({ value }) => value.type === "f32").map(({ value }) => value.label);
-      assert(stays.length === norms + 2 && stays.every((label) => /norm|o_proj/.test(label)), `${where}: ${stays} stay f32, expected five norms and two odd matrices`);
-      const { trainable, frozen: kept } = bytesByRole(planOf(recorded.slice(0, 1)).buffers), ropeBytes = 4 * 9 * config.head_dim;
-      assertEquals(trainable + kept - ropeBytes, parameters.reduce((sum, { value }) => sum + bytesOf(value), 0), `${where}: bytes of the parameters`);
-    }
-  });
+  test(
+    `a LLaMA with ${frozen ? "frozen" : "trained"} matrices in ${format} has the losses and gradients of one in ` +
+      "f32 that holds the same numbers, in fewer bytes",
+    async () => {
+      for (const variant of await testVariants()) {
+        for (const tied of [false, true]) {
+          const config = { ...CONFIG, tie_word_embeddings: tied },
+            recorded = ([format, "f32"] as const).map((stored) => recordLlama(variant, config, format, stored, frozen));
+          const [packed, f32] = await runAll(recorded) as [Record<string, Floats>, Record<string, Floats>],
+            where = `${variant}, ${tied ? "tied" : "untied"}`;
+          // To the bit: the kernels differ in how they load a weight, not in the order of any sum.
+          for (const [name, values] of Object.entries(f32)) assertEquals(packed[name], values, `${where}: ${name}`);
+          assertClose([packed["loss"]!.reduce((sum, one) => sum + one, 0) / 18], [Math.log(37)], {
+            name: `${where}: loss of a model that knows nothing`,
+            absolute: 1.5,
+          });
+          const { parameters } = makeModel(config, format, frozen), norms = 5;
+          assertEquals(Object.keys(packed).length, 1 + (frozen ? norms : parameters.length), `${where}: gradients`);
+          const stays = parameters.filter(({ value }) => value.type === "f32").map(({ value }) => value.label);
+          assert(
+            stays.length === norms + 2 && stays.every((label) => /norm|o_proj/.test(label)),
+            `${where}: ${stays} stay f32, expected five norms and two odd matrices`,
+          );
+          const { trainable, frozen: kept } = bytesByRole(planOf(recorded.slice(0, 1)).buffers),
+            ropeBytes = 4 * 9 * config.head_dim;
+          assertEquals(
+            trainable + kept - ropeBytes,
+            parameters.reduce((sum, { value }) => sum + bytesOf(value), 0),
+            `${where}: bytes of the parameters`,
+          );
+        }
+      }
+    },
+  );
 }

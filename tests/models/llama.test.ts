@@ -20,7 +20,13 @@ async function train(options: Options, steps = 3): Promise<Trained> {
   for (let step = 0; step < steps; step++) {
     const whole = someBatch(100 + step, accumulate * B), length = whole.input_ids.length / accumulate;
     const slice = (of: Words, i: number): Words => of.slice(i * length, (i + 1) * length);
-    trainer.step([...Array(accumulate).keys()].map((i) => ({ input_ids: slice(whole.input_ids, i), labels: slice(whole.labels, i) })), 0.01);
+    trainer.step(
+      [...Array(accumulate).keys()].map((i) => ({
+        input_ids: slice(whole.input_ids, i),
+        labels: slice(whole.labels, i),
+      })),
+      0.01,
+    );
   }
   const metrics = await trainer.readMetrics();
   assert(metrics.every(({ skipped }) => !skipped), "no step is skipped");
@@ -48,7 +54,10 @@ test("three steps give the same bits again, with other memory too", async () => 
   for (const variant of await testVariants()) {
     const first = await train({ variant });
     assertSameBits(await train({ variant }), first, `${variant}, again`);
-    assert(new Set(first.losses).size === 3 && first.losses.every((loss) => loss > 1 && loss < 10), `${first.losses}: three losses of a model that knows nothing`);
+    assert(
+      new Set(first.losses).size === 3 && first.losses.every((loss) => loss > 1 && loss < 10),
+      `${first.losses}: three losses of a model that knows nothing`,
+    );
     assert(first.parameters.every((words) => words.some((word) => word !== words[0])), "every parameter moves");
   }
 });
@@ -60,17 +69,37 @@ for (const optim of OPTIMIZERS) {
 }
 
 test("checkpointing computes the same bits", async () => {
-  for (const variant of await testVariants()) assertSameBits(await train({ variant, gradient_checkpointing: true }), await train({ variant }), `${variant}, checkpointed`);
-  assertSameBits(await train({ gradient_checkpointing: true, accumulate: 2 }), await train({ accumulate: 2 }), "accumulated");
+  for (const variant of await testVariants()) {
+    assertSameBits(
+      await train({ variant, gradient_checkpointing: true }),
+      await train({ variant }),
+      `${variant}, checkpointed`,
+    );
+  }
+  assertSameBits(
+    await train({ gradient_checkpointing: true, accumulate: 2 }),
+    await train({ accumulate: 2 }),
+    "accumulated",
+  );
 });
 
 test("freezing leaves parameters as they are and changes nobody else's gradient", async () => {
   const all = await train(LAST, 1);
-  for (const frozen of [/layers\.0\.|post/, /layers\.2\.|norm\.weight|lm_head/, /q_proj|v_proj/, /k_proj|up_proj/, /gate_proj/]) {
+  for (
+    const frozen of [
+      /layers\.0\.|post/,
+      /layers\.2\.|norm\.weight|lm_head/,
+      /q_proj|v_proj/,
+      /k_proj|up_proj/,
+      /gate_proj/,
+    ]
+  ) {
     const some = await train({ ...LAST, frozen }, 1);
     const trained = all.labels.filter((label) => !frozen.test(label));
     assertEquals(some.gradients.length, trained.length);
-    trained.forEach((label, i) => assertEquals(some.gradients[i], all.gradients[all.labels.indexOf(label)], `${frozen}: gradient of ${label}`));
+    trained.forEach((label, i) =>
+      assertEquals(some.gradients[i], all.gradients[all.labels.indexOf(label)], `${frozen}: gradient of ${label}`)
+    );
     const start = await train({ ...LAST, frozen }, 0);
     all.labels.forEach((label, i) => {
       const moved = some.parameters[i]!.some((word, at) => word !== start.parameters[i]![at]);
@@ -87,7 +116,8 @@ test("a frozen embedding, which needs no segments of its batch", async () => {
 
 test("four micro-batches of one sequence are one batch of four", async () => {
   for (const options of [{}, { config: { tie_word_embeddings: true } }]) {
-    const four = await train({ ...options, accumulate: 4, B: 1, ...LAST }, 1), one = await train({ ...options, accumulate: 1, B: 4, ...LAST }, 1);
+    const four = await train({ ...options, accumulate: 4, B: 1, ...LAST }, 1),
+      one = await train({ ...options, accumulate: 1, B: 4, ...LAST }, 1);
     assertClose(four.losses, one.losses, { name: "loss", relative: 1e-6 });
     one.gradients.forEach((words, i) => {
       const [a, b] = [new Float32Array(four.gradients[i]!.buffer), new Float32Array(words.buffer)];
@@ -104,12 +134,18 @@ test("portable and tiled kernels train alike, evaluate alike and predict alike",
   for (const variant of await testVariants()) {
     const { trainer, programs } = await trainLlama({ variant, accumulate: 2, max_grad_norm: 0.5 });
     const batches = [someBatch(1, 2), someBatch(2, 2)];
-    const lossNow = async (): Promise<number> => (await trainer.evaluate(batches)).eval_loss, before = await lossNow(), logits = await trainer.nextLogits([5, 6, 7]);
+    const lossNow = async (): Promise<number> => (await trainer.evaluate(batches)).eval_loss,
+      before = await lossNow(),
+      logits = await trainer.nextLogits([5, 6, 7]);
     for (let step = 0; step < 3; step++) trainer.step(batches, 0.01);
     const metrics = await trainer.readMetrics(), after = await lossNow();
     assertClose([metrics[0]!.loss], [before], { name: "the first loss is the evaluation's", relative: 1e-5 });
     assert(after < before, `${variant}: the loss falls from ${before}, to ${after}`);
-    assertEquals(trainer.executor.allocatedBytes, bytesByRole(trainer.executor.plan.buffers), "planned bytes are allocated");
+    assertEquals(
+      trainer.executor.allocatedBytes,
+      bytesByRole(trainer.executor.plan.buffers),
+      "planned bytes are allocated",
+    );
     assertEquals(programs.generate!.logits.shape, [1, 37]);
     results.push({ numbers: [before, after, ...metrics.flatMap(({ loss, grad_norm }) => [loss, grad_norm])], logits });
     trainer.destroy();
@@ -125,13 +161,22 @@ test("a token sees what precedes it only, and every sequence itself only", async
   const { trainer } = await trainLlama({});
   const short = await trainer.nextLogits([1, 2, 3]), long = await trainer.nextLogits([1, 2, 3, 4]);
   assert(short.some((x, i) => x !== long[i]), "another position, other logits");
-  const losses = async (batch: ReturnType<typeof someBatch>): Promise<number> => (await trainer.evaluate([batch])).eval_loss;
+  const losses = async (batch: ReturnType<typeof someBatch>): Promise<number> =>
+    (await trainer.evaluate([batch])).eval_loss;
   const batch = someBatch(5, 2), T = 9;
-  // Only the third token of the first sequence counts: later tokens and the other sequence must not matter, an earlier one must.
+  // Only the third token of the first sequence counts: later tokens and the other sequence must not matter, an earlier
+  // one must.
   const labels = batch.labels.map((_, i) => (i === 2 ? 11 : 0xffffffff));
-  const changed = (at: number) => ({ input_ids: batch.input_ids.map((id, i) => (i === at ? (id + 1) % 37 : id)), labels });
+  const changed = (at: number) => ({
+    input_ids: batch.input_ids.map((id, i) => (i === at ? (id + 1) % 37 : id)),
+    labels,
+  });
   const base = await losses({ ...batch, labels });
-  assertEquals([await losses(changed(3)), await losses(changed(T - 1)), await losses(changed(T + 1))], [base, base, base]);
+  assertEquals([await losses(changed(3)), await losses(changed(T - 1)), await losses(changed(T + 1))], [
+    base,
+    base,
+    base,
+  ]);
   assert(await losses(changed(1)) !== base && await losses(changed(2)) !== base, "what precedes it matters");
   trainer.destroy();
 });

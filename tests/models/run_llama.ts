@@ -50,18 +50,48 @@ export interface Options {
 
 /** The model with all parameters that match made frozen. */
 export const frozenLlama = (config: LlamaConfig, frozen: RegExp): Llama =>
-  freeze(createLlama(config), { trains: ({ value }) => !frozen.test(value.label), storedAs: () => "f32", quantized: undefined });
+  freeze(createLlama(config), {
+    trains: ({ value }) => !frozen.test(value.label),
+    storedAs: () => "f32",
+    quantized: undefined,
+  });
 
-export function recordLlama({ config, variant = "portable", B = 2, T = 9, accumulate = 1, max_grad_norm = 0, gradient_checkpointing = false, frozen = /^never$/, optim = "adamw" }: Options): {
+export function recordLlama(
+  {
+    config,
+    variant = "portable",
+    B = 2,
+    T = 9,
+    accumulate = 1,
+    max_grad_norm = 0,
+    gradient_checkpointing = false,
+    frozen = /^never$/,
+    optim = "adamw",
+  }: Options,
+): {
   model: Llama;
   train: TrainProgram;
   programs: Parameters<typeof planPrograms>[0];
 } {
   const full = { ...CONFIG, ...config }, model = frozenLlama(full, frozen);
-  const settings = { ...ADAM, momentum: 0.9, seed: 1, max_steps: 100, optim_target_modules: null, state_free_modules: [] };
+  const settings = {
+    ...ADAM,
+    momentum: 0.9,
+    seed: 1,
+    max_steps: 100,
+    optim_target_modules: null,
+    state_free_modules: [],
+  };
   const optimizer = new Optimizer(membersOf(model), gridOf(optim, {}), settings);
   const common = { variant, model, rope_table: tensor("rope table", [T, 2, full.head_dim / 2], "frozen"), B, T };
-  const train = recordTrain({ ...common, gradient_accumulation_steps: accumulate, max_grad_norm, gradient_checkpointing, optimizer, metrics_rows: 4 });
+  const train = recordTrain({
+    ...common,
+    gradient_accumulation_steps: accumulate,
+    max_grad_norm,
+    gradient_checkpointing,
+    optimizer,
+    metrics_rows: 4,
+  });
   const programs = { ...common, train, evaluate: recordEvaluate(common), generate: recordGenerate(common) };
   return { model, train, programs };
 }
@@ -69,15 +99,29 @@ export function recordLlama({ config, variant = "portable", B = 2, T = 9, accumu
 let opened: Promise<Gpu> | undefined;
 export const testGpu = (): Promise<Gpu> => (opened ??= openGpu());
 
-export async function trainLlama(options: Options): Promise<ReturnType<typeof recordLlama> & { readonly trainer: Trainer; readonly words: (tensors: Iterable<Tensor>) => Promise<Words[]> }> {
+export async function trainLlama(
+  options: Options,
+): Promise<
+  ReturnType<typeof recordLlama> & {
+    readonly trainer: Trainer;
+    readonly words: (tensors: Iterable<Tensor>) => Promise<Words[]>;
+  }
+> {
   const gpu = await testGpu();
   const recorded = recordLlama({ variant: gpu.variant, ...options });
-  const trainer = await Trainer.create(gpu, recorded.model, recorded.programs, planPrograms(recorded.programs), { seed: 1 });
-  return { ...recorded, trainer, words: (tensors) => Promise.all([...tensors].map((t) => trainer.executor.readWords(t))) };
+  const trainer = await Trainer.create(gpu, recorded.model, recorded.programs, planPrograms(recorded.programs), {
+    seed: 1,
+  });
+  return {
+    ...recorded,
+    trainer,
+    words: (tensors) => Promise.all([...tensors].map((t) => trainer.executor.readWords(t))),
+  };
 }
 
 /** Sequences of random tokens; every seventh label does not count. */
 export function someBatch(seed: number, sequences: number, T = 9): Batch {
-  const next = random(seed), ids = (): Words => Uint32Array.from({ length: sequences * T }, () => Math.floor(next() * CONFIG.vocab_size));
+  const next = random(seed),
+    ids = (): Words => Uint32Array.from({ length: sequences * T }, () => Math.floor(next() * CONFIG.vocab_size));
   return { input_ids: ids(), labels: ids().map((label, i) => (i % 7 === 6 ? 0xffffffff : label)) };
 }

@@ -23,14 +23,31 @@ const LLAMA = {
   max_position_embeddings: 24,
   initializer_range: 0.2, // ten times the usual: all parts of the gradient are then of one order
 };
-const BERT = { vocab_size: 37, hidden_size: 16, intermediate_size: 28, num_hidden_layers: 2, num_attention_heads: 4, max_position_embeddings: 24, initializer_range: 0.2 };
+const BERT = {
+  vocab_size: 37,
+  hidden_size: 16,
+  intermediate_size: 28,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  max_position_embeddings: 24,
+  initializer_range: 0.2,
+};
 
 export const SMALL: Readonly<Record<"llama" | "tied" | "qwen2" | "qwen3" | "gpt2" | "roberta" | "bert", Json>> = {
   llama: { model_type: "llama", ...LLAMA },
   tied: { model_type: "llama", ...LLAMA, tie_word_embeddings: true },
   qwen2: { model_type: "qwen2", ...LLAMA },
   qwen3: { model_type: "qwen3", ...LLAMA },
-  gpt2: { model_type: "gpt2", vocab_size: 37, n_positions: 24, n_embd: 16, n_layer: 2, n_head: 4, n_inner: 28, initializer_range: 0.2 },
+  gpt2: {
+    model_type: "gpt2",
+    vocab_size: 37,
+    n_positions: 24,
+    n_embd: 16,
+    n_layer: 2,
+    n_head: 4,
+    n_inner: 28,
+    initializer_range: 0.2,
+  },
   roberta: { model_type: "roberta", ...BERT, num_labels: 3 },
   bert: { model_type: "bert", ...BERT, num_labels: 3 },
 };
@@ -45,33 +62,70 @@ export function someNumbers(shape: readonly number[], seed: number, around = 0):
 export const randomValues = (model: Model, seed: number): Map<string, Floats> =>
   new Map(model.parameters.map((parameter, i) => {
     const { value: { label, shape }, initial } = parameter;
-    return [label, typeof initial === "string" && !label.includes("lora_B") ? someNumbers(shape, 100 * seed + i, initial === "ones" ? 1 : 0) : initialValues(parameter, seed)];
+    return [
+      label,
+      typeof initial === "string" && !label.includes("lora_B")
+        ? someNumbers(shape, 100 * seed + i, initial === "ones" ? 1 : 0)
+        : initialValues(parameter, seed),
+    ];
   }));
 
 const B = 2, T = 7;
 
-/** Logits, losses and all gradients of a model with these weights, by name: "logits", "loss" and the parameters' own. */
-export function recordModel(variant: Variant, model: Model, values: ReadonlyMap<string, Floats>): { readonly logits: Recorded; readonly gradients: Recorded } {
-  const next = random(3), needs = needsOf(model), rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);
+/**
+ * Logits, losses and all gradients of a model with these weights, by name: "logits", "loss" and the parameters' own.
+ */
+export function recordModel(
+  variant: Variant,
+  model: Model,
+  values: ReadonlyMap<string, Floats>,
+): { readonly logits: Recorded; readonly gradients: Recorded } {
+  const next = random(3),
+    needs = needsOf(model),
+    rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);
   const input_ids = integers(next, B * T, model.config.vocab_size), rows = classesOf(model) ? B : B * T;
   const batch = { input_ids, labels: integers(next, rows, classesOf(model)?.length ?? model.config.vocab_size) };
-  const record = (label: string, body: (r: Recorder, inputs: ReturnType<typeof batchInputs>) => Readonly<Record<string, Tensor>>, extra: readonly (readonly [Tensor, Floats])[] = []): Recorded => {
-    const r = new Recorder({ variant, training: label === "gradients" }), inputs = batchInputs(label, model, { B, T, packed: false, training: label === "gradients" });
+  const record = (
+    label: string,
+    body: (r: Recorder, inputs: ReturnType<typeof batchInputs>) => Readonly<Record<string, Tensor>>,
+    extra: readonly (readonly [Tensor, Floats])[] = [],
+  ): Recorded => {
+    const r = new Recorder({ variant, training: label === "gradients" }),
+      inputs = batchInputs(label, model, { B, T, packed: false, training: label === "gradients" });
     const outputs = body(r, inputs), written: Map<Tensor, Floats | Uint32Array<ArrayBuffer>> = new Map(extra);
     new BatchWriter(model).add(written as Map<Tensor, Uint32Array<ArrayBuffer>>, inputs, batch);
     // Labels are no input of a program that has only logits.
     if (label === "logits") written.delete(inputs.labels);
-    if (rope_table && model.family === "llama") written.set(rope_table, ropeTable(T, model.config.head_dim, model.config.rope_parameters));
+    if (rope_table && model.family === "llama") {
+      written.set(rope_table, ropeTable(T, model.config.head_dim, model.config.rope_parameters));
+    }
     for (const { value } of model.parameters) written.set(value, values.get(value.label)!);
     return { program: { name: label, steps: r.steps }, written, outputs };
   };
   const forward = (inputs: ReturnType<typeof batchInputs>) => ({ ...inputs, ...(rope_table && { rope_table }), B, T });
   const schedule = scheduleTensor("schedule"), loss = tensor("loss", [rows], "scratch");
-  const logits = record("logits", (r, inputs) => ({ logits: recordLogits(r, model, forward(inputs), tensor("logits out", [rows, classesOf(model)?.length ?? model.config.vocab_size], "scratch")).value }));
+  const logits = record(
+    "logits",
+    (r, inputs) => ({
+      logits: recordLogits(
+        r,
+        model,
+        forward(inputs),
+        tensor("logits out", [rows, classesOf(model)?.length ?? model.config.vocab_size], "scratch"),
+      ).value,
+    }),
+  );
   const gradients = record("gradients", (r, inputs) => {
     recordLoss(r, model, forward(inputs), inputs.labels, schedule, { tensor: loss, first: 0 });
     r.backward();
-    return { loss, ...Object.fromEntries(model.parameters.flatMap((parameter: Variable) => r.gradientOf(parameter) ?? []).map((one) => [one.label.replace(/^d\((.*)\)$/, "$1"), one])) };
+    return {
+      loss,
+      ...Object.fromEntries(
+        model.parameters.flatMap((parameter: Variable) => r.gradientOf(parameter) ?? []).map((
+          one,
+        ) => [one.label.replace(/^d\((.*)\)$/, "$1"), one]),
+      ),
+    };
   }, [[schedule, new Float32Array(size(schedule)).fill(1 / rows)]]);
   return { logits, gradients };
 }

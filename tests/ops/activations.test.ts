@@ -10,8 +10,8 @@ import { uniform } from "./values.ts";
 const SIZES = [1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 33, 64, 65, 127, 128, 129, 315, 1031];
 
 /**
- * What the rounding of one number is relative to. The lower tail is an exponential and carries the rounding of its argument, a share
- * of |argument|; the upper part is 1 less that. Below `smallest` adapters flush to 0.
+ * What the rounding of one number is relative to. The lower tail is an exponential and carries the rounding of its
+ * argument, a share of |argument|; the upper part is 1 less that. Below `smallest` adapters flush to 0.
  */
 function geluScales(x: number, form: GeluForm): { y: number; slope: number } {
   const share = activations.geluShare(x, form), rise = Math.abs(activations.geluRise(x, form));
@@ -32,7 +32,11 @@ function geluCase(form: GeluForm, x: Reals, what: string): OpCase {
     seeds: { y: dy },
     expected: {
       y: { value: activations.gelu(x, form), scale: of(scales.map(({ y }) => y)), tolerance },
-      dx: { value: activations.geluBackward(x, form, dy), scale: of(scales.map(({ slope }, i) => slope * Math.abs(dy[i]!))), tolerance },
+      dx: {
+        value: activations.geluBackward(x, form, dy),
+        scale: of(scales.map(({ slope }, i) => slope * Math.abs(dy[i]!))),
+        tolerance,
+      },
     },
   };
 }
@@ -44,12 +48,16 @@ for (const form of ["exact", "tanh"] as const) {
 
   test(`gelu(${form}): all along [-10, 10], and around where its formulas meet`, async () => {
     const grid = Float64Array.from({ length: 20001 }, (_, i) => Math.fround((i - 10000) / 1000));
-    const meetings = [-14, -9.5, -1, 0, 1, 9.5, 14].flatMap((x) => [x, x * (1 - 2 ** -23), x * (1 + 2 ** -22)]).map(Math.fround);
+    const meetings = [-14, -9.5, -1, 0, 1, 9.5, 14].flatMap((x) => [x, x * (1 - 2 ** -23), x * (1 + 2 ** -22)]).map(
+      Math.fround,
+    );
     await checkOps([geluCase(form, grid, "a grid"), geluCase(form, Float64Array.from(meetings), "meeting points")]);
   });
 
   test(`gelu(${form}): far from 0 it is x or nothing, and nothing overflows`, async () => {
-    const x = Float64Array.of(-1e30, -30000, -1000, -88, 88, 1000, 30000, 1e30).map(Math.fround), one = x.map(() => 1), tolerance = TOLERANCES.gelu;
+    const x = Float64Array.of(-1e30, -30000, -1000, -88, 88, 1000, 30000, 1e30).map(Math.fround),
+      one = x.map(() => 1),
+      tolerance = TOLERANCES.gelu;
     await checkOps([{
       name: `gelu ${form} of extremes`,
       variables: { x: { shape: [x.length], values: x } },
@@ -78,8 +86,14 @@ function tanhCase(x: Reals, what: string): OpCase {
 
 test("tanh(): y and dx for any length, relative to y itself, and no overflow", async () => {
   const grid = Float64Array.from({ length: 10001 }, (_, i) => Math.fround((i - 5000) / 500));
-  const extremes = Float64Array.of(-1e30, -1000, -89, -45, -0.25, -1e-30, 0, 1e-30, 1e-4, 0.25, 45, 89, 1000, 1e30).map(Math.fround);
-  await checkOps([...SIZES.map((n) => tanhCase(uniform(random(n), n, 3), `${n} of +-3`)), tanhCase(grid, "a grid"), tanhCase(extremes, "extremes")]);
+  const extremes = Float64Array.of(-1e30, -1000, -89, -45, -0.25, -1e-30, 0, 1e-30, 1e-4, 0.25, 45, 89, 1000, 1e30).map(
+    Math.fround,
+  );
+  await checkOps([
+    ...SIZES.map((n) => tanhCase(uniform(random(n), n, 3), `${n} of +-3`)),
+    tanhCase(grid, "a grid"),
+    tanhCase(extremes, "extremes"),
+  ]);
 });
 
 test("gelu() and tanh(): a second use adds to the gradient, a frozen x has none", async () => {
@@ -90,7 +104,19 @@ test("gelu() and tanh(): a second use adds to the gradient, a frozen x has none"
   const slopes = { y: activations.geluBackward(x, "exact", seeds.y), z: activations.tanhBackward(x, seeds.z) };
   const record: OpCase["record"] = (r, { x }) => ({ y: gelu(r, x!, "exact"), z: tanh(r, x!) });
   await checkOps([
-    { name: "gelu and tanh of one x", variables, record, seeds, expected: { y, z, dx: { value: add(slopes.y, slopes.z), scale: x.map(() => 4), tolerance: TOLERANCES.gelu } } },
-    { name: "gelu and tanh, frozen", variables: { x: { ...variables["x"]!, frozen: true } }, record, seeds: {}, expected: { y, z } },
+    {
+      name: "gelu and tanh of one x",
+      variables,
+      record,
+      seeds,
+      expected: { y, z, dx: { value: add(slopes.y, slopes.z), scale: x.map(() => 4), tolerance: TOLERANCES.gelu } },
+    },
+    {
+      name: "gelu and tanh, frozen",
+      variables: { x: { ...variables["x"]!, frozen: true } },
+      record,
+      seeds: {},
+      expected: { y, z },
+    },
   ]);
 });

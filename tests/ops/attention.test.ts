@@ -20,7 +20,11 @@ test("flashAttention(): heads of any width", async () => {
 });
 
 test("flashAttention(): scores of hundreds, where the softmax is nearly one-hot", async () => {
-  await checkOps([attentionCase([1, 33, 2, 1, 16], { range: 10 }), attentionCase([2, 19, 2, 2, 8], { range: 30 }), attentionCase([1, 20, 1, 1, 5], { range: 30 })]);
+  await checkOps([
+    attentionCase([1, 33, 2, 1, 16], { range: 10 }),
+    attentionCase([2, 19, 2, 2, 8], { range: 30 }),
+    attentionCase([1, 20, 1, 1, 5], { range: 30 }),
+  ]);
 });
 
 test("flashAttention(): over a hundred times the tiles, and with operands that need no gradient", async () => {
@@ -34,7 +38,8 @@ test("flashAttention(): over a hundred times the tiles, and with operands that n
   ]);
 });
 
-const materialised = (numbers: Numbers, range = 1, frozen: readonly string[] = []): OpCase => attentionCase(numbers, { range, frozen, attention: materialisedAttention });
+const materialised = (numbers: Numbers, range = 1, frozen: readonly string[] = []): OpCase =>
+  attentionCase(numbers, { range, frozen, attention: materialisedAttention });
 
 test("materialisedAttention(): lengths, heads and widths around the tiles", async () => {
   await checkOps([
@@ -49,6 +54,8 @@ test("materialisedAttention(): scores of hundreds, and operands that need no gra
   await checkOps([
     materialised([1, 33, 2, 1, 16], 10),
     materialised([2, 19, 2, 2, 8], 30),
-    ...[["q"], ["k"], ["v"], ["q", "k"], ["k", "v"], ["q", "v"]].map((frozen) => materialised([1, 13, 4, 2, 8], 1, frozen)),
+    ...[["q"], ["k"], ["v"], ["q", "k"], ["k", "v"], ["q", "v"]].map((frozen) =>
+      materialised([1, 13, 4, 2, 8], 1, frozen)
+    ),
   ]);
 });

@@ -1,7 +1,13 @@
 // Cases of attention against its f64 reference, for the tests of its kernels and of its windows.
 
 import { random } from "../harness.ts";
-import { attention as reference, attentionBackward, attentionScales, type AttentionSize, type Operands } from "../reference/attention.ts";
+import {
+  attention as reference,
+  attentionBackward,
+  attentionScales,
+  type AttentionSize,
+  type Operands,
+} from "../reference/attention.ts";
 import { TOLERANCES } from "../tolerances.ts";
 import { defineKernel } from "../../src/gpu/kernel.ts";
 import { purposeKey } from "../../src/gpu/philox.ts";
@@ -34,27 +40,59 @@ export interface Options {
 
 /** (B, T, 2): start and end of the document around each position. */
 export const documentsOf = (B: number, lengths: readonly (readonly number[])[]): Words =>
-  Uint32Array.from(Array.from({ length: B }, (_, b) => {
-    const own = lengths[b % lengths.length]!;
-    let end = 0;
-    return own.flatMap((length) => (end += length, Array.from({ length }, () => [end - length, end]).flat()));
-  }).flat());
+  Uint32Array.from(
+    Array.from({ length: B }, (_, b) => {
+      const own = lengths[b % lengths.length]!;
+      let end = 0;
+      return own.flatMap((length) => (end += length, Array.from({ length }, () => [end - length, end]).flat()));
+    }).flat(),
+  );
 
 export function attentionCase([B, T, H, KV, D]: Numbers, options: Options = {}): OpCase {
   const { range = 1, frozen = [], attention = flashAttention, causal = true, lengths, dropout: draw, edit } = options;
   const next = random(B * 7919 + T * 131 + H * 17 + KV * 3 + D), documents = lengths && documentsOf(B, lengths);
-  const size: AttentionSize = { B, T, H, KV, D, causal, ...(documents && { documents }), ...(draw && { factors: dropoutFactors(B * H * T * T, draw.p, draw) }) };
-  const operands: Operands = { q: uniform(next, B * T * H * D, range), k: uniform(next, B * T * KV * D, range), v: uniform(next, B * T * KV * D) };
+  const size: AttentionSize = {
+    B,
+    T,
+    H,
+    KV,
+    D,
+    causal,
+    ...(documents && { documents }),
+    ...(draw && { factors: dropoutFactors(B * H * T * T, draw.p, draw) }),
+  };
+  const operands: Operands = {
+    q: uniform(next, B * T * H * D, range),
+    k: uniform(next, B * T * KV * D, range),
+    v: uniform(next, B * T * KV * D),
+  };
   const dout = uniform(next, B * T * H * D);
   edit?.(operands, size);
-  const value = { out: reference(operands, size), ...attentionBackward(operands, dout, size) }, scale = attentionScales(operands, dout, size);
-  const close = (name: keyof typeof scale): Expected => ({ value: value[name], scale: scale[name], tolerance: TOLERANCES.attention, terms: T + D });
-  const variable = (name: keyof Operands, heads: number) => ({ shape: [B * T, heads * D], values: operands[name], frozen: frozen.includes(name) });
+  const value = { out: reference(operands, size), ...attentionBackward(operands, dout, size) },
+    scale = attentionScales(operands, dout, size);
+  const close = (name: keyof typeof scale): Expected => ({
+    value: value[name],
+    scale: scale[name],
+    tolerance: TOLERANCES.attention,
+    terms: T + D,
+  });
+  const variable = (name: keyof Operands, heads: number) => ({
+    shape: [B * T, heads * D],
+    values: operands[name],
+    frozen: frozen.includes(name),
+  });
   const gradients = (["dq", "dk", "dv"] as const).filter((name) => !frozen.includes(name.slice(1)));
-  const more = [frozen.length > 0 && `frozen ${frozen}`, !causal && "both directions", lengths && `documents of ${lengths.map((own) => own.join("+")).join(" and ")}`, draw && `dropout ${Object.values(draw).join(" ")}`];
+  const more = [
+    frozen.length > 0 && `frozen ${frozen}`,
+    !causal && "both directions",
+    lengths && `documents of ${lengths.map((own) => own.join("+")).join(" and ")}`,
+    draw && `dropout ${Object.values(draw).join(" ")}`,
+  ];
   const { p = 0, purpose = "test", step = 3, micro = 0 } = draw ?? {};
   return {
-    name: [`${attention.name} B ${B}, T ${T}, H ${H}, KV ${KV}, D ${D}, +-${range}`, ...more.filter(Boolean)].join(", "),
+    name: [`${attention.name} B ${B}, T ${T}, H ${H}, KV ${KV}, D ${D}, +-${range}`, ...more.filter(Boolean)].join(
+      ", ",
+    ),
     variables: { q: variable("q", H), k: variable("k", KV), v: variable("v", KV) },
     inputs: { ...(documents && { documents }), ...(draw && { clock: Uint32Array.of(step, micro) }) },
     shapes: { documents: [B * T, 2] },
@@ -70,10 +108,16 @@ export function attentionCase([B, T, H, KV, D]: Numbers, options: Options = {}):
 const keep = defineKernel({ name: "keep", code: "", bindings: {}, params: {}, groups: () => 1 });
 
 /** The bits of each case's outputs and gradients. A last step that is planned, not run, keeps them apart. */
-export async function bitsOf(cases: readonly OpCase[], variant: Recorder["variant"]): Promise<readonly Readonly<Record<string, Words>>[]> {
+export async function bitsOf(
+  cases: readonly OpCase[],
+  variant: Recorder["variant"],
+): Promise<readonly Readonly<Record<string, Words>>[]> {
   const recorded = cases.map((one) => recordCase(one, variant)), programs = recorded.map(({ program }) => program);
   const plan = planMemory(recorded.map(({ program: { name, steps }, outputs }) => {
-    return { name, steps: [...steps, { kernel: keep, tensors: Object.values(outputs), params: {}, grid: [1, 1, 1] as const }] };
+    return {
+      name,
+      steps: [...steps, { kernel: keep, tensors: Object.values(outputs), params: {}, grid: [1, 1, 1] as const }],
+    };
   }));
   const executor = await Executor.create(await testGpu(), { ...plan, programs });
   try {

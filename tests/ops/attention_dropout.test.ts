@@ -1,7 +1,13 @@
 // Dropout of attention's probabilities, with the masks of the host's generator.
 
 import { assert, assertClose, assertEquals, assertThrows, random, test } from "../harness.ts";
-import { attention as reference, attentionBackward, attentionScales, type AttentionSize, type Operands } from "../reference/attention.ts";
+import {
+  attention as reference,
+  attentionBackward,
+  attentionScales,
+  type AttentionSize,
+  type Operands,
+} from "../reference/attention.ts";
 import type { Reals } from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
 import { purposeKey } from "../../src/gpu/philox.ts";
@@ -14,13 +20,21 @@ import { type Draw, dropoutFactors, SEED } from "./dropout_factors.ts";
 import { checkOps, type OpCase, recordCase, testVariants } from "./run_op.ts";
 import { uniform } from "./values.ts";
 
-const dropping = (numbers: Numbers, options: Options = {}): OpCase => attentionCase(numbers, { attention, dropout: { p: 0.3 }, ...options });
+const dropping = (numbers: Numbers, options: Options = {}): OpCase =>
+  attentionCase(numbers, { attention, dropout: { p: 0.3 }, ...options });
 
 test("the reference's dropout: gradients by central differences under one mask", () => {
-  const T = 5, size = { B: 2, T, H: 2, KV: 1, D: 3 }, factors = dropoutFactors(2 * 2 * T * T, 0.4), documents = documentsOf(2, [[2, 3], [5]]);
+  const T = 5,
+    size = { B: 2, T, H: 2, KV: 1, D: 3 },
+    factors = dropoutFactors(2 * 2 * T * T, 0.4),
+    documents = documentsOf(2, [[2, 3], [5]]);
   for (const windows of [{}, { causal: false }, { causal: false, documents }]) {
     const full: AttentionSize = { ...size, ...windows, factors }, next = random(4);
-    const operands: Operands = { q: uniform(next, 2 * T * 6), k: uniform(next, 2 * T * 3), v: uniform(next, 2 * T * 3) };
+    const operands: Operands = {
+      q: uniform(next, 2 * T * 6),
+      k: uniform(next, 2 * T * 3),
+      v: uniform(next, 2 * T * 3),
+    };
     const dout = uniform(next, 2 * T * 6), { dq, dk, dv } = attentionBackward(operands, dout, full);
     const loss = (): number => reference(operands, full).reduce((sum, y, i) => sum + y * dout[i]!, 0);
     for (const [values, gradient] of [[operands.q, dq], [operands.k, dk], [operands.v, dv]] as const) {
@@ -56,11 +70,16 @@ test("attention() with dropout: in both directions, and in documents", async () 
 });
 
 test("attention() with dropout: operands that need no gradient", async () => {
-  await checkOps([["q"], ["k"], ["v"], ["q", "k"], ["k", "v"], ["q", "k", "v"]].map((frozen) => dropping([1, 13, 4, 2, 8], { frozen, causal: false })));
+  await checkOps(
+    [["q"], ["k"], ["v"], ["q", "k"], ["k", "v"], ["q", "k", "v"]].map((frozen) =>
+      dropping([1, 13, 4, 2, 8], { frozen, causal: false })
+    ),
+  );
 });
 
 test("attention() with dropout: another step, micro-batch or name is another mask", async () => {
-  const draws: readonly Draw[] = [{}, { step: 4 }, { micro: 1 }, { purpose: "other" }], numbers: Numbers = [1, 12, 2, 1, 8];
+  const draws: readonly Draw[] = [{}, { step: 4 }, { micro: 1 }, { purpose: "other" }],
+    numbers: Numbers = [1, 12, 2, 1, 8];
   const cases = draws.map((draw) => dropping(numbers, { dropout: { p: 0.3, ...draw } }));
   await checkOps(cases);
   for (const variant of await testVariants()) {
@@ -72,14 +91,18 @@ test("attention() with dropout: another step, micro-batch or name is another mas
 test("attention() with p = 0, and outside of training, is the flash kernels' to the bit", async () => {
   const numbers: Numbers = [2, 21, 4, 2, 8];
   for (const options of [{}, { causal: false, lengths: [[9, 12]] }]) {
-    const none = dropping(numbers, { ...options, dropout: { p: 0 } }), { seeds: _, ...evaluation } = dropping(numbers, options);
+    const none = dropping(numbers, { ...options, dropout: { p: 0 } }),
+      { seeds: _, ...evaluation } = dropping(numbers, options);
     const flash = attentionCase(numbers, { ...options, attention: flashAttention });
     for (const variant of await testVariants()) {
       const [zero, evaluated, plain] = await bitsOf([none, evaluation, flash], variant);
       assertEquals(zero, plain, `p = 0 (${variant})`);
       assertEquals(evaluated!["out"], plain!["out"], `evaluation (${variant})`);
       const dropped = recordCase(dropping(numbers, options), variant).program.steps.map(({ kernel }) => kernel.name);
-      assert(dropped.includes("dropout") && !dropped.some((name) => name.startsWith("flash")), `with dropout, in training: ${dropped} (${variant})`);
+      assert(
+        dropped.includes("dropout") && !dropped.some((name) => name.startsWith("flash")),
+        `with dropout, in training: ${dropped} (${variant})`,
+      );
     }
   }
 });
@@ -87,12 +110,26 @@ test("attention() with p = 0, and outside of training, is the flash kernels' to 
 /** x has queries, keys and values beside each other: a checkpoint may read nothing else that has a gradient. */
 test("attention() with dropout under activation checkpointing draws the same mask again", async () => {
   const B = 2, T = 9, H = 2, D = 8, width = H * D, next = random(11), p = 0.4;
-  const operands: Operands = { q: uniform(next, B * T * width), k: uniform(next, B * T * width), v: uniform(next, B * T * width) }, dout = uniform(next, B * T * width);
-  const size: AttentionSize = { B, T, H, KV: H, D, causal: false, factors: dropoutFactors(B * H * T * T, p, { step: 9, micro: 2 }) };
-  const beside = (...parts: readonly Reals[]): Reals => Float64Array.from({ length: 3 * B * T * width }, (_, i) => {
-    const column = i % (3 * width), part = Math.floor(column / width);
-    return parts[part]![Math.floor(i / (3 * width)) * width + (column % width)]!;
-  });
+  const operands: Operands = {
+      q: uniform(next, B * T * width),
+      k: uniform(next, B * T * width),
+      v: uniform(next, B * T * width),
+    },
+    dout = uniform(next, B * T * width);
+  const size: AttentionSize = {
+    B,
+    T,
+    H,
+    KV: H,
+    D,
+    causal: false,
+    factors: dropoutFactors(B * H * T * T, p, { step: 9, micro: 2 }),
+  };
+  const beside = (...parts: readonly Reals[]): Reals =>
+    Float64Array.from({ length: 3 * B * T * width }, (_, i) => {
+      const column = i % (3 * width), part = Math.floor(column / width);
+      return parts[part]![Math.floor(i / (3 * width)) * width + (column % width)]!;
+    });
   const { dq, dk, dv } = attentionBackward(operands, dout, size), scale = attentionScales(operands, dout, size);
   const tolerance = TOLERANCES.attention, terms = T + D;
   await checkOps([{
@@ -102,7 +139,15 @@ test("attention() with dropout under activation checkpointing draws the same mas
     record: (r, { x }, { clock }) => ({
       y: r.checkpoint(x!, (x) => {
         const [q, k, v] = splitColumns(r, x, 3) as [Variable, Variable, Variable];
-        return attention(r, q, k, v, { B, T, H, KV: H, D, causal: false, dropout: { p, key: purposeKey(SEED, "test"), clock: clock! } });
+        return attention(r, q, k, v, {
+          B,
+          T,
+          H,
+          KV: H,
+          D,
+          causal: false,
+          dropout: { p, key: purposeKey(SEED, "test"), clock: clock! },
+        });
       }),
     }),
     seeds: { y: dout },
@@ -114,7 +159,15 @@ test("attention() with dropout under activation checkpointing draws the same mas
 });
 
 test("attention() refuses a share that is none, and documents of another shape, with dropout too", () => {
-  for (const p of [1, -0.1, NaN]) assertThrows(() => recordCase(dropping([1, 4, 1, 1, 8], { dropout: { p } }), "portable"), `with p = ${p}: expected a number from 0, below 1`);
+  for (const p of [1, -0.1, NaN]) {
+    assertThrows(
+      () => recordCase(dropping([1, 4, 1, 1, 8], { dropout: { p } }), "portable"),
+      `with p = ${p}: expected a number from 0, below 1`,
+    );
+  }
   const one = dropping([2, 4, 1, 1, 8], { lengths: [[4]] });
-  assertThrows(() => recordCase({ ...one, shapes: { documents: [16] } }, "portable"), "must be u32 (8, 2) for B 2, T 4, got u32 (16)");
+  assertThrows(
+    () => recordCase({ ...one, shapes: { documents: [16] } }, "portable"),
+    "must be u32 (8, 2) for B 2, T 4, got u32 (16)",
+  );
 });

@@ -1,7 +1,12 @@
 // What a position of attention sees: documents packed into one sequence, padding, and both directions.
 
 import { assert, assertClose, assertEquals, assertThrows, random, test } from "../harness.ts";
-import { attention as reference, attentionBackward, type AttentionSize, type Operands } from "../reference/attention.ts";
+import {
+  attention as reference,
+  attentionBackward,
+  type AttentionSize,
+  type Operands,
+} from "../reference/attention.ts";
 import type { Reals } from "../reference/ops.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { flashAttention } from "../../src/ops/flash_attention.ts";
@@ -16,13 +21,23 @@ import { uniform } from "./values.ts";
 /** Odd lengths, so that documents cross blocks and tiles wherever those lie; 144 positions. */
 const ODD = [1, 2, 5, 16, 17, 33, 70];
 const FORMS = [flashAttention, materialisedAttention];
-const together = (numbers: Numbers, options: Options): OpCase[] => FORMS.flatMap((attention) => [true, false].map((causal) => attentionCase(numbers, { ...options, attention, causal })));
+const together = (numbers: Numbers, options: Options): OpCase[] =>
+  FORMS.flatMap((attention) =>
+    [true, false].map((causal) => attentionCase(numbers, { ...options, attention, causal }))
+  );
 
 test("the reference's windows: gradients by central differences, and each document as if it were alone", () => {
-  const T = 6, lengths = [[1, 2, 3], [4, 2]], size = { B: 2, T, H: 2, KV: 1, D: 3 }, documents = documentsOf(2, lengths);
+  const T = 6,
+    lengths = [[1, 2, 3], [4, 2]],
+    size = { B: 2, T, H: 2, KV: 1, D: 3 },
+    documents = documentsOf(2, lengths);
   for (const windows of [{ causal: false }, { documents }, { causal: false, documents }]) {
     const full: AttentionSize = { ...size, ...windows }, next = random(3);
-    const operands: Operands = { q: uniform(next, 2 * T * 6), k: uniform(next, 2 * T * 3), v: uniform(next, 2 * T * 3) };
+    const operands: Operands = {
+      q: uniform(next, 2 * T * 6),
+      k: uniform(next, 2 * T * 3),
+      v: uniform(next, 2 * T * 3),
+    };
     const dout = uniform(next, 2 * T * 6), { dq, dk, dv } = attentionBackward(operands, dout, full);
     const loss = (): number => reference(operands, full).reduce((sum, y, i) => sum + y * dout[i]!, 0);
     for (const [values, gradient] of [[operands.q, dq], [operands.k, dk], [operands.v, dv]] as const) {
@@ -38,15 +53,22 @@ test("the reference's windows: gradients by central differences, and each docume
     if (!("documents" in windows)) continue;
     const out = reference(operands, full);
     for (const [b, start, end] of [[0, 0, 1], [0, 1, 3], [0, 3, 6], [1, 0, 4], [1, 4, 6]] as const) {
-      const part = (values: Reals, width: number): Reals => values.slice((b * T + start) * width, (b * T + end) * width);
-      const alone = reference({ q: part(operands.q, 6), k: part(operands.k, 3), v: part(operands.v, 3) }, { ...size, B: 1, T: end - start, ...("causal" in windows && { causal: false }) });
+      const part = (values: Reals, width: number): Reals =>
+        values.slice((b * T + start) * width, (b * T + end) * width);
+      const alone = reference({ q: part(operands.q, 6), k: part(operands.k, 3), v: part(operands.v, 3) }, {
+        ...size,
+        B: 1,
+        T: end - start,
+        ...("causal" in windows && { causal: false }),
+      });
       assertEquals(part(out, 6), alone, `sequence ${b}, document from ${start}`);
     }
   }
 });
 
 test("attention in both directions: lengths around the tiles, heads and widths", async () => {
-  const both = (...numbers: Numbers): OpCase[] => FORMS.map((attention) => attentionCase(numbers, { attention, causal: false }));
+  const both = (...numbers: Numbers): OpCase[] =>
+    FORMS.map((attention) => attentionCase(numbers, { attention, causal: false }));
   await checkOps([
     ...[1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 130].flatMap((T, i) => both(1 + (i % 3), T, 2, 1, 8)),
     ...([[1, 1], [3, 1], [6, 2], [5, 5]] as const).flatMap(([H, KV]) => both(2, 9, H, KV, 8)),
@@ -77,7 +99,11 @@ test("documents whose scores are far below those of their neighbours", async () 
   const lengths = [[3, 18, 1, 11]], numbers: Numbers = [2, 33, 2, 1, 8];
   // Of the first document, q and k times 1000: a softmax that looked across would see 1e6 there.
   const edit = ({ q, k }: Operands, { T, H, KV, D }: AttentionSize): void => {
-    for (const [values, width] of [[q, H * D], [k, KV * D]] as const) for (let b = 0; b < 2; b++) for (let i = 0; i < 3 * width; i++) values[b * T * width + i]! *= 1024;
+    for (const [values, width] of [[q, H * D], [k, KV * D]] as const) {
+      for (let b = 0; b < 2; b++) {
+        for (let i = 0; i < 3 * width; i++) values[b * T * width + i]! *= 1024;
+      }
+    }
   };
   const later = (one: OpCase): OpCase => ({ ...one, name: `${one.name}, the first document times 1024` });
   await checkOps([...together(numbers, { lengths, range: 10 }), ...together(numbers, { lengths, edit }).map(later)]);
@@ -85,7 +111,12 @@ test("documents whose scores are far below those of their neighbours", async () 
 
 test("one document that fills the sequence gives the bits of none", async () => {
   const pair = (numbers: Numbers, causal: boolean): OpCase[] =>
-    FORMS.flatMap((attention) => [attentionCase(numbers, { attention, causal }), attentionCase(numbers, { attention, causal, lengths: [[numbers[1]]] })]);
+    FORMS.flatMap((
+      attention,
+    ) => [
+      attentionCase(numbers, { attention, causal }),
+      attentionCase(numbers, { attention, causal, lengths: [[numbers[1]]] }),
+    ]);
   const cases = [...pair([2, 70, 4, 2, 8], true), ...pair([2, 70, 4, 2, 8], false), ...pair([1, 19, 2, 1, 8], true)];
   for (const variant of await testVariants()) {
     const bits = await bitsOf(cases, variant);
@@ -97,46 +128,92 @@ test("what happens in one document changes no bit of another's outputs and gradi
   const lengths = [5, 17, 2, 40], ends = [5, 22, 24, 64], T = 64, H = 4, KV = 2, D = 8;
   const changed = (which: number) => ({ q, k, v }: Operands): void => {
     const next = random(which + 1), length = lengths[which]!, start = ends[which]! - length;
-    for (const [values, width] of [[q, H * D], [k, KV * D], [v, KV * D]] as const) values.set(uniform(next, length * width, 100), start * width);
+    for (const [values, width] of [[q, H * D], [k, KV * D], [v, KV * D]] as const) {
+      values.set(uniform(next, length * width, 100), start * width);
+    }
   };
-  for (const variant of await testVariants()) for (const attention of FORMS) for (const causal of [true, false]) {
-    const caseOf = (edit?: Options["edit"]): OpCase => attentionCase([1, T, H, KV, D], { attention, causal, lengths: [lengths], ...(edit && { edit }) });
-    const [before, ...after] = await bitsOf([caseOf(), ...lengths.map((_, which) => caseOf(changed(which)))], variant);
-    for (const [which, bits] of after.entries()) for (const [name, words] of Object.entries(bits)) {
-      const width = words.length / T, old = before![name]!, end = ends[which]!;
-      const outside = (of: Words): number[] => [...of.subarray(0, (end - lengths[which]!) * width), ...of.subarray(end * width)];
-      assertEquals(outside(words), outside(old), `${name} outside document ${which}, causal ${causal} (${attention.name}, ${variant})`);
-      assert(words.some((word, i) => word !== old[i]), `${name} of document ${which} must change (${attention.name}, ${variant})`);
+  for (const variant of await testVariants()) {
+    for (const attention of FORMS) {
+      for (const causal of [true, false]) {
+        const caseOf = (edit?: Options["edit"]): OpCase =>
+          attentionCase([1, T, H, KV, D], { attention, causal, lengths: [lengths], ...(edit && { edit }) });
+        const [before, ...after] = await bitsOf(
+          [caseOf(), ...lengths.map((_, which) => caseOf(changed(which)))],
+          variant,
+        );
+        for (const [which, bits] of after.entries()) {
+          for (const [name, words] of Object.entries(bits)) {
+            const width = words.length / T, old = before![name]!, end = ends[which]!;
+            const outside = (
+              of: Words,
+            ): number[] => [...of.subarray(0, (end - lengths[which]!) * width), ...of.subarray(end * width)];
+            assertEquals(
+              outside(words),
+              outside(old),
+              `${name} outside document ${which}, causal ${causal} (${attention.name}, ${variant})`,
+            );
+            assert(
+              words.some((word, i) => word !== old[i]),
+              `${name} of document ${which} must change (${attention.name}, ${variant})`,
+            );
+          }
+        }
+      }
     }
   }
 });
 
-test("a row counts nothing before its first key: enormous values in the document before leave no infinity", async () => {
-  const numbers: Numbers = [1, 70, 2, 1, 8], lengths = [[5, 65]], end = 5 * 2 * 8;
-  const forwardOf = (options: Options): OpCase => {
-    // Backward, the products of these values with the gradients would overflow.
-    const { seeds: _, ...forward } = attentionCase(numbers, { lengths, ...options });
-    return forward;
-  };
-  for (const variant of await testVariants()) {
-    const [before, after] = await bitsOf([forwardOf({}), forwardOf({ edit: ({ v }) => void v.fill(3e38, 0, 5 * 8) })], variant);
-    assertEquals(after!["out"]!.subarray(end), before!["out"]!.subarray(end), variant);
-  }
-});
+test(
+  "a row counts nothing before its first key: enormous values in the document before " +
+    "leave no infinity",
+  async () => {
+    const numbers: Numbers = [1, 70, 2, 1, 8], lengths = [[5, 65]], end = 5 * 2 * 8;
+    const forwardOf = (options: Options): OpCase => {
+      // Backward, the products of these values with the gradients would overflow.
+      const { seeds: _, ...forward } = attentionCase(numbers, { lengths, ...options });
+      return forward;
+    };
+    for (const variant of await testVariants()) {
+      const [before, after] = await bitsOf(
+        [forwardOf({}), forwardOf({ edit: ({ v }) => void v.fill(3e38, 0, 5 * 8) })],
+        variant,
+      );
+      assertEquals(after!["out"]!.subarray(end), before!["out"]!.subarray(end), variant);
+    }
+  },
+);
 
-test("attention() refuses documents of another shape or type, and holds the probabilities of short sequences on software adapters alone", () => {
-  const size = { B: 2, T: 4, H: 1, KV: 1, D: 64 };
-  const record = (shape: readonly number[] | undefined, type: "u32" | "f32" = "u32", causal = true, variant: Recorder["variant"] = "portable"): string[] => {
-    const r = new Recorder({ variant, training: true });
-    const [q, k, v] = ["q", "k", "v"].map((name) => ({ value: tensor(name, [8, 64], "trainable"), needsGradient: true }));
-    attention(r, q!, k!, v!, { ...size, causal, ...(shape && { documents: tensor("documents", shape, "input", type) }) });
-    return r.steps.map(({ kernel }) => kernel.name);
-  };
-  assertThrows(() => record([8]), "must be u32 (8, 2) for B 2, T 4, got u32 (8)");
-  assertThrows(() => record([8, 2], "f32"), "got f32 (8, 2)");
-  assertThrows(() => record([2, 4, 2]), "got u32 (2, 4, 2)");
-  for (const shape of [[8, 2], undefined]) for (const causal of [true, false]) {
-    assertEquals(record(shape, "u32", causal), ["attention_scores", "softmax", "attention_values"]);
-    assertEquals(record(shape, "u32", causal, "tiled"), ["flash_attention_tiled"]);
-  }
-});
+test(
+  "attention() refuses documents of another shape or type, and holds the probabilities of short sequences on " +
+    "software adapters alone",
+  () => {
+    const size = { B: 2, T: 4, H: 1, KV: 1, D: 64 };
+    const record = (
+      shape: readonly number[] | undefined,
+      type: "u32" | "f32" = "u32",
+      causal = true,
+      variant: Recorder["variant"] = "portable",
+    ): string[] => {
+      const r = new Recorder({ variant, training: true });
+      const [q, k, v] = ["q", "k", "v"].map((name) => ({
+        value: tensor(name, [8, 64], "trainable"),
+        needsGradient: true,
+      }));
+      attention(r, q!, k!, v!, {
+        ...size,
+        causal,
+        ...(shape && { documents: tensor("documents", shape, "input", type) }),
+      });
+      return r.steps.map(({ kernel }) => kernel.name);
+    };
+    assertThrows(() => record([8]), "must be u32 (8, 2) for B 2, T 4, got u32 (8)");
+    assertThrows(() => record([8, 2], "f32"), "got f32 (8, 2)");
+    assertThrows(() => record([2, 4, 2]), "got u32 (2, 4, 2)");
+    for (const shape of [[8, 2], undefined]) {
+      for (const causal of [true, false]) {
+        assertEquals(record(shape, "u32", causal), ["attention_scores", "softmax", "attention_values"]);
+        assertEquals(record(shape, "u32", causal, "tiled"), ["flash_attention_tiled"]);
+      }
+    }
+  },
+);

@@ -38,15 +38,25 @@ test("add(): an operand used again gets both gradients, also when it is both ope
       record: (r, { x, y }) => ({ a: add(r, x!, y!), b: add(r, x!, x!) }),
       seeds: { a: da, b: db },
       // The order of the three terms is the recorder's, so each sum may round.
-      expected: { a: sum(reference.add(x, y)), b: sum(reference.add(x, x)), dx: { ...sum(dx), scale: da.map((d, i) => 3 * (Math.abs(d) + 2 * Math.abs(db[i]!))) } },
+      expected: {
+        a: sum(reference.add(x, y)),
+        b: sum(reference.add(x, x)),
+        dx: { ...sum(dx), scale: da.map((d, i) => 3 * (Math.abs(d) + 2 * Math.abs(db[i]!))) },
+      },
     };
   }));
 });
 
 test("add(): refuses operands of different shape", () => {
   const r = new Recorder({ variant: "portable", training: true });
-  const variable = (shape: readonly number[]): Variable => ({ value: tensor("x", shape, "frozen"), needsGradient: false });
-  assertThrows(() => add(r, variable([2, 3]), variable([3, 2])), "Cannot add tensors of different shape: (2,3) and (3,2)");
+  const variable = (shape: readonly number[]): Variable => ({
+    value: tensor("x", shape, "frozen"),
+    needsGradient: false,
+  });
+  assertThrows(
+    () => add(r, variable([2, 3]), variable([3, 2])),
+    "Cannot add tensors of different shape: (2,3) and (3,2)",
+  );
 });
 
 test("fill(): every element, none behind", async () => {
@@ -66,7 +76,8 @@ function swigluCase(n: number, range: number): OpCase {
   const next = random(n), gate = uniform(next, n, range), up = uniform(next, n), dy = uniform(next, n);
   const { dgate, dup } = reference.swigluBackward(gate, up, dy);
   const s = gate.map(reference.sigmoid);
-  // exp(-g) is off by a share of |g|. Below -80 the kernel's clamp leaves g e^-80, as good as nothing: less than EPS * 1e-24.
+  // exp(-g) is off by a share of |g|. Below -80 the kernel's clamp leaves g e^-80, as good as nothing: less than EPS *
+  // 1e-24.
   const rough = (value: number, g: number): number => Math.abs(value) * (1 + Math.abs(g)) + 1e-24;
   const tolerance = TOLERANCES.swiglu;
   return {
@@ -76,7 +87,11 @@ function swigluCase(n: number, range: number): OpCase {
     seeds: { y: dy },
     expected: {
       y: { value: reference.swiglu(gate, up), scale: gate.map((g, i) => rough(g * s[i]! * up[i]!, g)), tolerance },
-      dgate: { value: dgate, scale: gate.map((g, i) => rough(dy[i]! * up[i]! * s[i]! * (1 + Math.abs(g) * (1 - s[i]!)), g)), tolerance },
+      dgate: {
+        value: dgate,
+        scale: gate.map((g, i) => rough(dy[i]! * up[i]! * s[i]! * (1 + Math.abs(g) * (1 - s[i]!)), g)),
+        tolerance,
+      },
       dup: { value: dup, scale: gate.map((g, i) => rough(dy[i]! * g * s[i]!, g)), tolerance },
     },
   };
@@ -87,7 +102,9 @@ test("swiglu(): y, dgate and dup, which replace gate and up", async () => {
 });
 
 test("swiglu(): far from 0 it is the gate or nothing, and nothing overflows", async () => {
-  const gate = Float64Array.of(-30000, -1000, -88, 0, 88, 1000, 30000), one = gate.map(() => 1), tolerance = TOLERANCES.swiglu;
+  const gate = Float64Array.of(-30000, -1000, -88, 0, 88, 1000, 30000),
+    one = gate.map(() => 1),
+    tolerance = TOLERANCES.swiglu;
   const relu = gate.map((g) => Math.max(0, g)), scale = gate.map((g) => Math.max(1e-20, g));
   await checkOps([{
     name: "swiglu of extremes",

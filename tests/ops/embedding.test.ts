@@ -3,7 +3,7 @@ import * as reference from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
 import { embeddingSegments } from "../../src/data/text.ts";
 import { embedding, type Segments } from "../../src/ops/embedding.ts";
-import { type Expected, checkOps, type OpCase, recordCase, type Words } from "./run_op.ts";
+import { checkOps, type Expected, type OpCase, recordCase, type Words } from "./run_op.ts";
 import { absolute, integers, uniform } from "./values.ts";
 
 const copy = (value: reference.Reals): Expected => ({ value, tolerance: TOLERANCES.exact });
@@ -11,7 +11,8 @@ const copy = (value: reference.Reals): Expected => ({ value, tolerance: TOLERANC
 function embeddingCase(ids: Words, V: number, C: number, uses = 1): OpCase {
   const next = random(V + C), N = ids.length, weight = uniform(next, V * C);
   const { order, segment_ids, segment_offsets } = embeddingSegments(ids);
-  const names = ["y", "z"].slice(0, uses), seeds = Object.fromEntries(names.map((name) => [name, uniform(next, N * C)]));
+  const names = ["y", "z"].slice(0, uses),
+    seeds = Object.fromEntries(names.map((name) => [name, uniform(next, N * C)]));
   const gradient = (of: (seed: reference.Reals) => reference.Reals): reference.Reals =>
     names.map((name) => reference.embeddingBackward(of(seeds[name]!), ids, V, C)).reduce(reference.add);
   const y = copy(reference.embedding(weight, ids, C));
@@ -26,14 +27,31 @@ function embeddingCase(ids: Words, V: number, C: number, uses = 1): OpCase {
     seeds,
     expected: {
       ...Object.fromEntries(names.map((name) => [name, y])),
-      dweight: { value: gradient((seed) => seed), scale: gradient(absolute), tolerance: TOLERANCES.embedding, terms: uses * N },
+      dweight: {
+        value: gradient((seed) => seed),
+        scale: gradient(absolute),
+        tolerance: TOLERANCES.embedding,
+        terms: uses * N,
+      },
     },
   };
 }
 
 test("embedding(): rows and their gradient, rows that no id names have 0", async () => {
   const next = random(1);
-  const sizes = [[1, 1, 1], [2, 3, 1], [3, 2, 7], [8, 9, 8], [17, 5, 16], [33, 40, 17], [65, 7, 63], [64, 300, 64], [127, 31, 65], [7, 11, 315], [128, 50, 129]] as const;
+  const sizes = [
+    [1, 1, 1],
+    [2, 3, 1],
+    [3, 2, 7],
+    [8, 9, 8],
+    [17, 5, 16],
+    [33, 40, 17],
+    [65, 7, 63],
+    [64, 300, 64],
+    [127, 31, 65],
+    [7, 11, 315],
+    [128, 50, 129],
+  ] as const;
   await checkOps([
     ...sizes.map(([N, V, C]) => embeddingCase(integers(next, N, V), V, C)),
     embeddingCase(Uint32Array.from({ length: 100 }, () => 4), 9, 33), // one token only
@@ -66,6 +84,9 @@ test("embedding(): the backward pass needs segments, a frozen weight needs none"
   const one = embeddingCase(Uint32Array.of(1, 0), 2, 3);
   const without: OpCase = { ...one, record: (r, { weight }, { ids }) => ({ y: embedding(r, weight!, ids!) }) };
   assertThrows(() => recordCase(without, "portable"), "it has no segments");
-  const frozen = recordCase({ ...without, variables: { weight: { ...one.variables["weight"]!, frozen: true } } }, "portable");
+  const frozen = recordCase(
+    { ...without, variables: { weight: { ...one.variables["weight"]!, frozen: true } } },
+    "portable",
+  );
   assert(frozen.program.steps.length === 1, "a frozen embedding is one dispatch");
 });

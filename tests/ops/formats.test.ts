@@ -3,7 +3,7 @@
 import { assert, assertClose, assertEquals, assertThrows, random, test } from "../harness.ts";
 import * as reference from "../reference/ops.ts";
 import type { Reals } from "../reference/ops.ts";
-import { TOLERANCES, toleranceOf } from "../tolerances.ts";
+import { toleranceOf, TOLERANCES } from "../tolerances.ts";
 import { embeddingSegments } from "../../src/data/text.ts";
 import type { Variant } from "../../src/gpu/device.ts";
 import { type Format, pack, unpack } from "../../src/gpu/formats/index.ts";
@@ -22,17 +22,30 @@ import { absolute, integers, uniform } from "./values.ts";
 const PACKED = ["bf16", "f16", "int8", "nf4"] as const satisfies readonly Format[];
 
 /** What is left of numbers in a format. */
-const kept = (format: Format, values: ArrayLike<number>): Floats => unpack(format, pack(format, Float32Array.from(values)), values.length);
+const kept = (format: Format, values: ArrayLike<number>): Floats =>
+  unpack(format, pack(format, Float32Array.from(values)), values.length);
 
 /**
- * [M, rows of W, numbers in a row], these multiples of 4: around every tile, primes, groups of 64 that end inside rows and with
- * the matrix, an odd count of fours, a sum that is long enough to be split. Odd rows but for one: fewer kernels to compile.
+ * [M, rows of W, numbers in a row], these multiples of 4: around every tile, primes, groups of 64 that end inside rows
+ * and with the matrix, an odd count of fours, a sum that is long enough to be split. Odd rows but for one: fewer
+ * kernels to compile.
  */
-const SIZES = [[1, 1, 4], [2, 3, 8], [7, 5, 12], [17, 15, 16], [31, 37, 36], [64, 64, 64], [66, 65, 68], [2, 3, 2180]] as const;
+const SIZES = [[1, 1, 4], [2, 3, 8], [7, 5, 12], [17, 15, 16], [31, 37, 36], [64, 64, 64], [66, 65, 68], [
+  2,
+  3,
+  2180,
+]] as const;
 
 /** y = x Wᵀ and dx = dy W. What a product is added to has nothing to do with the format. */
-function recordProducts(variant: Variant, [M, rows, columns]: readonly [number, number, number], format: Format, stored: Format): Recorded {
-  const r = new Recorder({ variant, training: true }), written = new Map<Tensor, Floats | Words>(), next = random(M * 1e6 + rows * 1e3 + columns);
+function recordProducts(
+  variant: Variant,
+  [M, rows, columns]: readonly [number, number, number],
+  format: Format,
+  stored: Format,
+): Recorded {
+  const r = new Recorder({ variant, training: true }),
+    written = new Map<Tensor, Floats | Words>(),
+    next = random(M * 1e6 + rows * 1e3 + columns);
   const numbers = (length: number): Reals => uniform(next, length);
   const w = given(written, "w", [rows, columns], kept(format, numbers(rows * columns)), stored, "frozen");
   const x = given(written, "x", [M, columns], numbers(M * columns)), y = linear(r, x, w);
@@ -44,61 +57,110 @@ function recordProducts(variant: Variant, [M, rows, columns]: readonly [number, 
 test("products with a weight in every format, forward and backward, around every tile", async () => {
   for (const variant of await testVariants()) {
     const cases = PACKED.flatMap((format) => SIZES.map((sizes) => ({ format, sizes })));
-    const results = await runAll(cases.flatMap(({ format, sizes }) => [recordProducts(variant, sizes, format, format), recordProducts(variant, sizes, format, "f32")]));
+    const results = await runAll(
+      cases.flatMap((
+        { format, sizes },
+      ) => [recordProducts(variant, sizes, format, format), recordProducts(variant, sizes, format, "f32")]),
+    );
     cases.forEach(({ format, sizes: [M, rows, columns] }, i) => {
       const [packed, f32] = [results[2 * i]!, results[2 * i + 1]!];
       assert(f32["y"]!.some((value) => value !== 0), "a product of zeros shows nothing");
       // The kernels differ in how they load a weight, not in the order of any sum.
-      for (const [name, values] of Object.entries(f32)) assertEquals(packed[name], values, `(${M}, ${columns}) (${rows}, ${columns})ᵀ in ${format} (${variant}): ${name}`);
+      for (const [name, values] of Object.entries(f32)) {
+        assertEquals(
+          packed[name],
+          values,
+          `(${M}, ${columns}) (${rows}, ${columns})ᵀ in ${format} (${variant}): ${name}`,
+        );
+      }
     });
   }
 });
 
-test("matmul() and embedding() refuse what they cannot read four numbers at a time, and a part of a matrix with scales", () => {
-  for (const format of PACKED) {
-    const record = (mode: MatmulMode, N: number, K: number, b_offset = 0, more = b_offset) => (): void => {
-      const t = (length: number, type: ElementType = "f32"): Tensor => tensor(type, [length], "state", type);
-      const r = new Recorder({ variant: "tiled", training: false });
-      matmul(r, mode, { a: t(5 * K), b: t(N * K + more, format), target: { tensor: t(5 * N), accumulate: false } }, { M: 5, N, K, b_offset });
-    };
-    assertThrows(record("NT", 4, 6), `mode NT with ${format} in ${format}: 4 rows of 6 of its 24 numbers start at 0, expected NT or NN with multiples of 4 from 0`);
-    assertThrows(record("NN", 6, 4), "4 rows of 6");
-    assertThrows(record("NT", 4, 4, 4), "start at 4");
-    assertThrows(record("TN", 4, 4), "mode TN");
-    record("NT", 7, 4)();
-    record("NN", 4, 7)();
-    const part = record("NT", 7, 4, 0, 64);
-    if (format === "int8" || format === "nf4") assertThrows(part, "7 rows of 4 of its 92 numbers");
-    else part();
-    const weight = { value: tensor("w", [3, 6], "frozen", format), needsGradient: false };
-    assertThrows(() => embedding(new Recorder({ variant: "portable", training: false }), weight, tensor("ids", [2], "input", "u32")),
-      `embedding() of w in ${format}: its rows have 6 numbers, expected a multiple of 4`);
-  }
-});
+test(
+  "matmul() and embedding() refuse what they cannot read four numbers at a time, and a part of a " +
+    "matrix with scales",
+  () => {
+    for (const format of PACKED) {
+      const record = (mode: MatmulMode, N: number, K: number, b_offset = 0, more = b_offset) => (): void => {
+        const t = (length: number, type: ElementType = "f32"): Tensor => tensor(type, [length], "state", type);
+        const r = new Recorder({ variant: "tiled", training: false });
+        matmul(r, mode, { a: t(5 * K), b: t(N * K + more, format), target: { tensor: t(5 * N), accumulate: false } }, {
+          M: 5,
+          N,
+          K,
+          b_offset,
+        });
+      };
+      assertThrows(
+        record("NT", 4, 6),
+        `mode NT with ${format} in ${format}: 4 rows of 6 of its 24 numbers start at 0, expected NT or NN with ` +
+          "multiples of 4 from 0",
+      );
+      assertThrows(record("NN", 6, 4), "4 rows of 6");
+      assertThrows(record("NT", 4, 4, 4), "start at 4");
+      assertThrows(record("TN", 4, 4), "mode TN");
+      record("NT", 7, 4)();
+      record("NN", 4, 7)();
+      const part = record("NT", 7, 4, 0, 64);
+      if (format === "int8" || format === "nf4") assertThrows(part, "7 rows of 4 of its 92 numbers");
+      else part();
+      const weight = { value: tensor("w", [3, 6], "frozen", format), needsGradient: false };
+      assertThrows(
+        () =>
+          embedding(new Recorder({ variant: "portable", training: false }), weight, tensor("ids", [2], "input", "u32")),
+        `embedding() of w in ${format}: its rows have 6 numbers, expected a multiple of 4`,
+      );
+    }
+  },
+);
 
 /** The rows of a matrix that `ids` choose. */
-function recordEmbedding(variant: Variant, V: number, C: number, weight: Floats | Words, format: Format, ids: Words): Recorded {
-  const r = new Recorder({ variant, training: false }), w = tensor("w", [V, C], "frozen", format), chosen = tensor("ids", [ids.length], "input", "u32");
+function recordEmbedding(
+  variant: Variant,
+  V: number,
+  C: number,
+  weight: Floats | Words,
+  format: Format,
+  ids: Words,
+): Recorded {
+  const r = new Recorder({ variant, training: false }),
+    w = tensor("w", [V, C], "frozen", format),
+    chosen = tensor("ids", [ids.length], "input", "u32");
   const y = embedding(r, { value: w, needsGradient: false }, chosen);
-  return { program: { name: "embedding", steps: r.steps }, written: new Map<Tensor, Floats | Words>([[w, weight], [chosen, ids]]), outputs: { y: y.value } };
+  return {
+    program: { name: "embedding", steps: r.steps },
+    written: new Map<Tensor, Floats | Words>([[w, weight], [chosen, ids]]),
+    outputs: { y: y.value },
+  };
 }
 
 test("embedding() of every format copies rows of the numbers that the format keeps", async () => {
   const { variant } = await testGpu(), next = random(5);
-  const cases = PACKED.flatMap((format) => [[1, 1, 4], [3, 2, 8], [9, 3, 4], [17, 5, 12], [65, 300, 64], [70, 37, 36], [8, 50257, 4]].map(([N, V, C]) => {
-    const weight = new Float32Array(uniform(next, V! * C!)), ids = integers(next, N!, V!);
-    if (N! > 1) ids[0] = V! + 3; // reads the last row
-    return { format, V: V!, C: C!, ids, weight };
-  }));
-  const results = await runAll(cases.map(({ format, V, C, weight, ids }) => recordEmbedding(variant, V, C, weight, format, ids)));
+  const cases = PACKED.flatMap((format) =>
+    [[1, 1, 4], [3, 2, 8], [9, 3, 4], [17, 5, 12], [65, 300, 64], [70, 37, 36], [8, 50257, 4]].map(([N, V, C]) => {
+      const weight = new Float32Array(uniform(next, V! * C!)), ids = integers(next, N!, V!);
+      if (N! > 1) ids[0] = V! + 3; // reads the last row
+      return { format, V: V!, C: C!, ids, weight };
+    })
+  );
+  const results = await runAll(
+    cases.map(({ format, V, C, weight, ids }) => recordEmbedding(variant, V, C, weight, format, ids)),
+  );
   cases.forEach(({ format, V, C, ids, weight }, i) => {
-    const inside = ids.map((id) => Math.min(id, V - 1)), expected = reference.embedding(Float64Array.from(kept(format, weight)), inside, C);
-    assertEquals(results[i]!["y"], Float32Array.from(expected), `embedding in ${format} of ${ids.length} ids, V ${V}, C ${C}`);
+    const inside = ids.map((id) => Math.min(id, V - 1)),
+      expected = reference.embedding(Float64Array.from(kept(format, weight)), inside, C);
+    assertEquals(
+      results[i]!["y"],
+      Float32Array.from(expected),
+      `embedding in ${format} of ${ids.length} ids, V ${V}, C ${C}`,
+    );
   });
 });
 
 test("kernels unpack every f16 to the bit, subnormals and infinities too, every int8 and every nf4", async () => {
-  const { variant } = await testGpu(), words = (length: number, word: (i: number) => number): Words => Uint32Array.from({ length }, (_, i) => word(i));
+  const { variant } = await testGpu(),
+    words = (length: number, word: (i: number) => number): Words => Uint32Array.from({ length }, (_, i) => word(i));
   const rows = (V: number): Words => words(V, (i) => i), scale = new Uint32Array(Float32Array.of(1 / 3).buffer)[0]!;
   const halves = words(0x8000, (i) => (2 * i) | ((2 * i + 1) << 16));
   const bytes = words(64 + 4, (i) => (i < 64 ? 0x03020100 + 0x04040404 * i : scale));
@@ -110,23 +172,38 @@ test("kernels unpack every f16 to the bit, subnormals and infinities too, every 
   ]);
   const expected = unpack("f16", halves, 0x10000), bits = (values: Floats): Words => new Uint32Array(values.buffer);
   f16!["y"]!.forEach((value, half) =>
-    assert(bits(f16!["y"]!)[half] === bits(expected)[half] || (Number.isNaN(value) && Number.isNaN(expected[half])), `${half.toString(16)} became ${value}, expected ${expected[half]}`));
-  assertEquals([...int8!["y"]!], [...Array(256).keys()].map((byte) => Math.fround(((byte << 24) >> 24) * Math.fround(1 / 3))));
+    assert(
+      bits(f16!["y"]!)[half] === bits(expected)[half] || (Number.isNaN(value) && Number.isNaN(expected[half])),
+      `${half.toString(16)} became ${value}, expected ${expected[half]}`,
+    )
+  );
+  assertEquals(
+    [...int8!["y"]!],
+    [...Array(256).keys()].map((byte) => Math.fround(((byte << 24) >> 24) * Math.fround(1 / 3))),
+  );
   assertEquals([...nf4!["y"]!], NF4.map((value) => Math.fround(Math.fround(value) * Math.fround(1 / 3))));
 });
 
 test("weights in bf16 are trained: the gradients of linear() and embedding() are f32", async () => {
   for (const variant of await testVariants()) {
-    const next = random(6), [N, V, C] = [17, 5, 12], ids = integers(next, N, V), { order, segment_ids, segment_offsets } = embeddingSegments(ids);
+    const next = random(6),
+      [N, V, C] = [17, 5, 12],
+      ids = integers(next, N, V),
+      { order, segment_ids, segment_offsets } = embeddingSegments(ids);
     const r = new Recorder({ variant, training: true }), written = new Map<Tensor, Floats | Words>();
     const input = (label: string, data: Words): Tensor => {
       const made = tensor(label, [data.length], "input", "u32");
       written.set(made, data);
       return made;
     };
-    const table = given(written, "table", [V, C], uniform(next, V * C), "bf16"), w = given(written, "w", [V, C], uniform(next, V * C), "bf16");
+    const table = given(written, "table", [V, C], uniform(next, V * C), "bf16"),
+      w = given(written, "w", [V, C], uniform(next, V * C), "bf16");
     const [x, dx, dy] = [uniform(next, N * C), uniform(next, N * C), uniform(next, N * V)];
-    const segments = { order: input("order", order), segment_ids: input("ids of segments", segment_ids), segment_offsets: input("offsets", segment_offsets) };
+    const segments = {
+      order: input("order", order),
+      segment_ids: input("ids of segments", segment_ids),
+      segment_offsets: input("offsets", segment_offsets),
+    };
     r.setGradient(embedding(r, table, input("ids", ids), segments), given(written, "d(rows)", [N, C], dx).value);
     r.setGradient(linear(r, given(written, "x", [N, C], x), w), given(written, "d(y)", [N, V], dy).value);
     r.backward();
@@ -134,8 +211,16 @@ test("weights in bf16 are trained: the gradients of linear() and embedding() are
     for (const one of Object.values(outputs)) assertEquals([one.type, size(one)], ["f32", V * C]);
     const [result] = await runAll([{ program: { name: "train", steps: r.steps }, written, outputs }]);
     const ofTable = (of: Reals): Reals => reference.embeddingBackward(of, ids, V, C);
-    assertClose(result!["table"]!, ofTable(dx), { name: `table (${variant})`, scale: ofTable(absolute(dx)), relative: toleranceOf(TOLERANCES.embedding, N) });
+    assertClose(result!["table"]!, ofTable(dx), {
+      name: `table (${variant})`,
+      scale: ofTable(absolute(dx)),
+      relative: toleranceOf(TOLERANCES.embedding, N),
+    });
     const ofWeight = (a: Reals, b: Reals): Reals => reference.matmul("TN", a, b, { M: V, N: C, K: N });
-    assertClose(result!["w"]!, ofWeight(dy, x), { name: `w (${variant})`, scale: ofWeight(absolute(dy), absolute(x)), relative: toleranceOf(TOLERANCES.matmul, N) });
+    assertClose(result!["w"]!, ofWeight(dy, x), {
+      name: `w (${variant})`,
+      scale: ofWeight(absolute(dy), absolute(x)),
+      relative: toleranceOf(TOLERANCES.matmul, N),
+    });
   }
 });

@@ -1,4 +1,5 @@
-// Launches of more than 65 535 workgroups, which the host spreads over two dimensions: every kernel, at the least work for it.
+// Launches of more than 65 535 workgroups, which the host spreads over two dimensions: every kernel, at the least work
+// for it.
 
 import { assert, random, test } from "../harness.ts";
 import * as reference from "../reference/ops.ts";
@@ -16,7 +17,10 @@ import { affordableVariants, checkOps, type Expected, type OpCase, recordCase } 
 import { absolute, integers, uniform } from "./values.ts";
 
 const GROUPS = 65535;
-/** Elements that need more groups than one dimension has, with 64 threads or 16 a group; odd, so that the last group is not full. */
+/**
+ * Elements that need more groups than one dimension has, with 64 threads or 16 a group; odd, so that the last group is
+ * not full.
+ */
 const OF_64 = 64 * GROUPS + 65, OF_16 = 16 * GROUPS + 17;
 
 const exactly = (value: reference.Reals): Expected => ({ value, tolerance: TOLERANCES.exact });
@@ -31,7 +35,12 @@ const values = (seed: number, length: number): reference.Reals => {
 async function checkLarge(one: OpCase, kernels: readonly string[]): Promise<void> {
   const { steps } = recordCase(one, "portable").program;
   const spread = steps.filter(({ grid }) => grid[1] > 1).map(({ kernel }) => kernel.name);
-  for (const name of kernels) assert(spread.includes(name), `${one.name}: ${name} must need more than ${GROUPS} workgroups; those that do: [${spread}]`);
+  for (const name of kernels) {
+    assert(
+      spread.includes(name),
+      `${one.name}: ${name} must need more than ${GROUPS} workgroups; those that do: [${spread}]`,
+    );
+  }
   await checkOps([one], await affordableVariants());
 }
 
@@ -46,14 +55,22 @@ test("add(), its gradients and fill() past 65 535 workgroups", async () => {
       return { z: add(r, x!, y!), filled };
     },
     seeds: { z: dz },
-    expected: { z: { value: reference.add(x, y), tolerance: TOLERANCES.add }, filled: exactly(x.map(() => 0.5)), dy: exactly(dz) },
+    expected: {
+      z: { value: reference.add(x, y), tolerance: TOLERANCES.add },
+      filled: exactly(x.map(() => 0.5)),
+      dy: exactly(dz),
+    },
   }, ["add", "accumulate", "fill"]);
 });
 
 test("swiglu() past 65 535 workgroups", async () => {
   const n = OF_64, gate = values(4, n), up = values(5, n), dy = values(6, n);
   const { dgate, dup } = reference.swigluBackward(gate, up, dy);
-  const close = (value: reference.Reals, i: number): Expected => ({ value, scale: value.map(() => i), tolerance: TOLERANCES.swiglu });
+  const close = (value: reference.Reals, i: number): Expected => ({
+    value,
+    scale: value.map(() => i),
+    tolerance: TOLERANCES.swiglu,
+  });
   await checkLarge({
     name: "large swiglu",
     variables: { gate: { shape: [n], values: gate }, up: { shape: [n], values: up } },
@@ -93,13 +110,22 @@ test("embedding() past 65 535 workgroups", async () => {
     seeds: { y: dy },
     expected: {
       y: exactly(reference.embedding(weight, ids, C)),
-      dweight: { value: reference.embeddingBackward(dy, ids, V, C), scale: reference.embeddingBackward(absolute(dy), ids, V, C), tolerance: TOLERANCES.embedding, terms: N },
+      dweight: {
+        value: reference.embeddingBackward(dy, ids, V, C),
+        scale: reference.embeddingBackward(absolute(dy), ids, V, C),
+        tolerance: TOLERANCES.embedding,
+        terms: N,
+      },
     },
   }, ["embedding", "embedding_backward"]);
 });
 
 test("rmsNorm() past 65 535 workgroups of rows", async () => {
-  const n = OF_16, x = values(12, n), weight = Float64Array.of(0.75), dy = values(14, n), tolerance = TOLERANCES.rmsNorm;
+  const n = OF_16,
+    x = values(12, n),
+    weight = Float64Array.of(0.75),
+    dy = values(14, n),
+    tolerance = TOLERANCES.rmsNorm;
   await checkLarge({
     name: "large rmsNorm",
     variables: { x: { shape: [n, 1], values: x }, weight: { shape: [1], values: weight, frozen: true } },
@@ -107,7 +133,11 @@ test("rmsNorm() past 65 535 workgroups of rows", async () => {
     seeds: { y: dy },
     expected: {
       y: { value: reference.rmsNorm(x, weight, 1e-5), tolerance },
-      dx: { value: reference.rmsNormBackward(x, weight, 1e-5, dy).dx, scale: reference.rmsNormBackward(x, weight, 1e-5, dy, true).dx, tolerance },
+      dx: {
+        value: reference.rmsNormBackward(x, weight, 1e-5, dy).dx,
+        scale: reference.rmsNormBackward(x, weight, 1e-5, dy, true).dx,
+        tolerance,
+      },
     },
   }, ["rms_norm", "rms_norm_backward"]);
 });
@@ -115,7 +145,8 @@ test("rmsNorm() past 65 535 workgroups of rows", async () => {
 test("rope() and attention() past 65 535 workgroups", async () => {
   const N = OF_64, table = Float64Array.of(0, 1, 1, 0, -1, 0); // three positions: a quarter, none and half a turn
   const B = Math.ceil(N / 6), q = values(15, 6 * B);
-  const turn = (x: reference.Reals, inverse: boolean): Expected => exactly(reference.rope(x, table, { T: 3, heads: 1, D: 2 }, inverse));
+  const turn = (x: reference.Reals, inverse: boolean): Expected =>
+    exactly(reference.rope(x, table, { T: 3, heads: 1, D: 2 }, inverse));
   const keys = values(17, 6 * B);
   await checkLarge({
     name: "large rope",
@@ -130,13 +161,25 @@ test("rope() and attention() past 65 535 workgroups", async () => {
   }, ["rope"]);
 
   // One position a sequence: the softmax of one key is 1, so out = v, dv = dout, and the scores have no gradient.
-  const n = OF_16, v = values(18, n), dout = values(19, n), none = { ...exactly(v.map(() => 0)), tolerance: TOLERANCES.add, scale: v.map(() => 1) };
+  const n = OF_16,
+    v = values(18, n),
+    dout = values(19, n),
+    none = { ...exactly(v.map(() => 0)), tolerance: TOLERANCES.add, scale: v.map(() => 1) };
   await checkLarge({
     name: "large attention",
-    variables: { q: { shape: [n, 1], values: values(20, n) }, k: { shape: [n, 1], values: values(21, n) }, v: { shape: [n, 1], values: v } },
+    variables: {
+      q: { shape: [n, 1], values: values(20, n) },
+      k: { shape: [n, 1], values: values(21, n) },
+      v: { shape: [n, 1], values: v },
+    },
     record: (r, { q, k, v }) => ({ out: attention(r, q!, k!, v!, { B: n, T: 1, H: 1, KV: 1, D: 1 }) }),
     seeds: { out: dout },
-    expected: { out: { value: v, tolerance: TOLERANCES.attention }, dq: none, dk: none, dv: { value: dout, tolerance: TOLERANCES.attention } },
+    expected: {
+      out: { value: v, tolerance: TOLERANCES.attention },
+      dq: none,
+      dk: none,
+      dv: { value: dout, tolerance: TOLERANCES.attention },
+    },
   }, ["flash_attention", "flash_attention_query_backward", "flash_attention_key_backward"]);
 });
 
@@ -155,6 +198,8 @@ test("crossEntropy() past 65 535 workgroups", async () => {
       crossEntropy(r, hidden!, weight!, labels!, schedule!, { tensor: loss!.value, first: 0 });
       return { loss: loss! };
     },
-    expected: { loss: { value: new Float64Array(N), scale: new Float64Array(N).fill(1), tolerance: TOLERANCES.crossEntropy } },
+    expected: {
+      loss: { value: new Float64Array(N), scale: new Float64Array(N).fill(1), tolerance: TOLERANCES.crossEntropy },
+    },
   }, ["cross_entropy"]);
 });

@@ -9,9 +9,35 @@ import { absolute, uniform } from "./values.ts";
 
 /** Around the tiles of any kernel here (8, 16, 32, 64, 128), primes, and ones; [M, N, K]. */
 const SIZES: readonly (readonly [number, number, number])[] = [
-  [1, 1, 1], [1, 2, 3], [3, 1, 2], [2, 3, 1], [7, 8, 9], [9, 7, 8], [8, 9, 7], [15, 16, 17], [17, 15, 16], [16, 17, 15],
-  [31, 32, 33], [33, 31, 32], [32, 33, 31], [63, 64, 65], [65, 63, 64], [64, 65, 63], [127, 128, 129], [129, 127, 128], [128, 129, 127],
-  [64, 64, 64], [80, 128, 144], [1, 128, 64], [128, 1, 64], [64, 64, 1], [1, 1, 2179], [4, 315, 12], [315, 4, 3], [5, 7, 315], [2, 2, 1031],
+  [1, 1, 1],
+  [1, 2, 3],
+  [3, 1, 2],
+  [2, 3, 1],
+  [7, 8, 9],
+  [9, 7, 8],
+  [8, 9, 7],
+  [15, 16, 17],
+  [17, 15, 16],
+  [16, 17, 15],
+  [31, 32, 33],
+  [33, 31, 32],
+  [32, 33, 31],
+  [63, 64, 65],
+  [65, 63, 64],
+  [64, 65, 63],
+  [127, 128, 129],
+  [129, 127, 128],
+  [128, 129, 127],
+  [64, 64, 64],
+  [80, 128, 144],
+  [1, 128, 64],
+  [128, 1, 64],
+  [64, 64, 1],
+  [1, 1, 2179],
+  [4, 315, 12],
+  [315, 4, 3],
+  [5, 7, 315],
+  [2, 2, 1031],
 ];
 
 function product(mode: MatmulMode, a: Reals, b: Reals, size: MatmulSize): Expected {
@@ -58,7 +84,8 @@ function accumulateCase(M: number, N: number, K: number): OpCase {
   const next = random(M);
   const x = uniform(next, M * K), w = uniform(next, N * K), dy = uniform(next, M * N), dz = uniform(next, M * N);
   const y = product("NT", x, w, { M, N, K });
-  const dx = (d: Reals): Expected => product("NN", d, w, { M, N: K, K: N }), dw = (d: Reals): Expected => product("TN", d, x, { M: N, N: K, K: M });
+  const dx = (d: Reals): Expected => product("NN", d, w, { M, N: K, K: N }),
+    dw = (d: Reals): Expected => product("TN", d, x, { M: N, N: K, K: M });
   return {
     name: `linear twice (${M}, ${K}) -> ${N}`,
     variables: { x: { shape: [M, K], values: x }, w: { shape: [N, K], values: w } },
@@ -68,12 +95,23 @@ function accumulateCase(M: number, N: number, K: number): OpCase {
   };
 }
 
-/** y = residual + x Wᵀ. With `reused` the residual has a gradient already when y's arrives, so that it must be added. */
+/**
+ * y = residual + x Wᵀ. With `reused` the residual has a gradient already when y's arrives, so that it must be added.
+ */
 function residualCase(M: number, N: number, K: number, reused: boolean): OpCase {
   const next = random(M);
-  const x = uniform(next, M * K), w = uniform(next, N * K), residual = uniform(next, M * N), dy = uniform(next, M * N), dz = uniform(next, M * N);
+  const x = uniform(next, M * K),
+    w = uniform(next, N * K),
+    residual = uniform(next, M * N),
+    dy = uniform(next, M * N),
+    dz = uniform(next, M * N);
   const y = plus(product("NT", x, w, { M, N, K }), itself(residual));
-  const expected = { y, dx: product("NN", dy, w, { M, N: K, K: N }), dw: product("TN", dy, x, { M: N, N: K, K: M }), dresidual: itself(dy) };
+  const expected = {
+    y,
+    dx: product("NN", dy, w, { M, N: K, K: N }),
+    dw: product("TN", dy, x, { M: N, N: K, K: M }),
+    dresidual: itself(dy),
+  };
   const identity = Float64Array.from({ length: N * N }, (_, i) => (i % (N + 1) === 0 ? 1 : 0));
   return {
     name: `linear with residual (${M}, ${K}) -> ${N}${reused ? ", used again" : ""}`,
@@ -94,13 +132,22 @@ function residualCase(M: number, N: number, K: number, reused: boolean): OpCase 
 
 test("linear(): a second use adds to the gradients, a residual is added and passes its gradient on", async () => {
   const sizes = [[1, 1, 1], [3, 5, 7], [17, 33, 9], [65, 64, 63], [130, 66, 5], [64, 80, 64]] as const;
-  await checkOps(sizes.flatMap(([M, N, K]) => [accumulateCase(M, N, K), residualCase(M, N, K, false), residualCase(M, N, K, true)]));
+  await checkOps(
+    sizes.flatMap(([M, N, K]) => [accumulateCase(M, N, K), residualCase(M, N, K, false), residualCase(M, N, K, true)]),
+  );
 });
 
 /** A product of ranges of rows, into a range of rows: the rest of `out` must keep its numbers. */
-function offsetCase(mode: MatmulMode, { M, N, K }: MatmulSize, offsets: readonly [number, number, number], accumulate: boolean): OpCase {
+function offsetCase(
+  mode: MatmulMode,
+  { M, N, K }: MatmulSize,
+  offsets: readonly [number, number, number],
+  accumulate: boolean,
+): OpCase {
   const next = random(M + N + K), [a_offset, b_offset, out_offset] = offsets, after = 5;
-  const a = uniform(next, a_offset + M * K + after), b = uniform(next, b_offset + N * K + after), out = uniform(next, out_offset + M * N + after);
+  const a = uniform(next, a_offset + M * K + after),
+    b = uniform(next, b_offset + N * K + after),
+    out = uniform(next, out_offset + M * N + after);
   const inner = product(mode, a.slice(a_offset), b.slice(b_offset), { M, N, K });
   const value = out.slice(), scale = absolute(out);
   for (let i = 0; i < M * N; i++) {
@@ -112,7 +159,14 @@ function offsetCase(mode: MatmulMode, { M, N, K }: MatmulSize, offsets: readonly
     variables: { out: { shape: [out.length], values: out } },
     inputs: { a, b },
     record: (r, { out }, { a, b }) => {
-      matmul(r, mode, { a: a!, b: b!, target: { tensor: out!.value, accumulate } }, { M, N, K, a_offset, b_offset, out_offset });
+      matmul(r, mode, { a: a!, b: b!, target: { tensor: out!.value, accumulate } }, {
+        M,
+        N,
+        K,
+        a_offset,
+        b_offset,
+        out_offset,
+      });
       return { out: out! };
     },
     expected: { out: { value, scale, tolerance: TOLERANCES.matmul, terms: K } },
@@ -121,7 +175,8 @@ function offsetCase(mode: MatmulMode, { M, N, K }: MatmulSize, offsets: readonly
 
 test("matmul(): offsets into a, b and out, odd ones too, and nothing written around the result", async () => {
   const cases: OpCase[] = [];
-  // Sums as the head records them: a weight's gradient adds up over chunks of rows, a hidden state's is written in chunks.
+  // Sums as the head records them: a weight's gradient adds up over chunks of rows, a hidden state's is written in
+  // chunks.
   for (const [mode, accumulate] of [["NT", false], ["NN", false], ["TN", true]] as const) {
     cases.push(
       offsetCase(mode, { M: 5, N: 7, K: 3 }, [3, 7, 11], accumulate),

@@ -76,7 +76,9 @@ export async function checkOps(cases: readonly OpCase[], only?: readonly Variant
   const variants = only ?? await testVariants();
   for (const [index, variant] of variants.entries()) {
     // Where an op has the kernels of an earlier variant, there is nothing new to see.
-    const fresh = cases.filter((one) => variants.slice(0, index).every((earlier) => usesOtherKernels(one, earlier, variant)));
+    const fresh = cases.filter((one) =>
+      variants.slice(0, index).every((earlier) => usesOtherKernels(one, earlier, variant))
+    );
     if (fresh.length > 0) await checkVariant(variant, fresh);
   }
 }
@@ -92,14 +94,20 @@ async function checkVariant(variant: Variant, cases: readonly OpCase[]): Promise
   const recorded = cases.map((one) => recordCase(one, variant));
   const executor = await Executor.create(gpu, planApart(recorded.map(({ program }) => program)));
   try {
-    // Tensors of different cases share memory, so a case is read before the next runs; reads cost a round trip, so all wait together.
-    const results = recorded.map((one) => ({ first: runOnce(executor, one, 0x7fc00000), second: runOnce(executor, one, 0xffffffff) }));
+    // Tensors of different cases share memory, so a case is read before the next runs; reads cost a round trip, so all
+    // wait together.
+    const results = recorded.map((one) => ({
+      first: runOnce(executor, one, 0x7fc00000),
+      second: runOnce(executor, one, 0xffffffff),
+    }));
     for (const [index, { first, second }] of results.entries()) {
       const bits = await first, again = await second, one = cases[index]!;
       for (const [name, expected] of Object.entries(one.expected)) {
         const where = `${one.name} (${variant}): ${name}`;
         assert(bits[name] && again[name], `${where}: expected a tensor, found none`);
-        if (!sameWords(again[name], bits[name])) assertEquals(again[name], bits[name], `${where}: a second run must give the same bits`);
+        if (!sameWords(again[name], bits[name])) {
+          assertEquals(again[name], bits[name], `${where}: a second run must give the same bits`);
+        }
         checkValues(where, recorded[index]!.outputs[name]!.shape, new Float32Array(bits[name].buffer), expected);
       }
       const extra = Object.keys(bits).filter((name) => !(name in one.expected));
@@ -117,12 +125,19 @@ function sameWords(a: Words, b: Words): boolean {
   return a.length === b.length;
 }
 
-function checkValues(name: string, shape: readonly number[], actual: Float32Array, { value, scale = value, tolerance, terms = 1 }: Expected): void {
+function checkValues(
+  name: string,
+  shape: readonly number[],
+  actual: Float32Array,
+  { value, scale = value, tolerance, terms = 1 }: Expected,
+): void {
   const relative = toleranceOf(tolerance, terms), absolute = tolerance.fixed > 0 ? UNDERFLOW : 0;
   assertClose(actual, value, { name, shape, scale, relative, absolute });
   if (tolerance.fixed === 0) return;
   let worst = measured.get(tolerance) ?? 0;
-  for (let i = 0; i < value.length; i++) worst = Math.max(worst, Math.abs(actual[i]! - value[i]!) / (absolute + relative * Math.abs(scale[i]!)));
+  for (let i = 0; i < value.length; i++) {
+    worst = Math.max(worst, Math.abs(actual[i]! - value[i]!) / (absolute + relative * Math.abs(scale[i]!)));
+  }
   measured.set(tolerance, worst);
 }
 
@@ -130,18 +145,22 @@ function checkValues(name: string, shape: readonly number[], actual: Float32Arra
 export function recordCase(one: OpCase, variant: Variant): Recorded {
   const r = new Recorder({ variant, training: one.seeds !== undefined });
   const written = new Map<Tensor, Float32Array<ArrayBuffer> | Words>();
-  const variables = Object.fromEntries(Object.entries(one.variables).map(([name, { shape, values, frozen = false }]) => {
-    // Written before each of two runs, and by an op that has it as its target: what a frozen tensor may not be.
-    const value = tensor(name, shape, frozen ? "state" : "trainable");
-    written.set(value, new Float32Array(values));
-    return [name, { value, needsGradient: !frozen }];
-  }));
-  const inputs = Object.fromEntries(Object.entries(one.inputs ?? {}).map(([name, data]) => {
-    const words = data instanceof Uint32Array;
-    const input = tensor(name, one.shapes?.[name] ?? [data.length], "input", words ? "u32" : "f32");
-    written.set(input, words ? data : new Float32Array(data));
-    return [name, input];
-  }));
+  const variables = Object.fromEntries(
+    Object.entries(one.variables).map(([name, { shape, values, frozen = false }]) => {
+      // Written before each of two runs, and by an op that has it as its target: what a frozen tensor may not be.
+      const value = tensor(name, shape, frozen ? "state" : "trainable");
+      written.set(value, new Float32Array(values));
+      return [name, { value, needsGradient: !frozen }];
+    }),
+  );
+  const inputs = Object.fromEntries(
+    Object.entries(one.inputs ?? {}).map(([name, data]) => {
+      const words = data instanceof Uint32Array;
+      const input = tensor(name, one.shapes?.[name] ?? [data.length], "input", words ? "u32" : "f32");
+      written.set(input, words ? data : new Float32Array(data));
+      return [name, input];
+    }),
+  );
   const results = one.record(r, variables, inputs);
   const outputs: Record<string, Tensor> = {};
   for (const [name, { value }] of Object.entries(results)) outputs[name] = value;
@@ -161,26 +180,40 @@ export function recordCase(one: OpCase, variant: Variant): Recorded {
 const together = defineKernel({ name: "together", code: "", bindings: {}, params: {}, groups: () => 1 });
 
 /**
- * A plan in which tensors of one program share no memory, so that what a kernel fails to write keeps the poison. A last step that
- * touches everything makes them live at once; it is planned, not run.
+ * A plan in which tensors of one program share no memory, so that what a kernel fails to write keeps the poison. A last
+ * step that touches everything makes them live at once; it is planned, not run.
  */
 function planApart(programs: readonly Program[]): ReturnType<typeof planMemory> {
   const prolonged = programs.map(({ name, steps }) => {
-    const all: Step = { kernel: together, tensors: [...new Set(steps.flatMap(({ tensors }) => tensors))], params: {}, grid: [1, 1, 1] };
+    const all: Step = {
+      kernel: together,
+      tensors: [...new Set(steps.flatMap(({ tensors }) => tensors))],
+      params: {},
+      grid: [1, 1, 1],
+    };
     return { name, steps: [...steps, all] };
   });
   return { ...planMemory(prolonged), programs };
 }
 
 /** Fills everything that the program should write with `poison`, runs it, and reads the outputs' bits. */
-async function runOnce(executor: Executor, { program, written, outputs }: Recorded, poison: number): Promise<Record<string, Words>> {
+async function runOnce(
+  executor: Executor,
+  { program, written, outputs }: Recorded,
+  poison: number,
+): Promise<Record<string, Words>> {
   for (const [target, data] of written) if (executor.plan.location.has(target)) executor.write(target, data);
   for (const target of new Set(program.steps.flatMap(({ tensors }) => tensors))) {
     if (written.has(target)) continue;
-    assert(TRANSIENT.has(target.role) && bytesOf(target) > 0, `${target.label}: a tensor that nobody writes before the op`);
+    assert(
+      TRANSIENT.has(target.role) && bytesOf(target) > 0,
+      `${target.label}: a tensor that nobody writes before the op`,
+    );
     executor.write(target, new Uint32Array(size(target)).fill(poison));
   }
   executor.run(program);
-  const reads = Object.entries(outputs).map(([name, output]) => executor.readWords(output).then((words) => [name, words] as const));
+  const reads = Object.entries(outputs).map(([name, output]) =>
+    executor.readWords(output).then((words) => [name, words] as const)
+  );
   return Object.fromEntries(await Promise.all(reads));
 }

@@ -36,7 +36,9 @@ export async function runAll(all: readonly Recorded[]): Promise<Record<string, F
   for (const { written } of all) for (const [target, data] of written) executor.write(target, data);
   const results = all.map(({ program, outputs }) => {
     executor.run(program);
-    return Promise.all(Object.entries(outputs).map(async ([name, output]) => [name, await executor.read(output)] as const)).then(Object.fromEntries<Floats>);
+    return Promise.all(
+      Object.entries(outputs).map(async ([name, output]) => [name, await executor.read(output)] as const),
+    ).then(Object.fromEntries<Floats>);
   });
   const read = await Promise.all(results);
   assertEquals(gpu.uncaptured(), undefined);
@@ -45,7 +47,14 @@ export async function runAll(all: readonly Recorded[]): Promise<Record<string, F
 }
 
 /** A tensor with data that stays, and one with its gradient if it is trainable. */
-export function given(written: Map<Tensor, Floats | Words>, label: string, shape: readonly number[], values: ArrayLike<number>, type: ElementType = "f32", role: Role = "trainable"): Variable {
+export function given(
+  written: Map<Tensor, Floats | Words>,
+  label: string,
+  shape: readonly number[],
+  values: ArrayLike<number>,
+  type: ElementType = "f32",
+  role: Role = "trainable",
+): Variable {
   const value = tensor(label, shape, role, type);
   written.set(value, Float32Array.from(values));
   return { value, needsGradient: role === "trainable" };

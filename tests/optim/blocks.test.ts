@@ -1,12 +1,27 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { readAuthors } from "../reference/grid_authors.ts";
-import { activeBlocks, activeLayers, type BlockOrder, LAYER_ORDERS, roundHalfEven } from "../../src/optim/split/blocks.ts";
+import {
+  activeBlocks,
+  activeLayers,
+  type BlockOrder,
+  LAYER_ORDERS,
+  roundHalfEven,
+} from "../../src/optim/split/blocks.ts";
 
 const blocks = (order: BlockOrder, count: number, density: number, switches: number, seed = 0): number[][] =>
   Array.from({ length: switches }, (_, s) => activeBlocks(order, count, density, s, seed));
 
 test("roundHalfEven() rounds as Python does", () => {
-  assertEquals([0.5, 1.5, 2.5, 3.5, 10.5, 11.5, -0.5, -1.5].map((x) => roundHalfEven(x) + 0), [0, 2, 2, 4, 10, 12, 0, -2]);
+  assertEquals([0.5, 1.5, 2.5, 3.5, 10.5, 11.5, -0.5, -1.5].map((x) => roundHalfEven(x) + 0), [
+    0,
+    2,
+    2,
+    4,
+    10,
+    12,
+    0,
+    -2,
+  ]);
   assertEquals([0, 0.49, 0.51, 2, 2.1, 7 * 0.3, -0.51, 1e15 + 0.5].map(roundHalfEven), [0, 0, 1, 2, 2, 2, -1, 1e15]);
 });
 
@@ -35,7 +50,9 @@ test("activeBlocks(): always as many different blocks, and each as often as any 
         assertEquals([one.length, new Set(one).size], [active, active], `${order} ${count}@${density}`);
         for (const block of one) times[block] = times[block]! + 1;
       }
-      if (order !== "random") assertEquals(times, new Array<number>(count).fill(active), `${order} ${count}@${density}: times`);
+      if (order !== "random") {
+        assertEquals(times, new Array<number>(count).fill(active), `${order} ${count}@${density}: times`);
+      }
     }
   }
 });
@@ -51,11 +68,15 @@ test('activeBlocks("random"): a draw of its own at each switch, by seed, uniform
 });
 
 test('activeBlocks("mirror") refuses an odd number', () => {
-  assertThrows(() => activeBlocks("mirror", 7, 0.4, 0, 0), 'Cannot take 3 of 7 blocks in the order "mirror": expected an even number. Change the density 0.4 or the order');
+  assertThrows(
+    () => activeBlocks("mirror", 7, 0.4, 0, 0),
+    'Cannot take 3 of 7 blocks in the order "mirror": expected an even number. Change the density 0.4 or the order',
+  );
 });
 
 test("activeLayers(): BAdam's orders, in blocks of neighbours", () => {
-  const layers = (order: (typeof LAYER_ORDERS)[number], perBlock: number, switches: number): number[][] => Array.from({ length: switches }, (_, s) => activeLayers(order, 5, perBlock, s, 3));
+  const layers = (order: (typeof LAYER_ORDERS)[number], perBlock: number, switches: number): number[][] =>
+    Array.from({ length: switches }, (_, s) => activeLayers(order, 5, perBlock, s, 3));
   assertEquals(layers("ascending", 1, 7), [[0], [1], [2], [3], [4], [0], [1]]);
   assertEquals(layers("descending", 1, 6), [[4], [3], [2], [1], [0], [4]]);
   assertEquals(layers("ascending", 2, 4), [[0, 1], [2, 3], [4], [0, 1]]);
@@ -64,7 +85,10 @@ test("activeLayers(): BAdam's orders, in blocks of neighbours", () => {
 });
 
 test('activeLayers("random"): every epoch takes every layer once, in an order of its own', () => {
-  const epochs = Array.from({ length: 30 }, (_, epoch) => Array.from({ length: 6 }, (_, place) => activeLayers("random", 6, 1, epoch * 6 + place, 9)[0]!));
+  const epochs = Array.from(
+    { length: 30 },
+    (_, epoch) => Array.from({ length: 6 }, (_, place) => activeLayers("random", 6, 1, epoch * 6 + place, 9)[0]!),
+  );
   for (const epoch of epochs) assertEquals(epoch.toSorted(), [0, 1, 2, 3, 4, 5]);
   // 30 of 720 orders: two equal ones are not unlikely, twenty different ones are certain.
   assert(new Set(epochs.map((epoch) => epoch.join())).size > 20, "orders differ");

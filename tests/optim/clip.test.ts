@@ -43,7 +43,8 @@ async function clipsOf(cases: readonly NormCase[], variant: Variant): Promise<Cl
   const read = recorded.map(({ program, tensors, clip }, i) => {
     tensors.forEach((t, g) => executor.write(t, new Float32Array(cases[i]!.gradients[g]!)));
     for (const t of new Set(program.steps.flatMap((step) => step.tensors))) {
-      if (t.role === "scratch") executor.write(t, new Uint32Array(t.shape[0]!).fill(0x7fc00000)); // a partial sum never written must show
+      // a partial sum never written must show
+      if (t.role === "scratch") executor.write(t, new Uint32Array(t.shape[0]!).fill(0x7fc00000));
     }
     executor.run(program);
     return executor.readWords(clip);
@@ -56,38 +57,67 @@ async function clipsOf(cases: readonly NormCase[], variant: Variant): Promise<Cl
   return clips;
 }
 
-const some = (seed: number, sizes: readonly number[], range = 1): Reals[] => sizes.map((n, i) => uniform(random(seed + i), n, range));
+const some = (seed: number, sizes: readonly number[], range = 1): Reals[] =>
+  sizes.map((n, i) => uniform(random(seed + i), n, range));
 
 for (const variant of ["portable", "tiled"] as const) {
-  test(`gradientNorm() (${variant}): norm and scale of any number of gradients, together or one at a time`, async () => {
-    const shapes = [[1], [64], [1031], [3, 5], [7, 1, 300, 2, 64], [1, 2, 3, 4, 5, 6], [5, 4, 3, 2, 1, 9, 8], [100, 200, 300, 1, 1, 1, 1, 1, 1, 1, 1, 1, 500], [70000, 33]];
-    const cases = shapes.flatMap((sizes, i) => [true, false].flatMap((together) =>
-      [0, 0.5, 1e6].map((max_norm): NormCase => ({ gradients: some(i, sizes), max_norm, together }))));
-    const clips = await clipsOf(cases, variant);
-    clips.forEach(({ norm, scale, skip }, i) => {
-      const { gradients, max_norm, together } = cases[i]!, name = `gradients of ${gradients.map((g) => g.length)}, max ${max_norm}${together ? ", together" : ""}`;
-      const expected = globalNorm(gradients);
-      // All terms are positive, so rounding is relative to the sum: sqrt(terms) / 2 in units of EPS at the very worst here.
-      assertClose([norm], [expected], { name: `${name}: norm`, relative: 16 * EPS });
-      assertClose([scale], [clipScale(expected, max_norm)], { name: `${name}: scale`, relative: 20 * EPS });
-      assertEquals(skip, 0, name);
-      if (max_norm !== 0.5) assertEquals(scale, 1, `${name}: nothing to clip`);
-    });
-  });
+  test(
+    `gradientNorm() (${variant}): norm and scale of any number of gradients, together or ` +
+      "one at a time",
+    async () => {
+      const shapes = [[1], [64], [1031], [3, 5], [7, 1, 300, 2, 64], [1, 2, 3, 4, 5, 6], [5, 4, 3, 2, 1, 9, 8], [
+        100,
+        200,
+        300,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        500,
+      ], [70000, 33]];
+      const cases = shapes.flatMap((sizes, i) =>
+        [true, false].flatMap((together) =>
+          [0, 0.5, 1e6].map((max_norm): NormCase => ({ gradients: some(i, sizes), max_norm, together }))
+        )
+      );
+      const clips = await clipsOf(cases, variant);
+      clips.forEach(({ norm, scale, skip }, i) => {
+        const { gradients, max_norm, together } = cases[i]!,
+          name = `gradients of ${gradients.map((g) => g.length)}, max ${max_norm}${together ? ", together" : ""}`;
+        const expected = globalNorm(gradients);
+        // All terms are positive, so rounding is relative to the sum: sqrt(terms) / 2 in units of EPS at the very worst
+        // here.
+        assertClose([norm], [expected], { name: `${name}: norm`, relative: 16 * EPS });
+        assertClose([scale], [clipScale(expected, max_norm)], { name: `${name}: scale`, relative: 20 * EPS });
+        assertEquals(skip, 0, name);
+        if (max_norm !== 0.5) assertEquals(scale, 1, `${name}: nothing to clip`);
+      });
+    },
+  );
 
   test(`gradientNorm() (${variant}): one bad number anywhere skips the step`, async () => {
-    const cases = [NaN, Infinity, -Infinity, 1e30].flatMap((bad) => [0, 7, 299].map((at): NormCase => {
-      const gradients = some(3, [300, 20, 300, 20, 300, 20, 300]);
-      gradients.at(-1)![at] = bad;
-      return { gradients, max_norm: 1, together: true };
-    }));
+    const cases = [NaN, Infinity, -Infinity, 1e30].flatMap((bad) =>
+      [0, 7, 299].map((at): NormCase => {
+        const gradients = some(3, [300, 20, 300, 20, 300, 20, 300]);
+        gradients.at(-1)![at] = bad;
+        return { gradients, max_norm: 1, together: true };
+      })
+    );
     // 1e30 is finite, its square is not: f32 cannot tell how far to scale.
     assertEquals((await clipsOf(cases, variant)).map(({ skip }) => skip), cases.map(() => 1));
   });
 
   test(`gradientNorm() (${variant}): as many partial sums as a model of 100 million has`, async () => {
     const gradients = some(5, Array.from({ length: 30 }, () => 10));
-    const [clip] = await clipsOf([{ gradients, max_norm: 1, together: true, sizes: gradients.map(() => 4e6) }], variant);
+    const [clip] = await clipsOf(
+      [{ gradients, max_norm: 1, together: true, sizes: gradients.map(() => 4e6) }],
+      variant,
+    );
     assertClose([clip!.norm], [globalNorm(gradients)], { name: "norm", relative: 16 * EPS });
   });
 
@@ -95,7 +125,9 @@ for (const variant of ["portable", "tiled"] as const) {
     // Llvmpipe ends a thread's loops after 65 535 rounds without a word, so a long batch is one of the sizes.
     for (const n of [1, 63, 300, 70000]) {
       const r = new Recorder({ variant, training: false });
-      const schedule = scheduleTensor("schedule"), clip = tensor("clip", [3], "input", "u32"), loss = tensor("loss", [n], "state");
+      const schedule = scheduleTensor("schedule"),
+        clip = tensor("clip", [3], "input", "u32"),
+        loss = tensor("loss", [n], "state");
       const metrics = metricsTensor(3);
       recordMetrics(r, { schedule, clip, loss, metrics });
       const program = { name: "metrics", steps: r.steps };
@@ -109,7 +141,10 @@ for (const variant of ["portable", "tiled"] as const) {
       executor.run(program);
       const mean = losses.reduce((a, b) => a + b, 0) * loss_scale;
       // All terms are positive: a random walk of n roundings, relative to the sum.
-      assertClose(await executor.read(metrics), [-1, -1, -1, mean, 2.5, 1, -1, -1, -1], { name: `metrics of ${n} tokens`, relative: EPS * (2 + Math.sqrt(n) / 2) });
+      assertClose(await executor.read(metrics), [-1, -1, -1, mean, 2.5, 1, -1, -1, -1], {
+        name: `metrics of ${n} tokens`,
+        relative: EPS * (2 + Math.sqrt(n) / 2),
+      });
       executor.destroy();
     }
   });

@@ -25,7 +25,9 @@ const BETA1 = Math.fround(0.9), BETA2 = Math.fround(0.99);
 
 /** Blocks of a state tensor, from block `first` on, as the reference has them: a scale, then four codes a word. */
 function blocksOf(words: Words, first: number, n: number): EightBit {
-  const scales = new Float32Array(Math.ceil(n / BLOCK)), bits = new Uint32Array(scales.buffer), codes = new Uint8Array(n);
+  const scales = new Float32Array(Math.ceil(n / BLOCK)),
+    bits = new Uint32Array(scales.buffer),
+    codes = new Uint8Array(n);
   for (let i = 0; i < n; i++) {
     const base = (first + Math.floor(i / BLOCK)) * WORDS, place = i % BLOCK;
     bits[Math.floor(i / BLOCK)] = words[base]!;
@@ -35,8 +37,8 @@ function blocksOf(words: Words, first: number, n: number): EightBit {
 }
 
 /**
- * Codes must be the nearest to the f64 number. Where it lies within `slack` of the middle between two of them, in units of the block's
- * scale, rounding decides, and either will do.
+ * Codes must be the nearest to the f64 number. Where it lies within `slack` of the middle between two of them, in units
+ * of the block's scale, rounding decides, and either will do.
  */
 function checkCodes(name: string, actual: EightBit, values: Reals, signed: boolean): void {
   const map = dynamicMap(signed), expected = quantize(values, signed);
@@ -48,11 +50,17 @@ function checkCodes(name: string, actual: EightBit, values: Reals, signed: boole
     const want = expected.codes[i]!, scaled = values[i]! / expected.scales[Math.floor(i / BLOCK)]!;
     if (code === want) return;
     const middle = (map[Math.min(code, want)]! + map[Math.max(code, want)]!) / 2;
-    assert(Math.abs(code - want) === 1 && Math.abs(scaled - middle) <= slack, `${name}: code ${i} is ${code}, expected ${want} for ${scaled}`);
+    assert(
+      Math.abs(code - want) === 1 && Math.abs(scaled - middle) <= slack,
+      `${name}: code ${i} is ${code}, expected ${want} for ${scaled}`,
+    );
     ties++;
   });
   // As likely as 256 middles of that width: one in 2000.
-  assert(ties <= 2 + actual.codes.length / 500, `${name}: ${ties} of ${actual.codes.length} codes are decided by rounding`);
+  assert(
+    ties <= 2 + actual.codes.length / 500,
+    `${name}: ${ties} of ${actual.codes.length} codes are decided by rounding`,
+  );
 }
 
 interface Case {
@@ -69,7 +77,9 @@ interface Turn extends Partial<ClockNumbers> {
 
 /** Every turn from the state that the device had before it, so that a tie decided once otherwise is not carried on. */
 async function checkTurns(variant: Variant, { rule, n, before, after }: Case, turns: readonly Turn[]): Promise<void> {
-  const settings = { adam_beta1: BETA1, adam_beta2: BETA2, adam_epsilon: null, momentum: BETA1 }, numbers = RULES[rule].numbers(settings), nesterov = rule === "sgd";
+  const settings = { adam_beta1: BETA1, adam_beta2: BETA2, adam_epsilon: null, momentum: BETA1 },
+    numbers = RULES[rule].numbers(settings),
+    nesterov = rule === "sgd";
   const clock = clockTensor("clock"), clip = noClip(), x = floats("x", n), codes = codesTensor();
   const state = stateTensors("pool", rule, 8, [(before + Math.ceil(n / BLOCK) + after) * BLOCK]), next = random(n);
   const options = { rule, nesterov, numbers, scale: 0.5, x_scale: 1, bits: 8, stride: 1 } as const;
@@ -77,18 +87,36 @@ async function checkTurns(variant: Variant, { rule, n, before, after }: Case, tu
   await withPrograms(variant, [record], async (executor, [program]) => {
     executor.write(codes, codeValues());
     // What a pool holds of others, and at first of this parameter, which begins anew.
-    for (const one of state) executor.write(one, Uint32Array.from({ length: one.shape[0]! }, (_, i) => (i % WORDS ? Math.floor(next() * 2 ** 32) : 0x3f000000 + i)));
+    for (const one of state) {
+      executor.write(
+        one,
+        Uint32Array.from(
+          { length: one.shape[0]! },
+          (_, i) => (i % WORDS ? Math.floor(next() * 2 ** 32) : 0x3f000000 + i),
+        ),
+      );
+    }
     for (const [t, { clip: clipped = NO_CLIP, ...changes }] of turns.entries()) {
       const name = `${rule} of ${n} after ${before} blocks (${variant}), turn ${t}`;
       const old = await Promise.all(state.map((one) => executor.readWords(one)));
-      const words = { bias_correction1: 1 - BETA1 ** (t + 1), bias_correction2: 1 - BETA2 ** (t + 1), restart: t === 0, count: n, first: before * BLOCK, ...changes };
+      const words = {
+        bias_correction1: 1 - BETA1 ** (t + 1),
+        bias_correction2: 1 - BETA2 ** (t + 1),
+        restart: t === 0,
+        count: n,
+        first: before * BLOCK,
+        ...changes,
+      };
       executor.write(clock, clockWords(words));
       executor.write(clip, clipped);
       // Blocks of different sizes, some of them all zeros.
-      const gradient = uniform(next, n).map((g, i) => Math.fround(Math.floor(i / BLOCK) % 5 === 4 ? 0 : g * 10 ** -(Math.floor(i / BLOCK) % 3)));
+      const gradient = uniform(next, n).map((g, i) =>
+        Math.fround(Math.floor(i / BLOCK) % 5 === 4 ? 0 : g * 10 ** -(Math.floor(i / BLOCK) % 3))
+      );
       executor.write(x, new Float32Array(gradient));
       executor.run(program!);
-      const now = await Promise.all(state.map((one) => executor.readWords(one))), direction = realsOf(await executor.readWords(x));
+      const now = await Promise.all(state.map((one) => executor.readWords(one))),
+        direction = realsOf(await executor.readWords(x));
       if (words.count === 0 || (clipped[2] && !words.restart)) {
         assertEquals(now, old, `${name}: state`);
         assertEquals(direction, gradient, `${name}: x`);
@@ -96,7 +124,12 @@ async function checkTurns(variant: Variant, { rule, n, before, after }: Case, tu
       }
       checkTurn(name, { rule, n, before, after }, { old, now, gradient, direction, restart: words.restart, t });
       old.forEach((was, k) => {
-        const others = (words: Words): number[] => [...words.subarray(0, before * WORDS), ...words.subarray((before + Math.ceil(n / BLOCK)) * WORDS)];
+        const others = (
+          words: Words,
+        ): number[] => [
+          ...words.subarray(0, before * WORDS),
+          ...words.subarray((before + Math.ceil(n / BLOCK)) * WORDS),
+        ];
         assertEquals(others(now[k]!), others(was), `${name}: what others keep in the pool`);
       });
     }
@@ -112,10 +145,23 @@ interface Checked {
   readonly t: number;
 }
 
-function checkTurn(name: string, { rule, n, before }: Case, { old, now, gradient, direction, restart, t }: Checked): void {
-  const kept = (k: number): Reals => (restart || !old[k] ? new Float64Array(n) : dequantize(blocksOf(old[k], before, n), k === 0));
+function checkTurn(
+  name: string,
+  { rule, n, before }: Case,
+  { old, now, gradient, direction, restart, t }: Checked,
+): void {
+  const kept = (
+    k: number,
+  ): Reals => (restart || !old[k] ? new Float64Array(n) : dequantize(blocksOf(old[k], before, n), k === 0));
   const moments: Moments = { m: kept(0), v: kept(1), t: restart ? 0 : t };
-  const settings = { state_full: rule, adam_beta1: BETA1, adam_beta2: BETA2, adam_epsilon: rule === "adam_hf" ? 1e-6 : 1e-8, momentum: BETA1, nesterov: rule === "sgd" };
+  const settings = {
+    state_full: rule,
+    adam_beta1: BETA1,
+    adam_beta2: BETA2,
+    adam_epsilon: rule === "adam_hf" ? 1e-6 : 1e-8,
+    momentum: BETA1,
+    nesterov: rule === "sgd",
+  };
   const expected = stateFull(gradient, moments, settings).direction.map((d) => 0.5 * d);
   // Lion's signs are of sums that may cancel to nothing.
   const flips = rule === "lion" ? direction.filter((d, i) => d !== expected[i]).length : 0;
@@ -135,35 +181,56 @@ const CASES: readonly Case[] = [
 
 test("codes, scales and directions are those of the f64 reference; the pool's other blocks stay", async () => {
   const skip = Uint32Array.of(0, new Uint32Array(Float32Array.of(1).buffer)[0]!, 1);
-  const turns: Turn[] = [{}, {}, {}, { count: 0 }, { clip: skip }, {}, { restart: true, bias_correction1: 1 - BETA1, bias_correction2: 1 - BETA2 }];
+  const turns: Turn[] = [{}, {}, {}, { count: 0 }, { clip: skip }, {}, {
+    restart: true,
+    bias_correction1: 1 - BETA1,
+    bias_correction2: 1 - BETA2,
+  }];
   for (const variant of await testVariants()) for (const one of CASES) await checkTurns(variant, one, turns);
 });
 
 test("tensors of fewer than 4096 numbers keep 32 bits", () => {
   assertEquals([bitsFor(8, 4095), bitsFor(8, 4096), bitsFor(32, 4096)], [32, 8, 32]);
-  assertEquals(stateTensors("w", "adam", 8, [100, 41]).map(({ shape, type }) => [...shape, type]), [[17 * WORDS, "u32"], [17 * WORDS, "u32"]]);
+  assertEquals(stateTensors("w", "adam", 8, [100, 41]).map(({ shape, type }) => [...shape, type]), [
+    [17 * WORDS, "u32"],
+    [17 * WORDS, "u32"],
+  ]);
 });
 
 test("the variants compute the same bits", async () => {
   const shape = [128, 40] as const, results: Words[][] = [];
   for (const variant of await testVariants()) {
     const one = subject("adamw_8bit", gridOf("adamw_8bit", {}), [shape]);
-    results.push(await withSubjects(variant, [one], async (stage) => {
-      for (let step = 0; step < 3; step++) stage.step(step, { gradient: (_, n) => new Float32Array(uniform(random(step), n)) });
-      return [await stage.weights(one), ...(await stage.state(one))];
-    }));
+    results.push(
+      await withSubjects(variant, [one], async (stage) => {
+        for (let step = 0; step < 3; step++) {
+          stage.step(step, { gradient: (_, n) => new Float32Array(uniform(random(step), n)) });
+        }
+        return [await stage.weights(one), ...(await stage.state(one))];
+      }),
+    );
   }
   assertEquals(results[1], results[0]);
 });
 
 test("adamw_8bit follows adamw: its first step is the same, and twenty are within 5 % of the way", async () => {
   const cases: readonly (readonly [OptimizerName, Partial<Grid>])[] = [
-    ["adamw", {}], ["adamw", { active_update_rule: "lion" }], ["adamw", { active_update_rule: "sgd" }],
-    ["frugal", { density: 0.8 }], ["frugal", { split: "rows", density: 0.9 }], ["frugal", { split: "randk", density: 0.9 }],
-    ["frugal_blocks", { density: 1 }], ["galore", { rank: 36 }],
+    ["adamw", {}],
+    ["adamw", { active_update_rule: "lion" }],
+    ["adamw", { active_update_rule: "sgd" }],
+    ["frugal", { density: 0.8 }],
+    ["frugal", { split: "rows", density: 0.9 }],
+    ["frugal", { split: "randk", density: 0.9 }],
+    ["frugal_blocks", { density: 1 }],
+    ["galore", { rank: 36 }],
   ];
   const pairs = cases.map(([optim, own]) => {
-    const withBits = (optim_bits: 8 | 32): Subject => subject(`${optim} ${JSON.stringify(own)}`, gridOf(optim, { momentum: BETA1, update_gap: 100, ...own, optim_bits }), [[128, 40]]);
+    const withBits = (optim_bits: 8 | 32): Subject =>
+      subject(
+        `${optim} ${JSON.stringify(own)}`,
+        gridOf(optim, { momentum: BETA1, update_gap: 100, ...own, optim_bits }),
+        [[128, 40]],
+      );
     return [withBits(8), withBits(32)] as const;
   });
   await withSubjects((await testVariants())[0]!, pairs.flat(), async (stage) => {
@@ -171,10 +238,13 @@ test("adamw_8bit follows adamw: its first step is the same, and twenty are withi
     const start = await weightsOf(pairs[0]![0]);
     for (let step = 0; step < 20; step++) {
       // A mean beside the noise, as gradients have.
-      stage.step(step, { gradient: (_, n) => new Float32Array(uniform(random(step), n).map((g, i) => g + Math.sin(i))) });
+      stage.step(step, {
+        gradient: (_, n) => new Float32Array(uniform(random(step), n).map((g, i) => g + Math.sin(i))),
+      });
       if (step !== 0 && step !== 19) continue;
       for (const [rounded, exact] of pairs) {
-        const [a, b] = [await weightsOf(rounded), await weightsOf(exact)], length = (x: Reals): number => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
+        const [a, b] = [await weightsOf(rounded), await weightsOf(exact)],
+          length = (x: Reals): number => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
         const off = length(a.map((w, i) => w - b[i]!)) / length(b.map((w, i) => w - start[i]!));
         // The first step is of moments that are not rounded yet. Weights of 1, which EPS / 2 is lost of, move by 0.01.
         if (step === 0) assert(off < 50 * EPS, `${rounded.name}: the first step is off by ${off}`);

@@ -31,23 +31,37 @@ async function bitsOf(stage: Stage, one: Subject): Promise<Words[]> {
   return one.grid.split === "blocks" ? weights : [...weights, ...moments.flatMap((state) => state.slice(0, 2))];
 }
 
-const differs = (a: readonly Words[], b: readonly Words[]): boolean => a.some((words, i) => words.some((word, j) => word !== b[i]![j]));
+const differs = (a: readonly Words[], b: readonly Words[]): boolean =>
+  a.some((words, i) => words.some((word, j) => word !== b[i]![j]));
 
-test("density 1 is AdamW to the bit: until the first switch, and from then on AdamW with moments that begin anew", async () => {
-  const plain = optimizer("adamw", {}), anew = optimizer("adamw", {});
-  const whole = (["columns", "rows", "randk"] as const).map((split) => optimizer("frugal", { split, density: 1 }));
-  const blocks = optimizer("frugal_blocks", { density: 1 });
-  // Its clocks of the first steps, again and again.
-  const clocks: ReadonlyMap<Tensor, Words>[] = [];
-  await withSubjects((await testVariants())[0]!, [plain, anew, ...whole, blocks], async (stage) => {
-    for (let step = 0; step < STEPS; step++) {
-      stage.step(step, { gradient: gradientAt(step), replace: (one, inputs) => (one === anew ? (clocks[step % GAP] ??= inputs) : inputs) });
-      const expected = await bitsOf(stage, anew), straight = await bitsOf(stage, plain);
-      assertEquals(differs(expected, straight), step >= GAP, `step ${step}: a restart shows`);
-      for (const one of [...whole, blocks]) assertEquals(await bitsOf(stage, one), expected.slice(0, one === blocks ? 2 : 6), `${one.name}, step ${step}`);
-    }
-  });
-});
+test(
+  "density 1 is AdamW to the bit: until the first switch, and from then on AdamW with moments " +
+    "that begin anew",
+  async () => {
+    const plain = optimizer("adamw", {}), anew = optimizer("adamw", {});
+    const whole = (["columns", "rows", "randk"] as const).map((split) => optimizer("frugal", { split, density: 1 }));
+    const blocks = optimizer("frugal_blocks", { density: 1 });
+    // Its clocks of the first steps, again and again.
+    const clocks: ReadonlyMap<Tensor, Words>[] = [];
+    await withSubjects((await testVariants())[0]!, [plain, anew, ...whole, blocks], async (stage) => {
+      for (let step = 0; step < STEPS; step++) {
+        stage.step(step, {
+          gradient: gradientAt(step),
+          replace: (one, inputs) => (one === anew ? (clocks[step % GAP] ??= inputs) : inputs),
+        });
+        const expected = await bitsOf(stage, anew), straight = await bitsOf(stage, plain);
+        assertEquals(differs(expected, straight), step >= GAP, `step ${step}: a restart shows`);
+        for (const one of [...whole, blocks]) {
+          assertEquals(
+            await bitsOf(stage, one),
+            expected.slice(0, one === blocks ? 2 : 6),
+            `${one.name}, step ${step}`,
+          );
+        }
+      }
+    });
+  },
+);
 
 test("density 1 is AdamW to the bit past 65 535 workgroups", async () => {
   const plain = optimizer("adamw", {}, [LARGE]), columns = optimizer("frugal", { density: 1 }, [LARGE]);
@@ -64,7 +78,9 @@ test("density 0 and rank 0 are signSGD to the bit, of every state-full rule", as
   const sign = optimizer("sign_sgd", {});
   const nothing = [
     optimizer("frugal_zero", {}),
-    ...(["columns", "rows", "randk"] as const).flatMap((split) => RULE_NAMES.map((active_update_rule) => optimizer("frugal", { split, density: 0, active_update_rule }))),
+    ...(["columns", "rows", "randk"] as const).flatMap((split) =>
+      RULE_NAMES.map((active_update_rule) => optimizer("frugal", { split, density: 0, active_update_rule }))
+    ),
     optimizer("frugal", { density: 0.1 }),
     optimizer("frugal_blocks", { density: 0 }),
     optimizer("frugal_svd", { density: 0 }),
@@ -78,20 +94,31 @@ test("density 0 and rank 0 are signSGD to the bit, of every state-full rule", as
   });
 });
 
-test("where everything is state-full, the state-free rule has nothing to do: to the bit, and also where a projection is complete", async () => {
-  const subjects = (changes: Partial<Grid>): Subject[] => STATE_FREE_RULES.map((inactive_update_rule) => optimizer("adamw", { ...changes, inactive_update_rule }));
-  const alone = (one: Subject): boolean => one.grid.inactive_update_rule !== "fira" && one.grid.inactive_update_rule !== "apollo";
-  const all = subjects({}), svd = subjects({ split: "low_rank", density: 1 }).filter(alone);
-  const columns = subjects({ split: "columns", density: 1 }).filter(alone);
-  await withSubjects((await testVariants())[0]!, [...all, ...svd, ...columns], async (stage) => {
-    for (let step = 0; step < STEPS; step++) stage.step(step, { gradient: gradientAt(step) });
-    for (const group of [all, svd, columns]) {
-      // Rules that look at one element alone take one pass, the others several: two orders of rounding.
-      const isElementwise = ({ grid: { inactive_update_rule: rule } }: Subject): boolean => rule === "no" || rule === "sign_sgd" || rule === "sgd";
-      for (const same of group === svd ? [group] : [group.filter(isElementwise), group.filter((one) => !isElementwise(one))]) {
-        const expected = await bitsOf(stage, same[0]!);
-        for (const one of same) assertEquals(await bitsOf(stage, one), expected, one.name);
+test(
+  "where everything is state-full, the state-free rule has nothing to do: to the bit, and also where a " +
+    "projection is complete",
+  async () => {
+    const subjects = (changes: Partial<Grid>): Subject[] =>
+      STATE_FREE_RULES.map((inactive_update_rule) => optimizer("adamw", { ...changes, inactive_update_rule }));
+    const alone = (one: Subject): boolean =>
+      one.grid.inactive_update_rule !== "fira" && one.grid.inactive_update_rule !== "apollo";
+    const all = subjects({}), svd = subjects({ split: "low_rank", density: 1 }).filter(alone);
+    const columns = subjects({ split: "columns", density: 1 }).filter(alone);
+    await withSubjects((await testVariants())[0]!, [...all, ...svd, ...columns], async (stage) => {
+      for (let step = 0; step < STEPS; step++) stage.step(step, { gradient: gradientAt(step) });
+      for (const group of [all, svd, columns]) {
+        // Rules that look at one element alone take one pass, the others several: two orders of rounding.
+        const isElementwise = ({ grid: { inactive_update_rule: rule } }: Subject): boolean =>
+          rule === "no" || rule === "sign_sgd" || rule === "sgd";
+        for (
+          const same of group === svd
+            ? [group]
+            : [group.filter(isElementwise), group.filter((one) => !isElementwise(one))]
+        ) {
+          const expected = await bitsOf(stage, same[0]!);
+          for (const one of same) assertEquals(await bitsOf(stage, one), expected, one.name);
+        }
       }
-    }
-  });
-});
+    });
+  },
+);

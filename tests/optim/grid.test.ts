@@ -1,4 +1,5 @@
-// The grid of optimizers on the device against its f64 reference: every split with every state-full and every state-free rule.
+// The grid of optimizers on the device against its f64 reference: every split with every state-full and every
+// state-free rule.
 
 import { assert, assertClose, assertEquals, assertThrows, random, test } from "../harness.ts";
 import { testVariants, type Words } from "../ops/run_op.ts";
@@ -6,7 +7,16 @@ import { uniform } from "../ops/values.ts";
 import type { Grid as ReferenceGrid } from "../reference/grid.ts";
 import type { Chosen } from "../reference/grid_split.ts";
 import type { Reals } from "../reference/ops.ts";
-import { chosenBy, LEARNING_RATE, referenceOf, type Shape, startOf, type Subject, subject, withSubjects } from "./run_optimizer.ts";
+import {
+  chosenBy,
+  LEARNING_RATE,
+  referenceOf,
+  type Shape,
+  startOf,
+  type Subject,
+  subject,
+  withSubjects,
+} from "./run_optimizer.ts";
 import type { Variant } from "../../src/gpu/device.ts";
 import { type Grid, STATE_FREE_RULES, SWITCHES } from "../../src/optim/grid.ts";
 import { gridOf } from "../../src/optim/presets.ts";
@@ -14,8 +24,8 @@ import type { Tensor } from "../../src/plan/tensor.ts";
 
 const GAP = 3, STEPS = 8;
 /**
- * Of the largest weight, about 1. Eight roundings of the weight itself are 4e-7 of it at most; a step of 0.01 whose direction lost a
- * hundred roundings to what cancels in a projection adds 1e-7. The largest seen is 3.6e-7.
+ * Of the largest weight, about 1. Eight roundings of the weight itself are 4e-7 of it at most; a step of 0.01 whose
+ * direction lost a hundred roundings to what cancels in a projection adds 1e-7. The largest seen is 3.6e-7.
  */
 const TOLERANCE = 2e-6;
 /** Vectors of four, and scalars; tall, and wide. */
@@ -29,7 +39,10 @@ const RULES: readonly Partial<Grid>[] = [
   { active_update_rule: "sgd", disable_nl: true },
   { active_update_rule: "sgd", decay: "after", nesterov: true },
 ];
-const MOMENTS: readonly Partial<Grid>[] = SWITCHES.map((switch_moments) => ({ switch_moments, scale_type: switch_moments === "keep" ? "tensor" : "channel" }));
+const MOMENTS: readonly Partial<Grid>[] = SWITCHES.map((switch_moments) => ({
+  switch_moments,
+  scale_type: switch_moments === "keep" ? "tensor" : "channel",
+}));
 
 const SPLITS: Readonly<Record<string, Partial<Grid>>> = {
   all: { split: "all" },
@@ -43,11 +56,18 @@ const SPLITS: Readonly<Record<string, Partial<Grid>>> = {
   "low_rank full": { split: "low_rank", proj_type: "full" },
 };
 const OTHER_BASES: readonly Partial<Grid>[] = (["random_orthogonal", "dct", "random"] as const).flatMap((proj) =>
-  (["left", "right", "full"] as const).map((proj_type) => ({ split: "low_rank", proj, proj_type })));
+  (["left", "right", "full"] as const).map((proj_type) => ({ split: "low_rank", proj, proj_type }))
+);
 
 /** Of a matrix 3 or 4 columns, 2 or 4 rows, 25 or 38 elements; of three matrices one. */
 const COMMON: Partial<Grid> = {
-  density: 0.4, rank: 3, update_gap: GAP, momentum: Math.fround(0.9), scale: 0.25, inactive_lr_scale: Math.fround(0.3), proj_params_lr_scale: Math.fround(0.7),
+  density: 0.4,
+  rank: 3,
+  update_gap: GAP,
+  momentum: Math.fround(0.9),
+  scale: 0.25,
+  inactive_lr_scale: Math.fround(0.3),
+  proj_params_lr_scale: Math.fround(0.7),
 };
 
 /** What is refused, and nothing else. */
@@ -57,21 +77,31 @@ function isRefused({ split, inactive_update_rule: free, switch_moments, proj, pr
 }
 
 function subjectsOf(split: Partial<Grid>): Subject[] {
-  const combinations = RULES.flatMap((rule) => STATE_FREE_RULES.flatMap((inactive_update_rule) => MOMENTS.map((moments) => ({ ...rule, inactive_update_rule, ...moments }))));
+  const combinations = RULES.flatMap((rule) =>
+    STATE_FREE_RULES.flatMap((inactive_update_rule) =>
+      MOMENTS.map((moments) => ({ ...rule, inactive_update_rule, ...moments }))
+    )
+  );
   return combinations.flatMap((own) => {
     const changes = { ...COMMON, ...split, ...own }, name = JSON.stringify({ ...split, ...own });
     // A rotation happens before any of the rules has its turn: two of them are enough to see it.
-    if (own.switch_moments === "rotate" && !isRefused(changes) && own.inactive_update_rule !== "no" && own.inactive_update_rule !== "fira") return [];
+    if (
+      own.switch_moments === "rotate" && !isRefused(changes) && own.inactive_update_rule !== "no" &&
+      own.inactive_update_rule !== "fira"
+    ) return [];
     if (isRefused(changes)) {
       const { message } = assertThrows(() => gridOf("adamw", changes), 'Cannot use optim "adamw" so: ');
       assert(!message.includes("\n"), `one line: ${message}`);
       return [];
     }
-    return SHAPES.map((shape) => subject(name, gridOf("adamw", changes), Array(split.split === "blocks" ? 3 : 1).fill(shape)));
+    return SHAPES.map((shape) =>
+      subject(name, gridOf("adamw", changes), Array(split.split === "blocks" ? 3 : 1).fill(shape))
+    );
   });
 }
 
-const gradientAt = (step: number) => (index: number, n: number): Float32Array<ArrayBuffer> => new Float32Array(uniform(random(1000 * step + index), n));
+const gradientAt = (step: number) => (index: number, n: number): Float32Array<ArrayBuffer> =>
+  new Float32Array(uniform(random(1000 * step + index), n));
 
 /** Whether there is a subspace to change, and so a switch that restarts moments. */
 const changes = ({ grid: { split } }: Subject): boolean => split !== "all" && split !== "none";
@@ -86,26 +116,42 @@ interface Followed {
 }
 
 /** What a switch chose is the same for all subjects that choose in the same way, so it is read from one of them. */
-const sourceOf = ({ one: { grid }, shape, index }: Followed): string => [grid.split, grid.proj, grid.proj_type, shape, index].join();
+const sourceOf = ({ one: { grid }, shape, index }: Followed): string =>
+  [grid.split, grid.proj, grid.proj_type, shape, index].join();
 
 /** Drives all subjects and their references, and compares the weights of the last step. */
 async function follow(variant: Variant, subjects: readonly Subject[]): Promise<void> {
-  const followed = subjects.flatMap((one): Followed[] => one.variables.map(({ value }, index) => {
-    const shape = value.shape as unknown as Shape;
-    return { one, index, shape, reference: referenceOf(one, shape), weights: Float64Array.from(startOf(index, shape[0] * shape[1])) };
-  }));
+  const followed = subjects.flatMap((one): Followed[] =>
+    one.variables.map(({ value }, index) => {
+      const shape = value.shape as unknown as Shape;
+      return {
+        one,
+        index,
+        shape,
+        reference: referenceOf(one, shape),
+        weights: Float64Array.from(startOf(index, shape[0] * shape[1])),
+      };
+    })
+  );
   return withSubjects(variant, subjects, async (stage) => {
     for (let step = 0; step < STEPS; step++) {
       const inputs = stage.step(step, { gradient: gradientAt(step) });
-      const chosen = step % GAP === 0 && subjects.some(changes) ? await choices(followed, inputs, (state) => stage.executor.readWords(state)) : undefined;
+      const chosen = step % GAP === 0 && subjects.some(changes)
+        ? await choices(followed, inputs, (state) => stage.executor.readWords(state))
+        : undefined;
       for (const each of followed) {
         const gradient = Float64Array.from(gradientAt(step)(each.index, each.weights.length));
         each.reference.step(each.weights, gradient, LEARNING_RATE, chosen?.get(each));
       }
     }
     await Promise.all(followed.map(async ({ one, index, shape, weights }) => {
-      const actual = new Float32Array((await stage.weights(one, index)).buffer), largest = Math.max(...weights.map(Math.abs));
-      assertClose(actual, weights, { name: `${one.name} ${shape} (${variant}): w${index}`, absolute: TOLERANCE * largest, shape });
+      const actual = new Float32Array((await stage.weights(one, index)).buffer),
+        largest = Math.max(...weights.map(Math.abs));
+      assertClose(actual, weights, {
+        name: `${one.name} ${shape} (${variant}): w${index}`,
+        absolute: TOLERANCE * largest,
+        shape,
+      });
     }));
   });
 }
@@ -129,14 +175,27 @@ async function choices(
 }
 
 for (const [name, split] of Object.entries(SPLITS)) {
-  test(`${name}: every pair of rules follows the f64 reference through three subspaces, and what has no meaning is refused`, async () => {
-    const pairs = split.split === "none" || split.split === "blocks" ? 25 : 35, subjects = subjectsOf(split);
-    assertEquals(subjects.length / SHAPES.length, 2 * pairs + (split.split === "low_rank" && split.proj_type !== "full" ? 10 : 0), "combinations");
-    const [variant, tiled] = await testVariants();
-    await follow(variant!, subjects);
-    // Of all these kernels only products of matrices have others for GPUs, and they are the same for every rule.
-    if (split.split === "low_rank") await follow(tiled!, subjectsOf(split).filter(({ grid }) => grid.active_update_rule === "adam" && grid.switch_moments !== "keep"));
-  });
+  test(
+    `${name}: every pair of rules follows the f64 reference through three subspaces, and what has no meaning is ` +
+      "refused",
+    async () => {
+      const pairs = split.split === "none" || split.split === "blocks" ? 25 : 35, subjects = subjectsOf(split);
+      assertEquals(
+        subjects.length / SHAPES.length,
+        2 * pairs + (split.split === "low_rank" && split.proj_type !== "full" ? 10 : 0),
+        "combinations",
+      );
+      const [variant, tiled] = await testVariants();
+      await follow(variant!, subjects);
+      // Of all these kernels only products of matrices have others for GPUs, and they are the same for every rule.
+      if (split.split === "low_rank") {
+        await follow(
+          tiled!,
+          subjectsOf(split).filter(({ grid }) => grid.active_update_rule === "adam" && grid.switch_moments !== "keep"),
+        );
+      }
+    },
+  );
 }
 
 test("low_rank: the other projections", async () => {

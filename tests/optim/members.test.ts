@@ -4,21 +4,38 @@ import { createLlama } from "../../src/models/llama.ts";
 import type { LlamaConfig } from "../../src/models/llama_config.ts";
 import { membersOf } from "../../src/models/members.ts";
 import { GRID, type Grid } from "../../src/optim/grid.ts";
-import { inBlockOrder, layerOf, type Member, type MemberPatterns, matching, rolesOf } from "../../src/optim/members.ts";
+import { inBlockOrder, layerOf, matching, type Member, type MemberPatterns, rolesOf } from "../../src/optim/members.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { gridOf } from "../../src/optim/presets.ts";
 
 const CONFIG: LlamaConfig = {
-  vocab_size: 64, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 8,
-  max_position_embeddings: 16, rms_norm_eps: 1e-5, rope_parameters: { rope_theta: 10000 }, tie_word_embeddings: false, initializer_range: 0.02,
-  qkv_bias: false, o_bias: false, mlp_bias: false, qk_norm: false,
+  vocab_size: 64,
+  hidden_size: 16,
+  intermediate_size: 32,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  head_dim: 8,
+  max_position_embeddings: 16,
+  rms_norm_eps: 1e-5,
+  rope_parameters: { rope_theta: 10000 },
+  tie_word_embeddings: false,
+  initializer_range: 0.02,
+  qkv_bias: false,
+  o_bias: false,
+  mlp_bias: false,
+  qk_norm: false,
 };
 const untied = membersOf(createLlama(CONFIG)), tied = membersOf(createLlama({ ...CONFIG, tie_word_embeddings: true }));
 const nameOf = ({ variable }: Member): string => variable.value.label;
 const NO_PATTERNS: MemberPatterns = { optim_target_modules: null, state_free_modules: [] };
 
 /** Members of a role, by how many there are of each module. */
-function roles(members: readonly Member[], changes: Partial<Grid>, patterns: Partial<MemberPatterns> = {}): Record<string, Record<string, number>> {
+function roles(
+  members: readonly Member[],
+  changes: Partial<Grid>,
+  patterns: Partial<MemberPatterns> = {},
+): Record<string, Record<string, number>> {
   const counts: Record<string, Record<string, number>> = {};
   for (const [{ module }, role] of rolesOf(members, { ...GRID, ...changes }, { ...NO_PATTERNS, ...patterns })) {
     const own = (counts[role] ??= {});
@@ -27,39 +44,77 @@ function roles(members: readonly Member[], changes: Partial<Grid>, patterns: Par
   return counts;
 }
 
-test("modules: seven matrices and two norms a layer, one norm more, embedding and logits; one tensor for both is the logits", () => {
-  const kinds = (members: readonly Member[]): string[] => members.filter(({ module }) => module !== "linear" && module !== "norms").map((one) => `${nameOf(one)}: ${one.module}`);
-  assertEquals(kinds(untied), ["model.embed_tokens.weight: embeddings", "lm_head.weight: logits"]);
-  assertEquals(kinds(tied), ["model.embed_tokens.weight: logits"]);
-  assertEquals([untied, tied].map((members) => members.length), [21, 20]);
-});
+test(
+  "modules: seven matrices and two norms a layer, one norm more, embedding and logits; one tensor for both is " +
+    "the logits",
+  () => {
+    const kinds = (members: readonly Member[]): string[] =>
+      members.filter(({ module }) => module !== "linear" && module !== "norms").map((one) =>
+        `${nameOf(one)}: ${one.module}`
+      );
+    assertEquals(kinds(untied), ["model.embed_tokens.weight: embeddings", "lm_head.weight: logits"]);
+    assertEquals(kinds(tied), ["model.embed_tokens.weight: logits"]);
+    assertEquals([untied, tied].map((members) => members.length), [21, 20]);
+  },
+);
 
 test("linear layers are split, everything else keeps full state, unless the grid says otherwise", () => {
   const rest = { norms: 5, embeddings: 1, logits: 1 };
   assertEquals(roles(untied, {}), { target: { linear: 14 }, state_full: rest });
-  assertEquals(roles(untied, { proj_norms: true }), { target: { linear: 14, norms: 5 }, state_full: { embeddings: 1, logits: 1 } });
-  assertEquals(roles(untied, { proj_embeds: true, proj_logits: true }), { target: { linear: 14, embeddings: 1, logits: 1 }, state_full: { norms: 5 } });
+  assertEquals(roles(untied, { proj_norms: true }), {
+    target: { linear: 14, norms: 5 },
+    state_full: { embeddings: 1, logits: 1 },
+  });
+  assertEquals(roles(untied, { proj_embeds: true, proj_logits: true }), {
+    target: { linear: 14, embeddings: 1, logits: 1 },
+    state_full: { norms: 5 },
+  });
   assertEquals(roles(tied, { proj_embeds: true }), { target: { linear: 14 }, state_full: { norms: 5, logits: 1 } });
   assertEquals(roles(tied, { proj_logits: true }), { target: { linear: 14, logits: 1 }, state_full: { norms: 5 } });
   // BAdam: all that is in a layer, also its norms.
-  assertEquals(roles(untied, { split: "layers" }), { target: { linear: 14, norms: 4 }, state_full: { norms: 1, embeddings: 1, logits: 1 } });
+  assertEquals(roles(untied, { split: "layers" }), {
+    target: { linear: 14, norms: 4 },
+    state_full: { norms: 1, embeddings: 1, logits: 1 },
+  });
 });
 
 test("patterns choose among linear layers: targets, and those that never keep state", () => {
-  assertEquals(roles(untied, {}, { optim_target_modules: ["q_proj", "v_proj"] }), { target: { linear: 4 }, state_full: { linear: 10, norms: 5, embeddings: 1, logits: 1 } });
+  assertEquals(roles(untied, {}, { optim_target_modules: ["q_proj", "v_proj"] }), {
+    target: { linear: 4 },
+    state_full: { linear: 10, norms: 5, embeddings: 1, logits: 1 },
+  });
   assertEquals(roles(untied, {}, { optim_target_modules: ["layers\\.1\\."] }).target, { linear: 7 });
-  assertEquals(roles(untied, {}, { state_free_modules: ["mlp"] }), { state_free: { linear: 6 }, target: { linear: 8 }, state_full: { norms: 5, embeddings: 1, logits: 1 } });
-  assertEquals(roles(untied, {}, { optim_target_modules: ["attn"], state_free_modules: ["o_proj$|o_proj\\."] }).state_free, { linear: 2 });
+  assertEquals(roles(untied, {}, { state_free_modules: ["mlp"] }), {
+    state_free: { linear: 6 },
+    target: { linear: 8 },
+    state_full: { norms: 5, embeddings: 1, logits: 1 },
+  });
+  assertEquals(
+    roles(untied, {}, { optim_target_modules: ["attn"], state_free_modules: ["o_proj$|o_proj\\."] }).state_free,
+    { linear: 2 },
+  );
 });
 
 test("a pattern that matches nothing, or is none, is refused in one line with what there is", () => {
   const roleOf = (patterns: Partial<MemberPatterns>) => () => rolesOf(untied, GRID, { ...NO_PATTERNS, ...patterns });
   const messages = [
-    assertThrows(roleOf({ optim_target_modules: ["q_proj", "query"] }),
-      'Cannot use "optim_target_modules": "query" matches no module. There are self_attn.q_proj, self_attn.k_proj, self_attn.v_proj, self_attn.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj'),
-    assertThrows(roleOf({ state_free_modules: ["norm"] }), 'Cannot use "state_free_modules": "norm" matches no module. There are '),
-    assertThrows(roleOf({ optim_target_modules: ["q_proj("] }), 'Cannot use "optim_target_modules": "q_proj(" is no regular expression ('),
-    assertThrows(() => matching("frozen_modules", ["x"], untied), 'Cannot use "frozen_modules": "x" matches no module. There are model.embed_tokens, '),
+    assertThrows(
+      roleOf({ optim_target_modules: ["q_proj", "query"] }),
+      'Cannot use "optim_target_modules": "query" matches no module. There are self_attn.q_proj, ' +
+        "self_attn.k_proj, self_attn.v_proj, self_attn.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj",
+    ),
+    assertThrows(
+      roleOf({ state_free_modules: ["norm"] }),
+      'Cannot use "state_free_modules": "norm" matches no module. There are ',
+    ),
+    assertThrows(
+      roleOf({ optim_target_modules: ["q_proj("] }),
+      'Cannot use "optim_target_modules": "q_proj(" is no regular expression (',
+    ),
+    assertThrows(
+      () => matching("frozen_modules", ["x"], untied),
+      'Cannot use "frozen_modules": "x" matches no module. There are model.embed_tokens, ',
+    ),
   ];
   for (const { message } of messages) assert(!message.includes("\n"), message);
 });
@@ -67,11 +122,16 @@ test("a pattern that matches nothing, or is none, is refused in one line with wh
 test("norms cannot be split into columns, rows or a low rank: refused in one line", () => {
   const settings = { ...SETTINGS, max_steps: 10 };
   for (const [split, what] of [["columns", "columns"], ["rows", "rows"], ["low_rank", "a low rank"]] as const) {
-    const { message } = assertThrows(() => new Optimizer(untied, gridOf("frugal", { split, proj_norms: true }), settings),
-      `Cannot split model.layers.0.input_layernorm.weight (16) into ${what}: expected a matrix. Leave norms out (proj_norms false), or use split "blocks"`);
+    const { message } = assertThrows(
+      () => new Optimizer(untied, gridOf("frugal", { split, proj_norms: true }), settings),
+      `Cannot split model.layers.0.input_layernorm.weight (16) into ${what}: expected a matrix. Leave norms out ` +
+        `(proj_norms false), or use split "blocks"`,
+    );
     assert(!message.includes("\n"), message);
   }
-  for (const changes of [{ split: "blocks" }, { split: "none" }] as const) new Optimizer(untied, gridOf("frugal", { ...changes, proj_norms: true }), settings);
+  for (const changes of [{ split: "blocks" }, { split: "none" }] as const) {
+    new Optimizer(untied, gridOf("frugal", { ...changes, proj_norms: true }), settings);
+  }
 });
 
 test("layers are numbered by name, and FRUGAL's order within a layer has down before up", () => {
@@ -83,5 +143,9 @@ test("layers are numbered by name, and FRUGAL's order within a layer has down be
   assertEquals(inBlockOrder(shuffled).map((one) => nameOf(one).split(".").at(-2)), [...order, ...order]);
   assertEquals(inBlockOrder(shuffled).map(layerOf), targets.map(layerOf));
   // What is in no layer comes last, in its own order.
-  assertEquals(inBlockOrder(untied).slice(-3).map(nameOf), ["model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"]);
+  assertEquals(inBlockOrder(untied).slice(-3).map(nameOf), [
+    "model.embed_tokens.weight",
+    "model.norm.weight",
+    "lm_head.weight",
+  ]);
 });

@@ -5,12 +5,18 @@ import { blockPool, layerPool, type Pool } from "../../src/optim/pool.ts";
 import { BLOCK } from "../../src/optim/rule/state_full.ts";
 import { size, tensor } from "../../src/plan/tensor.ts";
 
-const member = (label: string, shape: readonly number[]): Member => ({ module: "linear", variable: { value: tensor(label, shape, "trainable"), needsGradient: true } });
+const member = (label: string, shape: readonly number[]): Member => ({
+  module: "linear",
+  variable: { value: tensor(label, shape, "trainable"), needsGradient: true },
+});
 /** Sizes that no block of 256 divides, among them. */
 const SHAPES = [[16, 16], [7, 9], [40, 20], [33, 31], [16, 16], [100, 3], [1, 1], [64, 64]];
 const MATRICES = SHAPES.map((shape, i) => member(`w${i}`, shape));
 /** Layers of different sizes, the middle one the largest. */
-const LAYERS = [20, 50, 30, 10, 40].flatMap((width, i) => [member(`model.layers.${i}.mlp.up_proj.weight`, [width, 10]), member(`model.layers.${i}.norm.weight`, [width])]);
+const LAYERS = [20, 50, 30, 10, 40].flatMap((
+  width,
+  i,
+) => [member(`model.layers.${i}.mlp.up_proj.weight`, [width, 10]), member(`model.layers.${i}.norm.weight`, [width])]);
 
 const grid = (changes: Partial<Grid>): Grid => ({ ...GRID, split: "blocks", ...changes });
 const rounded = (one: Member): number => Math.ceil(size(one.variable.value) / BLOCK) * BLOCK;
@@ -27,34 +33,50 @@ function checkOffsets(name: string, pool: Pool, offsets: ReadonlyMap<Member, num
   return end;
 }
 
-test("blockPool(): matrices lie side by side, each from a block of 256 on, and the pool is what the largest period needs", () => {
-  for (const block_order of ["ascending", "descending", "mirror", "random"] as const) {
-    for (const density of [0.25, 0.5, 1]) {
-      const pool = blockPool(MATRICES, grid({ block_order, density }), 3), name = `${block_order} ${density}`;
-      const used = Array.from({ length: 40 }, (_, index) => {
-        const offsets = pool.offsets(index, density);
-        assertEquals(offsets.size, 8 * density, name);
-        return checkOffsets(`${name}, switch ${index}`, pool, offsets);
-      });
-      // Of random draws the largest is not sure to come: the pool is for the largest matrices.
-      const most = block_order === "random" ? [...MATRICES].map(rounded).sort((a, b) => b - a).slice(0, 8 * density).reduce((a, b) => a + b, 0) : Math.max(...used);
-      assertEquals(pool.elements, most, name);
+test(
+  "blockPool(): matrices lie side by side, each from a block of 256 on, and the pool is what the largest period " +
+    "needs",
+  () => {
+    for (const block_order of ["ascending", "descending", "mirror", "random"] as const) {
+      for (const density of [0.25, 0.5, 1]) {
+        const pool = blockPool(MATRICES, grid({ block_order, density }), 3), name = `${block_order} ${density}`;
+        const used = Array.from({ length: 40 }, (_, index) => {
+          const offsets = pool.offsets(index, density);
+          assertEquals(offsets.size, 8 * density, name);
+          return checkOffsets(`${name}, switch ${index}`, pool, offsets);
+        });
+        // Of random draws the largest is not sure to come: the pool is for the largest matrices.
+        const most = block_order === "random"
+          ? [...MATRICES].map(rounded).sort((a, b) => b - a).slice(0, 8 * density).reduce((a, b) => a + b, 0)
+          : Math.max(...used);
+        assertEquals(pool.elements, most, name);
+      }
     }
-  }
-});
+  },
+);
 
 test("blockPool(): of no density nothing, and where the density changes, the largest of it", () => {
   assertEquals(blockPool(MATRICES, grid({ density: 0 }), 3).elements, 0);
-  const shrinking = blockPool(MATRICES, grid({ density: 1, density_end: 0.25 }), 3), growing = blockPool(MATRICES, grid({ density: 0.25, density_end: 1 }), 3);
+  const shrinking = blockPool(MATRICES, grid({ density: 1, density_end: 0.25 }), 3),
+    growing = blockPool(MATRICES, grid({ density: 0.25, density_end: 1 }), 3);
   const all = MATRICES.map(rounded).reduce((a, b) => a + b, 0);
   assertEquals([shrinking.elements, growing.elements], [all, all]);
-  for (let index = 0; index < 20; index++) for (const density of [0.25, 0.6, 1]) checkOffsets(`switch ${index} at ${density}`, growing, growing.offsets(index, density));
+  for (let index = 0; index < 20; index++) {
+    for (const density of [0.25, 0.6, 1]) {
+      checkOffsets(`switch ${index} at ${density}`, growing, growing.offsets(index, density));
+    }
+  }
 });
 
 test("blockPool() takes blocks in FRUGAL's order, whatever that of the targets", () => {
   const layer = ["up_proj", "q_proj", "down_proj"].map((name) => member(`model.layers.0.mlp.${name}.weight`, [4, 4]));
   const pool = blockPool(layer, grid({ density: 1 / 3, block_order: "ascending" }), 0);
-  assertEquals([0, 1, 2, 3].map((index) => [...pool.offsets(index, 1 / 3).keys()].map((one) => layer.indexOf(one))), [[1], [2], [0], [1]]);
+  assertEquals([0, 1, 2, 3].map((index) => [...pool.offsets(index, 1 / 3).keys()].map((one) => layer.indexOf(one))), [
+    [1],
+    [2],
+    [0],
+    [1],
+  ]);
 });
 
 test("layerPool(): one layer at a time, norms too, in a pool for the largest", () => {
@@ -67,8 +89,12 @@ test("layerPool(): one layer at a time, norms too, in a pool for the largest", (
       assertEquals([...offsets.keys()], [LAYERS[2 * set], LAYERS[2 * set + 1]], `${block_order}: set ${set}`);
       return set;
     });
-    for (const epoch of [0, 5, 10]) assertEquals(sets.slice(epoch, epoch + 5).toSorted(), [0, 1, 2, 3, 4], `${block_order}: every layer once`);
-    if (block_order !== "random") assertEquals(sets.slice(0, 5), block_order === "ascending" ? [0, 1, 2, 3, 4] : [4, 3, 2, 1, 0]);
+    for (const epoch of [0, 5, 10]) {
+      assertEquals(sets.slice(epoch, epoch + 5).toSorted(), [0, 1, 2, 3, 4], `${block_order}: every layer once`);
+    }
+    if (block_order !== "random") {
+      assertEquals(sets.slice(0, 5), block_order === "ascending" ? [0, 1, 2, 3, 4] : [4, 3, 2, 1, 0]);
+    }
   }
 });
 
@@ -80,5 +106,8 @@ test("layerPool(): several layers at once where the density says so", () => {
 });
 
 test("layerPool() refuses the order that only blocks have", () => {
-  assertThrows(() => layerPool(LAYERS, grid({ split: "layers", block_order: "mirror" }), 3), 'Cannot use block_order "mirror" with layers: expected random, ascending or descending');
+  assertThrows(
+    () => layerPool(LAYERS, grid({ split: "layers", block_order: "mirror" }), 3),
+    'Cannot use block_order "mirror" with layers: expected random, ascending or descending',
+  );
 });

@@ -1,22 +1,46 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { GRID, type Grid } from "../../src/optim/grid.ts";
-import { gridOf, OPTIMIZERS, type OptimizerName, PRESETS } from "../../src/optim/presets.ts";
+import { gridOf, type OptimizerName, OPTIMIZERS, PRESETS } from "../../src/optim/presets.ts";
 
-const FRUGAL: Partial<Grid> = { active_update_rule: "adam", inactive_update_rule: "sign_sgd", inactive_lr_scale: 1, proj_params_lr_scale: 1, decay: "before" };
+const FRUGAL: Partial<Grid> = {
+  active_update_rule: "adam",
+  inactive_update_rule: "sign_sgd",
+  inactive_lr_scale: 1,
+  proj_params_lr_scale: 1,
+  decay: "before",
+};
 const SWITCHED: Partial<Grid> = { density: 0.25, update_gap: 200, switch_moments: "reset" };
-const GALORE: Partial<Grid> = { split: "low_rank", proj: "svd", proj_type: "std", scale: 0.25, active_update_rule: "adam_hf", update_gap: 200, switch_moments: "keep", decay: "after" };
-const APOLLO: Partial<Grid> = { ...GALORE, proj: "random", scale: 1, scale_type: "channel", scale_front: false, disable_nl: false, inactive_update_rule: "apollo" };
+const GALORE: Partial<Grid> = {
+  split: "low_rank",
+  proj: "svd",
+  proj_type: "std",
+  scale: 0.25,
+  active_update_rule: "adam_hf",
+  update_gap: 200,
+  switch_moments: "keep",
+  decay: "after",
+};
+const APOLLO: Partial<Grid> = {
+  ...GALORE,
+  proj: "random",
+  scale: 1,
+  scale_type: "channel",
+  scale_front: false,
+  disable_nl: false,
+  inactive_update_rule: "apollo",
+};
 
 /**
  * What the authors' code does, and where: the whole grid of each optimizer but for what has no meaning in it.
- * - FRUGAL (fzmushko/FRUGAL): moments and their count of steps begin anew at a switch, weights decay before the update, signs of the
- *   rest at the same rate, density 0.25, gap 200; blocks descending, coordinates are columns.
- * - GaLore (jiaweizzhao/GaLore), Fira (xichen-fy/Fira), APOLLO (zhuhanqing/APOLLO): Adam with epsilon before the bias correction, moments
- *   never reset, decay after the update, the smaller side; scale 0.25 for GaLore and Fira, 1 for APOLLO, 128 at rank 1 of a whole tensor.
- * - BAdam (Ledzy/BAdam): one layer at a time at random, the others do not move, 100 steps, all moments forgotten at a switch. What is in
- *   no layer is always trained, as in FRUGAL's runs of it.
- * - SCALE (Glentis et al.): gradients of linear layers normalised by row, no state. Theirs has momentum for the last layer, and for the
- *   embedding none; here both are Adam's, as for all others of this list.
+ * - FRUGAL (fzmushko/FRUGAL): moments and their count of steps begin anew at a switch, weights decay before the update,
+ * signs of the rest at the same rate, density 0.25, gap 200; blocks descending, coordinates are columns.
+ * - GaLore (jiaweizzhao/GaLore), Fira (xichen-fy/Fira), APOLLO (zhuhanqing/APOLLO): Adam with epsilon before the bias
+ * correction, moments never reset, decay after the update, the smaller side; scale 0.25 for GaLore and Fira, 1 for
+ * APOLLO, 128 at rank 1 of a whole tensor.
+ * - BAdam (Ledzy/BAdam): one layer at a time at random, the others do not move, 100 steps, all moments forgotten at a
+ * switch. What is in no layer is always trained, as in FRUGAL's runs of it.
+ * - SCALE (Glentis et al.): gradients of linear layers normalised by row, no state. Theirs has momentum for the last
+ * layer, and for the embedding none; here both are Adam's, as for all others of this list.
  */
 const AUTHORS: Record<OptimizerName, Partial<Grid>> = {
   adamw: { split: "all", active_update_rule: "adam", optim_bits: 32, decay: "before" },
@@ -29,7 +53,16 @@ const AUTHORS: Record<OptimizerName, Partial<Grid>> = {
   frugal_blocks: { ...FRUGAL, ...SWITCHED, split: "blocks", block_order: "descending" },
   frugal_svd: { ...FRUGAL, ...SWITCHED, split: "low_rank", rank: null, proj: "svd", proj_type: "std", scale: 1 },
   frugal_zero: { ...FRUGAL, split: "none" },
-  badam: { split: "layers", density: 0, block_order: "random", active_update_rule: "adam", inactive_update_rule: "no", update_gap: 100, badam_switch: true, decay: "before" },
+  badam: {
+    split: "layers",
+    density: 0,
+    block_order: "random",
+    active_update_rule: "adam",
+    inactive_update_rule: "no",
+    update_gap: 100,
+    badam_switch: true,
+    decay: "before",
+  },
   galore: { ...GALORE, inactive_update_rule: "no", optim_bits: 32 },
   galore_8bit: { ...GALORE, inactive_update_rule: "no", optim_bits: 8 },
   fira: { ...GALORE, inactive_update_rule: "fira", disable_nl: false },
@@ -41,41 +74,103 @@ test("every preset is what its authors' code does", () => {
   assertEquals(Object.keys(AUTHORS), OPTIMIZERS);
   for (const optim of OPTIMIZERS) {
     const grid = gridOf(optim, {});
-    assertEquals(Object.fromEntries(Object.keys(AUTHORS[optim]).map((key) => [key, grid[key as keyof Grid]])), AUTHORS[optim], optim);
-    assert(PRESETS[optim].learning_rate > 0 && PRESETS[optim].summary.length < 60 && !PRESETS[optim].summary.includes("\n"), optim);
+    assertEquals(
+      Object.fromEntries(Object.keys(AUTHORS[optim]).map((key) => [key, grid[key as keyof Grid]])),
+      AUTHORS[optim],
+      optim,
+    );
+    assert(
+      PRESETS[optim].learning_rate > 0 && PRESETS[optim].summary.length < 60 && !PRESETS[optim].summary.includes("\n"),
+      optim,
+    );
     // Embeddings, norms and logits are not split.
-    assertEquals([grid.proj_norms, grid.proj_embeds, grid.proj_logits, grid.stagger, grid.density_end], [false, false, false, 1, null], optim);
+    assertEquals([grid.proj_norms, grid.proj_embeds, grid.proj_logits, grid.stagger, grid.density_end], [
+      false,
+      false,
+      false,
+      1,
+      null,
+    ], optim);
   }
 });
 
 test("changes win over the preset, the preset over the defaults; a density asks for a rank of its own", () => {
   assertEquals(gridOf("adamw", {}), GRID);
   assertEquals(gridOf("galore", { scale: 0.5, rank: 8 }), { ...GRID, ...PRESETS.galore.grid, scale: 0.5, rank: 8 });
-  const ranks = [gridOf("apollo_mini", {}), gridOf("apollo_mini", { density: 0.5 }), gridOf("apollo_mini", { density: 0.5, rank: 4 })].map(({ rank }) => rank);
+  const ranks = [
+    gridOf("apollo_mini", {}),
+    gridOf("apollo_mini", { density: 0.5 }),
+    gridOf("apollo_mini", { density: 0.5, rank: 4 }),
+  ].map(({ rank }) => rank);
   assertEquals(ranks, [1, null, 4]);
 });
 
 test("what contradicts itself is refused in one line that says what to do", () => {
   const refusals: [OptimizerName, Partial<Grid>, string][] = [
-    ["frugal_svd", { density_end: 0.1 }, 'density_end changes a density as it goes, and split "low_rank" has a fixed size. Leave density_end out, or use columns, rows, randk or blocks'],
+    [
+      "frugal_svd",
+      { density_end: 0.1 },
+      'density_end changes a density as it goes, and split "low_rank" has a fixed size. Leave density_end out, ' +
+      "or use columns, rows, randk or blocks",
+    ],
     ["badam", { density_end: 0.1 }, 'split "layers" has a fixed size'],
-    ["frugal_blocks", { density_end: 0.1, block_order: "mirror" }, 'block_order "mirror" takes as many matrices from the front as from the back, and density_end changes how many. Use another order, or leave density_end out'],
-    ["frugal_blocks", { stagger: 2 }, 'stagger spreads the switches of single matrices, and split "blocks" switches them together. Leave stagger out'],
+    [
+      "frugal_blocks",
+      { density_end: 0.1, block_order: "mirror" },
+      'block_order "mirror" takes as many matrices from the front as from the back, and density_end changes how ' +
+      "many. Use another order, or leave density_end out",
+    ],
+    [
+      "frugal_blocks",
+      { stagger: 2 },
+      'stagger spreads the switches of single matrices, and split "blocks" switches them together. Leave stagger out',
+    ],
     ["badam", { stagger: 2 }, 'split "layers" switches them together'],
-    ["frugal_blocks", { inactive_update_rule: "fira" }, 'inactive_update_rule "fira" takes its scale from a state-full part of the same matrix, and split "blocks" has none. Use low_rank, columns, rows or randk'],
-    ["frugal_zero", { inactive_update_rule: "apollo" }, 'inactive_update_rule "apollo" takes its scale from a state-full part of the same matrix, and split "none" has none'],
+    [
+      "frugal_blocks",
+      { inactive_update_rule: "fira" },
+      'inactive_update_rule "fira" takes its scale from a state-full part of the same matrix, and split ' +
+      '"blocks" has none. Use low_rank, columns, rows or randk',
+    ],
+    [
+      "frugal_zero",
+      { inactive_update_rule: "apollo" },
+      'inactive_update_rule "apollo" takes its scale from a state-full part of the same matrix, and split ' +
+      '"none" has none',
+    ],
     ["badam", { inactive_update_rule: "fira" }, 'split "layers" has none'],
-    ["frugal", { switch_moments: "rotate" }, 'switch_moments "rotate" turns moments into a new basis, and split "columns" has none. Use reset or keep'],
+    [
+      "frugal",
+      { switch_moments: "rotate" },
+      'switch_moments "rotate" turns moments into a new basis, and split "columns" has none. Use reset or keep',
+    ],
     ["adamw", { switch_moments: "rotate" }, 'split "all" has none. Use reset or keep'],
-    ["apollo", { switch_moments: "rotate" }, 'switch_moments "rotate" needs one orthonormal basis, not proj "random" with proj_type "std". Use svd, dct or random_orthogonal on one side'],
+    [
+      "apollo",
+      { switch_moments: "rotate" },
+      'switch_moments "rotate" needs one orthonormal basis, not proj "random" with proj_type "std". Use svd, ' +
+      "dct or random_orthogonal on one side",
+    ],
     ["galore", { switch_moments: "rotate", proj_type: "full" }, 'not proj "svd" with proj_type "full"'],
-    ["galore_8bit", { switch_moments: "rotate" }, 'switch_moments "rotate" turns moments of 32 bits, and optim_bits is 8. Use reset or keep'],
-    ["frugal", { active_update_rule: "none" }, 'split "columns" needs an active_update_rule. Use split "none" to update without state'],
+    [
+      "galore_8bit",
+      { switch_moments: "rotate" },
+      'switch_moments "rotate" turns moments of 32 bits, and optim_bits is 8. Use reset or keep',
+    ],
+    [
+      "frugal",
+      { active_update_rule: "none" },
+      'split "columns" needs an active_update_rule. Use split "none" to update without state',
+    ],
     ["frugal", { update_gap_max: 100 }, "update_gap_max 100 is below update_gap 200. Give a larger one"],
   ];
   for (const [optim, changes, message] of refusals) {
     const error = assertThrows(() => gridOf(optim, changes), message);
-    assert(error instanceof RangeError && error.message.startsWith(`Cannot use optim "${optim}" so: `) && !error.message.includes("\n"), error.message);
+    assert(
+      error instanceof RangeError && error.message.startsWith(`Cannot use optim "${optim}" so: `) &&
+        !error.message.includes("\n"),
+      error.message,
+    );
   }
 });
 
@@ -90,5 +185,10 @@ test("the same values are allowed where they have a meaning", () => {
     ["frugal", { update_gap_max: 200 }],
     ["sign_sgd", { inactive_update_rule: "column_normalized" }],
   ];
-  for (const [optim, changes] of allowed) assertEquals(Object.entries(gridOf(optim, changes)).filter(([key]) => key in changes).length, Object.keys(changes).length);
+  for (const [optim, changes] of allowed) {
+    assertEquals(
+      Object.entries(gridOf(optim, changes)).filter(([key]) => key in changes).length,
+      Object.keys(changes).length,
+    );
+  }
 });

@@ -27,8 +27,15 @@ export type Shape = readonly [number, number];
 /** All exact in f32, so that the device and the reference start from the same numbers. */
 export const LEARNING_RATE = Math.fround(0.01);
 export const SETTINGS: OptimizerSettings = {
-  adam_beta1: Math.fround(0.9), adam_beta2: Math.fround(0.99), adam_epsilon: null, momentum: Math.fround(0.9),
-  weight_decay: Math.fround(0.1), seed: 5, max_steps: 100, optim_target_modules: null, state_free_modules: [],
+  adam_beta1: Math.fround(0.9),
+  adam_beta2: Math.fround(0.99),
+  adam_epsilon: null,
+  momentum: Math.fround(0.9),
+  weight_decay: Math.fround(0.1),
+  seed: 5,
+  max_steps: 100,
+  optim_target_modules: null,
+  state_free_modules: [],
 };
 
 /** One optimizer and the parameters it has. */
@@ -42,11 +49,27 @@ export interface Subject {
   readonly twin: string;
 }
 
-/** Parameters w0, w1, … under an optimizer. Whatever is drawn at random depends on these names: subjects of equal shapes draw the same. */
-export function subject(name: string, grid: Grid, shapes: readonly (readonly number[])[], changes: Partial<OptimizerSettings> = {}, twin = ""): Subject {
+/**
+ * Parameters w0, w1, … under an optimizer. Whatever is drawn at random depends on these names: subjects of equal shapes
+ * draw the same.
+ */
+export function subject(
+  name: string,
+  grid: Grid,
+  shapes: readonly (readonly number[])[],
+  changes: Partial<OptimizerSettings> = {},
+  twin = "",
+): Subject {
   const settings = { ...SETTINGS, momentum: grid.momentum, ...changes };
   const variables = shapes.map((shape, i) => ({ value: tensor(`w${i}`, shape, "trainable"), needsGradient: true }));
-  return { name, grid, settings, variables, twin, optimizer: new Optimizer(variables.map((variable) => ({ variable, module: "linear" })), grid, settings) };
+  return {
+    name,
+    grid,
+    settings,
+    variables,
+    twin,
+    optimizer: new Optimizer(variables.map((variable) => ({ variable, module: "linear" })), grid, settings),
+  };
 }
 
 /** What one step is given, beside what the optimizers say. */
@@ -69,10 +92,15 @@ export interface Stage {
 }
 
 /** Where every parameter starts. */
-export const startOf = (index: number, n: number): Float32Array<ArrayBuffer> => new Float32Array(uniform(random(100 + index), n));
+export const startOf = (index: number, n: number): Float32Array<ArrayBuffer> =>
+  new Float32Array(uniform(random(100 + index), n));
 
 /** Records all subjects into one program for each kind of step, and gives `body` their stage. State is 0 at first. */
-export async function withSubjects<T>(variant: Variant, subjects: readonly Subject[], body: (stage: Stage) => Promise<T>): Promise<T> {
+export async function withSubjects<T>(
+  variant: Variant,
+  subjects: readonly Subject[],
+  body: (stage: Stage) => Promise<T>,
+): Promise<T> {
   const gpu = await testGpu(), schedule = scheduleTensor("schedule"), clip = noClip();
   const sources = new Map<string, { readonly tensor: Tensor; readonly index: number; readonly twin: string }>();
   const sourceOf = (twin: string, index: number, { shape }: Tensor): Tensor => {
@@ -86,7 +114,9 @@ export async function withSubjects<T>(variant: Variant, subjects: readonly Subje
     for (const { optimizer, variables, twin } of subjects) {
       const own = optimizer.variants.includes(kind) ? kind : optimizer.variants[0]!;
       // Updates may overwrite their gradient.
-      variables.forEach((variable, i) => optimizer.record(r, own, variable, copyTensor(r, sourceOf(twin, i, variable.value)), { schedule, clip }));
+      variables.forEach((variable, i) =>
+        optimizer.record(r, own, variable, copyTensor(r, sourceOf(twin, i, variable.value)), { schedule, clip })
+      );
     }
     programs.set(kind, { name: kind, steps: r.steps });
   }
@@ -99,18 +129,27 @@ export async function withSubjects<T>(variant: Variant, subjects: readonly Subje
     const result = await body({
       executor,
       step(number, { gradient, clip: clipWords = NO_CLIP, replace = (_, inputs) => inputs }) {
-        for (const { tensor, index, twin } of sources.values()) executor.write(tensor, gradient(index, size(tensor), twin));
+        for (const { tensor, index, twin } of sources.values()) {
+          executor.write(tensor, gradient(index, size(tensor), twin));
+        }
         const asked = subjects.map((one) => ({ one, ...one.optimizer.at(number) }));
         const kind = asked.find(({ variant }) => variant !== "train")?.variant ?? "train";
-        for (const { one, variant } of asked) assert(variant === kind || !one.optimizer.variants.includes(kind), `${one.name}: step ${number} is ${variant}, for others ${kind}`);
+        for (const { one, variant } of asked) {
+          assert(
+            variant === kind || !one.optimizer.variants.includes(kind),
+            `${one.name}: step ${number} is ${variant}, for others ${kind}`,
+          );
+        }
         const inputs = new Map(asked.map(({ one, inputs }) => [one, replace(one, inputs)]));
-        const own = [...inputs.values()].flatMap((words) => [...words]), rate = packSchedule({ learning_rate: LEARNING_RATE, loss_scale: 1, metrics_row: 0 });
+        const own = [...inputs.values()].flatMap((words) => [...words]),
+          rate = packSchedule({ learning_rate: LEARNING_RATE, loss_scale: 1, metrics_row: 0 });
         executor.writeInputs(new Map([...own, [clip, clipWords], [schedule, rate]]));
         executor.run(programs.get(kind)!);
         return inputs;
       },
       weights: (one, index = 0) => executor.readWords(one.variables[index]!.value),
-      state: (one, index = 0) => Promise.all(one.optimizer.state.get(one.variables[index]!)!.map((state) => executor.readWords(state))),
+      state: (one, index = 0) =>
+        Promise.all(one.optimizer.state.get(one.variables[index]!)!.map((state) => executor.readWords(state))),
     });
     assertEquals(gpu.uncaptured(), undefined, "WebGPU error outside any scope");
     return result;
@@ -126,25 +165,46 @@ export function referenceOf({ grid, settings }: Subject, [m, n]: Shape): Referen
   const sides = sidesOf(grid.proj_type, [m, n]);
   const split = grid.split === "low_rank" ? (sides.length === 2 ? "full" : sides[0]!) : grid.split as Split;
   const own: Partial<GridCase> = {
-    split, state_free: grid.inactive_update_rule, moments: grid.switch_moments, decay: grid.decay, weight_decay: settings.weight_decay,
+    split,
+    state_free: grid.inactive_update_rule,
+    moments: grid.switch_moments,
+    decay: grid.decay,
+    weight_decay: settings.weight_decay,
     ...(grid.active_update_rule === "none" ? {} : { state_full: grid.active_update_rule }),
-    lr_scale: grid.proj_params_lr_scale, inactive_lr_scale: grid.inactive_lr_scale, scale: grid.scale, scale_type: grid.scale_type, scale_front: grid.scale_front,
-    limiter: !grid.disable_nl, adam_beta1: settings.adam_beta1, adam_beta2: settings.adam_beta2, momentum: settings.momentum, nesterov: grid.nesterov,
+    lr_scale: grid.proj_params_lr_scale,
+    inactive_lr_scale: grid.inactive_lr_scale,
+    scale: grid.scale,
+    scale_type: grid.scale_type,
+    scale_front: grid.scale_front,
+    limiter: !grid.disable_nl,
+    adam_beta1: settings.adam_beta1,
+    adam_beta2: settings.adam_beta2,
+    momentum: settings.momentum,
+    nesterov: grid.nesterov,
   };
   return createGrid(own, m, n);
 }
 
 /** Positions of packSelection(). */
-export const unpackSelection = (words: Words, total: number): number[] => [...Array(total).keys()].filter((i) => (words[i >> 4]! >>> (i & 15)) & 1);
+export const unpackSelection = (words: Words, total: number): number[] =>
+  [...Array(total).keys()].filter((i) => (words[i >> 4]! >>> (i & 15)) & 1);
 /** Ones of a mask of bits. */
-export const unpackMask = (words: Words, total: number): number[] => [...Array(total).keys()].filter((i) => (words[i >> 5]! >>> (i & 31)) & 1);
+export const unpackMask = (words: Words, total: number): number[] =>
+  [...Array(total).keys()].filter((i) => (words[i >> 5]! >>> (i & 31)) & 1);
 
 /** Of struct Clock. */
 const COUNT = 5, DRAWN = 6;
 
 /** What a switch that has just run chose for a matrix. `read` gives the bits of a state tensor. */
-export async function chosenBy(one: Subject, index: number, inputs: ReadonlyMap<Tensor, Words>, read: (state: Tensor) => Promise<Words>): Promise<Chosen> {
-  const { grid, settings, optimizer, variables } = one, variable = variables[index]!, [m, n] = variable.value.shape as unknown as Shape;
+export async function chosenBy(
+  one: Subject,
+  index: number,
+  inputs: ReadonlyMap<Tensor, Words>,
+  read: (state: Tensor) => Promise<Words>,
+): Promise<Chosen> {
+  const { grid, settings, optimizer, variables } = one,
+    variable = variables[index]!,
+    [m, n] = variable.value.shape as unknown as Shape;
   const { label } = variable.value, state = optimizer.state.get(variable)!;
   const inputOf = (name: string): Words => [...inputs].find(([{ label }]) => label === name)![1];
   const clock = [...inputs].find(([{ label }]) => label.startsWith("clock "))![1];
@@ -157,7 +217,9 @@ export async function chosenBy(one: Subject, index: number, inputs: ReadonlyMap<
     case "blocks":
       return { active: inputOf(`clock ${label}`)[COUNT]! > 0 };
     case "low_rank": {
-      const bases = sidesOf(grid.proj_type, [m, n]).map(async (side) => [side, await basisOf(`${label}.${side}`, side === "left" ? m : n)] as const);
+      const bases = sidesOf(grid.proj_type, [m, n]).map(async (side) =>
+        [side, await basisOf(`${label}.${side}`, side === "left" ? m : n)] as const
+      );
       return Object.fromEntries(await Promise.all(bases));
     }
     default:

@@ -20,15 +20,19 @@ interface Draw {
 /** The mask of each draw among n elements, by purpose. */
 async function masks(n: number, draws: readonly Draw[], purpose = "mask"): Promise<Words[]> {
   const mask = words("mask", Math.ceil(n / 32)), clock = clockTensor("clock");
-  return withPrograms(await portable(), [(r) => randomMask(r, mask, clock, n, purposeKey(3, purpose))], async (executor, [program]) => {
-    // A read is queued at once, before the next draw: nobody has to wait for it.
-    return Promise.all(draws.map((draw) => {
-      executor.write(mask, new Uint32Array(mask.shape[0]!).fill(0xdeadbeef));
-      executor.write(clock, clockWords(draw));
-      executor.run(program!);
-      return executor.readWords(mask);
-    }));
-  });
+  return withPrograms(
+    await portable(),
+    [(r) => randomMask(r, mask, clock, n, purposeKey(3, purpose))],
+    async (executor, [program]) => {
+      // A read is queued at once, before the next draw: nobody has to wait for it.
+      return Promise.all(draws.map((draw) => {
+        executor.write(mask, new Uint32Array(mask.shape[0]!).fill(0xdeadbeef));
+        executor.write(clock, clockWords(draw));
+        executor.run(program!);
+        return executor.readWords(mask);
+      }));
+    },
+  );
 }
 
 function ones(mask: Words): number {
@@ -58,41 +62,54 @@ test("randomMask(): each element equally often, and each pair of neighbours", as
         if (chosen.has(i + 1)) pairs[i] = pairs[i]! + 1;
       }
     }
-    const within = (counts: readonly number[], p: number): boolean => counts.every((k) => Math.abs(k - draws * p) <= 5 * Math.sqrt(draws * p * (1 - p)));
+    const within = (counts: readonly number[], p: number): boolean =>
+      counts.every((k) => Math.abs(k - draws * p) <= 5 * Math.sqrt(draws * p * (1 - p)));
     assert(within(times, count / n), `${count} of ${n}: times ${times.join()}`);
     assert(within(pairs, (count * (count - 1)) / (n * (n - 1))), `${count} of ${n}: pairs ${pairs.join()}`);
   }
 });
 
-test("randomMask(): other draws and purposes give other masks, the same ones the same; a larger count adds to a smaller one", async () => {
-  const n = 1000, draws = [{ count: 250, drawn: 0 }, { count: 250, drawn: 0 }, { count: 250, drawn: 200 }, { count: 500, drawn: 0 }];
-  const [first, again, later, more] = await masks(n, draws) as [Words, Words, Words, Words];
-  const [other] = await masks(n, [{ count: 250, drawn: 0 }], "another") as [Words];
-  assertEquals(again, first);
-  const common = (a: Words, b: Words): number => ones(a.map((word, i) => word & b[i]!));
-  // A quarter of a quarter is 62.5, with a deviation of 5.9.
-  for (const [name, mask] of [["another step", later], ["another purpose", other]] as const) {
-    assert(Math.abs(common(first, mask) - 62.5) < 5 * 5.9, `${name}: ${common(first, mask)} in common`);
-  }
-  assertEquals(common(first, more), 250);
-});
+test(
+  "randomMask(): other draws and purposes give other masks, the same ones the same; a larger count adds to a " +
+    "smaller one",
+  async () => {
+    const n = 1000,
+      draws = [{ count: 250, drawn: 0 }, { count: 250, drawn: 0 }, { count: 250, drawn: 200 }, {
+        count: 500,
+        drawn: 0,
+      }];
+    const [first, again, later, more] = await masks(n, draws) as [Words, Words, Words, Words];
+    const [other] = await masks(n, [{ count: 250, drawn: 0 }], "another") as [Words];
+    assertEquals(again, first);
+    const common = (a: Words, b: Words): number => ones(a.map((word, i) => word & b[i]!));
+    // A quarter of a quarter is 62.5, with a deviation of 5.9.
+    for (const [name, mask] of [["another step", later], ["another purpose", other]] as const) {
+      assert(Math.abs(common(first, mask) - 62.5) < 5 * 5.9, `${name}: ${common(first, mask)} in common`);
+    }
+    assertEquals(common(first, more), 250);
+  },
+);
 
 test("maskSelection(): the words, each with the number of ones before it", async () => {
   for (const length of [1, 2, 63, 64, 65, 5000]) {
     const next = random(length), mask = words("mask", length);
     let selection: Tensor | undefined;
     const values = Uint32Array.from({ length }, () => Math.floor(next() * 2 ** 32) & Math.floor(next() * 2 ** 32));
-    await withPrograms(await portable(), [(r) => void (selection = maskSelection(r, mask))], async (executor, [program]) => {
-      executor.write(mask, values);
-      executor.run(program!);
-      const expected: number[] = [];
-      let before = 0;
-      for (const word of values) {
-        expected.push(word, before);
-        before += ones(Uint32Array.of(word));
-      }
-      assertEquals(await executor.readWords(selection!), Uint32Array.from(expected), `${length} words`);
-    });
+    await withPrograms(
+      await portable(),
+      [(r) => void (selection = maskSelection(r, mask))],
+      async (executor, [program]) => {
+        executor.write(mask, values);
+        executor.run(program!);
+        const expected: number[] = [];
+        let before = 0;
+        for (const word of values) {
+          expected.push(word, before);
+          before += ones(Uint32Array.of(word));
+        }
+        assertEquals(await executor.readWords(selection!), Uint32Array.from(expected), `${length} words`);
+      },
+    );
   }
 });
 
@@ -108,7 +125,8 @@ const CASES: readonly Case[] = (["columns", "rows", "randk"] as const).flatMap((
   ([[12, 8], [7, 9], [40, 33], [33, 40], [1, 70], [70, 1]] as const).flatMap(([m, n]) => {
     const total = { columns: n, rows: m, randk: m * n }[kind];
     return [0, 1, Math.floor(0.4 * total), total].map((count) => ({ kind, m, n, count }));
-  }));
+  })
+);
 
 /** Which elements are selected, in row-major order. */
 function places({ kind, m, n }: Case, chosen: Uint32Array): number[] {
@@ -118,11 +136,18 @@ function places({ kind, m, n }: Case, chosen: Uint32Array): number[] {
 
 /** A case on the device: gathered, scattered, added. */
 function prepare(one: Case) {
-  const { kind, m, n, count } = one, total = { columns: n, rows: m, randk: m * n }[kind], chosen = randomSubset(total, count, 1, "test", 0);
-  const expected = places(one, chosen), gradient = new Float32Array(uniform(random(m * n), m * n)), background = gradient.map((x) => x / 2 + 1);
+  const { kind, m, n, count } = one,
+    total = { columns: n, rows: m, randk: m * n }[kind],
+    chosen = randomSubset(total, count, 1, "test", 0);
+  const expected = places(one, chosen),
+    gradient = new Float32Array(uniform(random(m * n), m * n)),
+    background = gradient.map((x) => x / 2 + 1);
   background[0] = NaN;
   const given = kind === "randk" ? words("mask", Math.ceil(total / 32)) : words("selection", Math.ceil(total / 16));
-  const clock = clockTensor("clock"), matrix = floats("matrix", m, n), spread = floats("spread", m, n), added = floats("added", m, n);
+  const clock = clockTensor("clock"),
+    matrix = floats("matrix", m, n),
+    spread = floats("spread", m, n),
+    added = floats("added", m, n);
   const compact = floats("compact", Math.max(1, expected.length));
   const record = (r: Recorder): void => {
     const selection = kind === "randk" ? maskSelection(r, given) : given;
@@ -131,25 +156,59 @@ function prepare(one: Case) {
     scatter(r, kind, { clock, selection, chosen: compact, out: added }, true);
   };
   const written = new Map<Tensor, Words | Float32Array<ArrayBuffer>>([
-    [clock, clockWords({ count })], [given, kind === "randk" ? maskOf(chosen, total) : packSelection(chosen, total)], [matrix, gradient], [spread, background], [added, background],
+    [clock, clockWords({ count })],
+    [given, kind === "randk" ? maskOf(chosen, total) : packSelection(chosen, total)],
+    [matrix, gradient],
+    [spread, background],
+    [added, background],
   ]);
-  return { compact, spread, added, name: `${count} ${kind} of (${m}, ${n})`, record, written, expected, gradient, background };
+  return {
+    compact,
+    spread,
+    added,
+    name: `${count} ${kind} of (${m}, ${n})`,
+    record,
+    written,
+    expected,
+    gradient,
+    background,
+  };
 }
 
-test("gather() and scatter(): the selected elements in row-major order, and back; what is not finite stays among the others", async () => {
-  const cases = CASES.map(prepare);
-  await withPrograms(await portable(), cases.map(({ record }) => record), async (executor, programs) => {
-    await Promise.all(cases.map(async ({ name, written, expected, gradient, background, compact, spread, added }, i) => {
-      for (const [target, data] of written) executor.write(target, data);
-      executor.run(programs[i]!);
-      const selected = new Set(expected);
-      const [gathered, scattered, sums] = await Promise.all([compact, spread, added].map((out) => executor.read(out)));
-      assertEquals([...gathered!].slice(0, expected.length), expected.map((at) => gradient[at]!), `${name}: gathered`);
-      assertEquals(scattered, gradient.map((x, at) => (selected.has(at) ? x : Number.isNaN(background[at]) ? NaN : 0)), `${name}: scattered`);
-      assertEquals(sums, background.map((x, at) => (selected.has(at) ? Math.fround(x + gradient[at]!) : x)), `${name}: added`);
-    }));
-  });
-});
+test(
+  "gather() and scatter(): the selected elements in row-major order, and back; what is not finite stays among " +
+    "the others",
+  async () => {
+    const cases = CASES.map(prepare);
+    await withPrograms(await portable(), cases.map(({ record }) => record), async (executor, programs) => {
+      await Promise.all(
+        cases.map(async ({ name, written, expected, gradient, background, compact, spread, added }, i) => {
+          for (const [target, data] of written) executor.write(target, data);
+          executor.run(programs[i]!);
+          const selected = new Set(expected);
+          const [gathered, scattered, sums] = await Promise.all(
+            [compact, spread, added].map((out) => executor.read(out)),
+          );
+          assertEquals(
+            [...gathered!].slice(0, expected.length),
+            expected.map((at) => gradient[at]!),
+            `${name}: gathered`,
+          );
+          assertEquals(
+            scattered,
+            gradient.map((x, at) => (selected.has(at) ? x : Number.isNaN(background[at]) ? NaN : 0)),
+            `${name}: scattered`,
+          );
+          assertEquals(
+            sums,
+            background.map((x, at) => (selected.has(at) ? Math.fround(x + gradient[at]!) : x)),
+            `${name}: added`,
+          );
+        }),
+      );
+    });
+  },
+);
 
 function maskOf(chosen: Uint32Array, total: number): Words {
   const mask = new Uint32Array(Math.ceil(total / 32));

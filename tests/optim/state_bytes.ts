@@ -40,4 +40,7 @@ export function matrixBytes(grid: Grid, [m = 1, n = 1]: Shape, rank = 0): number
 
 /** State that whole parameters share in turn: as much as the largest set needs, each rounded up to 256 numbers. */
 export const poolBytes = (grid: Grid, sets: readonly (readonly Shape[])[]): number =>
-  momentBytes(grid, Math.max(...sets.map((shapes) => shapes.reduce((sum, shape) => sum + inBlocks(product(shape)), 0))));
+  momentBytes(
+    grid,
+    Math.max(...sets.map((shapes) => shapes.reduce((sum, shape) => sum + inBlocks(product(shape)), 0))),
+  );

@@ -5,18 +5,28 @@ test("randomSubset(): ascending, different, below the total, of the size asked f
   for (const [total, count] of [[1, 0], [1, 1], [15, 7], [16, 16], [1376, 344], [5000, 4999]] as const) {
     const indices = randomSubset(total, count, 1, "test", 0);
     assertEquals(indices.length, count);
-    assert(indices.every((index, i) => index < total && (i === 0 || index > indices[i - 1]!)), `${count} of ${total}: ${indices.join()}`);
+    assert(
+      indices.every((index, i) => index < total && (i === 0 || index > indices[i - 1]!)),
+      `${count} of ${total}: ${indices.join()}`,
+    );
   }
 });
 
 test("randomSubset(): a function of seed, purpose and draw, each of which changes it", () => {
   const draws = [[1, "w", 0], [2, "w", 0], [1, "v", 0], [1, "w", 1]] as const;
-  assertEquals(new Set(draws.map(([seed, purpose, drawn]) => randomSubset(500, 100, seed, purpose, drawn).join())).size, draws.length);
+  assertEquals(
+    new Set(draws.map(([seed, purpose, drawn]) => randomSubset(500, 100, seed, purpose, drawn).join())).size,
+    draws.length,
+  );
   assertEquals(randomSubset(500, 100, 1, "w", 0), randomSubset(500, 100, 1, "w", 0));
 });
 
 test("randomSubset(): each index, and each pair of neighbours, equally often", () => {
-  const total = 12, count = 5, draws = 4000, times = new Array<number>(total).fill(0), pairs = new Array<number>(total - 1).fill(0);
+  const total = 12,
+    count = 5,
+    draws = 4000,
+    times = new Array<number>(total).fill(0),
+    pairs = new Array<number>(total - 1).fill(0);
   for (let drawn = 0; drawn < draws; drawn++) {
     const chosen = new Set(randomSubset(total, count, 7, "uniform", drawn));
     for (const index of chosen) {
@@ -24,7 +34,8 @@ test("randomSubset(): each index, and each pair of neighbours, equally often", (
       if (chosen.has(index + 1)) pairs[index] = pairs[index]! + 1;
     }
   }
-  const within = (counts: readonly number[], p: number): boolean => counts.every((n) => Math.abs(n - draws * p) < 5 * Math.sqrt(draws * p * (1 - p)));
+  const within = (counts: readonly number[], p: number): boolean =>
+    counts.every((n) => Math.abs(n - draws * p) < 5 * Math.sqrt(draws * p * (1 - p)));
   assert(within(times, count / total), `times ${times.join()}`);
   assert(within(pairs, (count * (count - 1)) / (total * (total - 1))), `pairs ${pairs.join()}`);
 });
@@ -69,5 +80,8 @@ test("packSelection(): 65 535 before a word fit, one more does not", () => {
   const total = 65536 + 16, all = Uint32Array.from({ length: total }, (_, i) => i);
   const words = packSelection(all.slice(1), total); // 65 535 of the first 65 536
   assertEquals([slotAt(words, 65536), words[4096]! >>> 16], [65535, 65535]);
-  assertThrows(() => packSelection(all, total), "Cannot pack 65552 of 65552 positions: expected at most 65535 before the last word. Select fewer");
+  assertThrows(
+    () => packSelection(all, total),
+    "Cannot pack 65552 of 65552 positions: expected at most 65535 before the last word. Select fewer",
+  );
 });

@@ -9,8 +9,10 @@ import { tensor } from "../../src/plan/tensor.ts";
 
 const grid = (changes: Partial<Grid>): Grid => ({ ...GRID, update_gap: 5, ...changes });
 /** The phases that change at each step, none left out. */
-const changes = (switching: Switching, steps: number, from = 0): number[][] => Array.from({ length: steps }, (_, i) => switching.advance(from + i));
-const stepsOf = (switching: Switching, steps: number): number[] => changes(switching, steps).flatMap((phases, step) => (phases.length > 0 ? [step] : []));
+const changes = (switching: Switching, steps: number, from = 0): number[][] =>
+  Array.from({ length: steps }, (_, i) => switching.advance(from + i));
+const stepsOf = (switching: Switching, steps: number): number[] =>
+  changes(switching, steps).flatMap((phases, step) => (phases.length > 0 ? [step] : []));
 
 test("subspaces change at step 0 and then after every gap; BAdam's first period is a step short", () => {
   assertEquals(stepsOf(new Switching(grid({}), 100), 18), [0, 5, 10, 15]);
@@ -26,51 +28,84 @@ test("each change has a number and a step", () => {
   assertEquals(seen.map(({ drawn }) => drawn), [0, 0, 0, 0, 0, 5, 5, 5, 5, 5, 10, 10]);
 });
 
-test("the groups of a staggered switch all begin at step 0, then change one after another, each once in every gap", () => {
-  const at = changes(new Switching(grid({ update_gap: 6, stagger: 3 }), 100), 14);
-  assertEquals(at, [[0, 1, 2], [], [1], [], [2], [], [0], [], [1], [], [2], [], [0], []]);
-  // More groups than steps: one a step.
-  assertEquals(changes(new Switching(grid({ update_gap: 2, stagger: 9 }), 100), 5), [[0, 1], [1], [0], [1], [0]]);
-});
+test(
+  "the groups of a staggered switch all begin at step 0, then change one after another, each once " +
+    "in every gap",
+  () => {
+    const at = changes(new Switching(grid({ update_gap: 6, stagger: 3 }), 100), 14);
+    assertEquals(at, [[0, 1, 2], [], [1], [], [2], [], [0], [], [1], [], [2], [], [0], []]);
+    // More groups than steps: one a step.
+    assertEquals(changes(new Switching(grid({ update_gap: 2, stagger: 9 }), 100), 5), [[0, 1], [1], [0], [1], [0]]);
+  },
+);
 
-test("a growing gap is half as long again where the validation loss has fallen by less than 0.5 %, up to its limit", () => {
-  const switching = new Switching(grid({ update_gap: 4, update_gap_max: 8 }), 1000), at: number[] = [];
-  const losses = new Map([[3, 4], [6, 3.9], [9, 3.895], [20, 3.894], [30, 4]]);
-  for (let step = 0; step < 60; step++) {
-    if (switching.advance(step).length > 0) at.push(step);
-    if (losses.has(step)) switching.evaluated(losses.get(step)!);
-  }
-  // 3.9 is a fall of 2.5 %; 3.895 is one of 0.13 %: six steps from the change at 8 on; then eight, which is the limit.
-  assertEquals(at, [0, 4, 8, 14, 20, 28, 36, 44, 52]);
-  const fixed = new Switching(grid({ update_gap: 4 }), 1000);
-  for (const loss of [4, 4, 4]) fixed.evaluated(loss);
-  assertEquals(stepsOf(fixed, 13), [0, 4, 8, 12]);
-});
-
-test("what begins anew later changes from then on as it did from step 0, whatever came before, and saves that too", () => {
-  const policies: Partial<Grid>[] = [{}, { badam_switch: true }, { stagger: 3 }, { update_gap: 2, stagger: 2 }, { update_gap_max: 40 }];
-  for (const policy of policies) for (const step of [1, 4, 5, 13]) {
-    const first = new Switching(grid(policy), 100), again = new Switching(grid(policy), 100), expected = changes(first, 30), name = `${JSON.stringify(policy)} at step ${step}`;
-    changes(again, step);
-    for (const loss of [3, 3]) again.evaluated(loss);
-    again.beginAt(step);
-    // Not only what was saved in the middle, but also before the first step.
-    const resumed = new Switching(grid(policy), 100);
-    resumed.restore(JSON.parse(JSON.stringify(again.save())));
-    for (const one of [again, resumed]) {
-      assertEquals([changes(one, 30, step), one.restarted], [expected, step], name);
-      assertEquals(one.phases.map(({ drawn, last, index }) => [drawn - step, last - step, index]), first.phases.map(({ drawn, last, index }) => [drawn, last, index]), name);
+test(
+  "a growing gap is half as long again where the validation loss has fallen by less than 0.5 %, up " +
+    "to its limit",
+  () => {
+    const switching = new Switching(grid({ update_gap: 4, update_gap_max: 8 }), 1000), at: number[] = [];
+    const losses = new Map([[3, 4], [6, 3.9], [9, 3.895], [20, 3.894], [30, 4]]);
+    for (let step = 0; step < 60; step++) {
+      if (switching.advance(step).length > 0) at.push(step);
+      if (losses.has(step)) switching.evaluated(losses.get(step)!);
     }
-  }
-});
+    // 3.9 is a fall of 2.5 %; 3.895 is one of 0.13 %: six steps from the change at 8 on; then eight, which is the
+    // limit.
+    assertEquals(at, [0, 4, 8, 14, 20, 28, 36, 44, 52]);
+    const fixed = new Switching(grid({ update_gap: 4 }), 1000);
+    for (const loss of [4, 4, 4]) fixed.evaluated(loss);
+    assertEquals(stepsOf(fixed, 13), [0, 4, 8, 12]);
+  },
+);
+
+test(
+  "what begins anew later changes from then on as it did from step 0, whatever came before, and " +
+    "saves that too",
+  () => {
+    const policies: Partial<Grid>[] = [{}, { badam_switch: true }, { stagger: 3 }, { update_gap: 2, stagger: 2 }, {
+      update_gap_max: 40,
+    }];
+    for (const policy of policies) {
+      for (const step of [1, 4, 5, 13]) {
+        const first = new Switching(grid(policy), 100),
+          again = new Switching(grid(policy), 100),
+          expected = changes(first, 30),
+          name = `${JSON.stringify(policy)} at step ${step}`;
+        changes(again, step);
+        for (const loss of [3, 3]) again.evaluated(loss);
+        again.beginAt(step);
+        // Not only what was saved in the middle, but also before the first step.
+        const resumed = new Switching(grid(policy), 100);
+        resumed.restore(JSON.parse(JSON.stringify(again.save())));
+        for (const one of [again, resumed]) {
+          assertEquals([changes(one, 30, step), one.restarted], [expected, step], name);
+          assertEquals(
+            one.phases.map(({ drawn, last, index }) => [drawn - step, last - step, index]),
+            first.phases.map(({ drawn, last, index }) => [drawn, last, index]),
+            name,
+          );
+        }
+      }
+    }
+  },
+);
 
 test("the density goes linearly to density_end", () => {
-  const densities = (density_end: number | null): number[] => [0, 50, 100, 200].map((step) => new Switching(grid({ density: 0.5, density_end }), 100).densityAt(step));
-  assertEquals([densities(null), densities(0), densities(0.75)], [[0.5, 0.5, 0.5, 0.5], [0.5, 0.25, 0, 0], [0.5, 0.625, 0.75, 0.75]]);
+  const densities = (density_end: number | null): number[] =>
+    [0, 50, 100, 200].map((step) => new Switching(grid({ density: 0.5, density_end }), 100).densityAt(step));
+  assertEquals([densities(null), densities(0), densities(0.75)], [[0.5, 0.5, 0.5, 0.5], [0.5, 0.25, 0, 0], [
+    0.5,
+    0.625,
+    0.75,
+    0.75,
+  ]]);
 });
 
 test("a saved state has the same future, wherever the run was", () => {
-  const policies: Partial<Grid>[] = [{}, { badam_switch: true }, { stagger: 3 }, { update_gap_max: 40 }, { stagger: 2, update_gap_max: 40 }];
+  const policies: Partial<Grid>[] = [{}, { badam_switch: true }, { stagger: 3 }, { update_gap_max: 40 }, {
+    stagger: 2,
+    update_gap_max: 40,
+  }];
   for (const policy of policies) {
     for (const at of [0, 1, 4, 5, 11]) {
       const straight = new Switching(grid(policy), 100), resumed = new Switching(grid(policy), 100);
@@ -80,7 +115,11 @@ test("a saved state has the same future, wherever the run was", () => {
       }
       resumed.restore(JSON.parse(JSON.stringify(straight.save())));
       for (const one of [straight, resumed]) one.evaluated(2.999);
-      assertEquals(changes(resumed, 60, at + 1), changes(straight, 60, at + 1), `${JSON.stringify(policy)} after step ${at}`);
+      assertEquals(
+        changes(resumed, 60, at + 1),
+        changes(straight, 60, at + 1),
+        `${JSON.stringify(policy)} after step ${at}`,
+      );
     }
   }
 });
@@ -120,34 +159,67 @@ test("an Optimizer that is restored says what the other goes on to say; at once 
       assertEquals(rest, later, optim);
       const isSelection = ([label]: [string, number[]]): boolean => label.endsWith(".selection");
       assertEquals([first[0], first[1].filter((input) => !isSelection(input))], expected, optim);
-      assertEquals(first[1].filter(isSelection).length, optim === "frugal" && !("split" in own && own.split === "randk") ? 2 : 0, `${optim}: selections`);
+      assertEquals(
+        first[1].filter(isSelection).length,
+        optim === "frugal" && !("split" in own && own.split === "randk") ? 2 : 0,
+        `${optim}: selections`,
+      );
     }
   }
 });
 
-test("an Optimizer that begins anew at a step runs and says there what it did at step 0: new moments, all subspaces drawn", () => {
-  const cases: readonly (readonly [OptimizerName, Partial<Grid>])[] = [["adamw", {}], ["frugal", {}], ["frugal", { split: "randk", stagger: 2 }], ["frugal_blocks", {}], ["galore", {}], ["fira", {}], ["badam", {}]];
-  for (const [optim, own] of cases) {
-    const make = (): Optimizer => subject(optim, gridOf(optim, { update_gap: 4, rank: 3, ...own }), SHAPES).optimizer;
-    const fresh = make(), again = make(), name = `${optim} ${JSON.stringify(own)}`;
-    futureOf(again, 0, 6);
-    again.beginAt(6);
-    for (let step = 0; step < 10; step++) {
-      const [one, other] = [fresh.at(step), again.at(6 + step)];
-      assertEquals(other.variant, one.variant, `${name}: variant ${step} steps later`);
-      assertEquals([...other.inputs.keys()].map(({ label }) => label), [...one.inputs.keys()].map(({ label }) => label), `${name}: inputs ${step} steps later`);
-      const clocks = ({ inputs }: typeof one): number[][] => [...inputs].filter(([{ label }]) => label.startsWith("clock ")).map(([, words]) => [...words.subarray(0, DRAWN)]);
-      assertEquals(clocks(other), clocks(one), `${name}: clocks ${step} steps later`);
+test(
+  "an Optimizer that begins anew at a step runs and says there what it did at step 0: new moments, all subspaces " +
+    "drawn",
+  () => {
+    const cases: readonly (readonly [OptimizerName, Partial<Grid>])[] = [
+      ["adamw", {}],
+      ["frugal", {}],
+      ["frugal", { split: "randk", stagger: 2 }],
+      ["frugal_blocks", {}],
+      ["galore", {}],
+      ["fira", {}],
+      ["badam", {}],
+    ];
+    for (const [optim, own] of cases) {
+      const make = (): Optimizer => subject(optim, gridOf(optim, { update_gap: 4, rank: 3, ...own }), SHAPES).optimizer;
+      const fresh = make(), again = make(), name = `${optim} ${JSON.stringify(own)}`;
+      futureOf(again, 0, 6);
+      again.beginAt(6);
+      for (let step = 0; step < 10; step++) {
+        const [one, other] = [fresh.at(step), again.at(6 + step)];
+        assertEquals(other.variant, one.variant, `${name}: variant ${step} steps later`);
+        assertEquals(
+          [...other.inputs.keys()].map(({ label }) => label),
+          [...one.inputs.keys()].map(({ label }) => label),
+          `${name}: inputs ${step} steps later`,
+        );
+        const clocks = ({ inputs }: typeof one): number[][] =>
+          [...inputs].filter(([{ label }]) => label.startsWith("clock ")).map((
+            [, words],
+          ) => [...words.subarray(0, DRAWN)]);
+        assertEquals(clocks(other), clocks(one), `${name}: clocks ${step} steps later`);
+      }
     }
-  }
-});
+  },
+);
 
 test("every step runs a program that was recorded, and refreshes come when they are due", () => {
   const cases: [Partial<Grid>, number, string[], Record<number, string>][] = [
-    [{ split: "randk" }, 20, ["train", "first", "refresh 0"], { 0: "first", 1: "train", 8: "refresh 0", 16: "refresh 0" }],
+    [{ split: "randk" }, 20, ["train", "first", "refresh 0"], {
+      0: "first",
+      1: "train",
+      8: "refresh 0",
+      16: "refresh 0",
+    }],
     // Nothing is refreshed a second time in so few steps.
     [{ split: "randk" }, 8, ["train", "first"], { 0: "first", 7: "train" }],
-    [{ split: "randk", stagger: 2 }, 20, ["train", "first", "refresh 0", "refresh 1"], { 0: "first", 4: "refresh 1", 8: "refresh 0", 12: "refresh 1" }],
+    [{ split: "randk", stagger: 2 }, 20, ["train", "first", "refresh 0", "refresh 1"], {
+      0: "first",
+      4: "refresh 1",
+      8: "refresh 0",
+      12: "refresh 1",
+    }],
     // But a later group, and a first period that is a step short, come before the gap is over.
     [{ split: "randk", stagger: 2 }, 7, ["train", "first", "refresh 1"], { 0: "first", 4: "refresh 1" }],
     [{ split: "randk", badam_switch: true }, 8, ["train", "first", "refresh 0"], { 0: "first", 7: "refresh 0" }],
@@ -157,7 +229,10 @@ test("every step runs a program that was recorded, and refreshes come when they 
     [{}, 20, ["train"], { 0: "train", 8: "train" }],
   ];
   for (const [own, max_steps, variants, expected] of cases) {
-    const { optimizer } = subject("", gridOf("frugal", { split: "all", update_gap: 8, density: 0.5, ...own }), SHAPES, { max_steps }), name = JSON.stringify(own);
+    const { optimizer } = subject("", gridOf("frugal", { split: "all", update_gap: 8, density: 0.5, ...own }), SHAPES, {
+        max_steps,
+      }),
+      name = JSON.stringify(own);
     assertEquals(optimizer.variants, variants, `${name} of ${max_steps} steps`);
     for (let step = 0; step < max_steps; step++) {
       const { variant } = optimizer.at(step);
@@ -170,40 +245,65 @@ test("every step runs a program that was recorded, and refreshes come when they 
 const wordsOf = (optimizer: Optimizer, step: number, word: number): number[] =>
   [...optimizer.at(step).inputs].filter(([{ label }]) => label.startsWith("clock ")).map(([, words]) => words[word]!);
 
-test("moments begin anew at every switch or only at the start; those that have no subspace go on, except under BAdam", () => {
-  const restarts = (optim: Parameters<typeof gridOf>[0], own: Partial<Grid> = {}): number[] => {
-    const { optimizer } = subject("", gridOf(optim, { update_gap: 4, rank: 3, ...own }), [[12, 8]]);
-    return Array.from({ length: 10 }, (_, step) => step).filter((step) => wordsOf(optimizer, step, RESTART)[0] === 1);
-  };
-  assertEquals(restarts("adamw"), [0]);
-  assertEquals(restarts("adamw", { switch_moments: "keep" }), [0]);
-  for (const optim of ["frugal", "frugal_svd"] as const) assertEquals([restarts(optim), restarts(optim, { switch_moments: "keep" })], [[0, 4, 8], [0]], optim);
-  assertEquals(restarts("frugal_blocks", { density: 1, switch_moments: "keep" }), [0, 4, 8], "blocks are others each time");
-  assertEquals(restarts("galore"), [0]);
-  // No layer here: a parameter that BAdam always trains.
-  assertEquals(restarts("badam"), [0, 3, 7]);
-});
+test(
+  "moments begin anew at every switch or only at the start; those that have no subspace go on, " +
+    "except under BAdam",
+  () => {
+    const restarts = (optim: Parameters<typeof gridOf>[0], own: Partial<Grid> = {}): number[] => {
+      const { optimizer } = subject("", gridOf(optim, { update_gap: 4, rank: 3, ...own }), [[12, 8]]);
+      return Array.from({ length: 10 }, (_, step) => step).filter((step) => wordsOf(optimizer, step, RESTART)[0] === 1);
+    };
+    assertEquals(restarts("adamw"), [0]);
+    assertEquals(restarts("adamw", { switch_moments: "keep" }), [0]);
+    for (const optim of ["frugal", "frugal_svd"] as const) {
+      assertEquals([restarts(optim), restarts(optim, { switch_moments: "keep" })], [[0, 4, 8], [0]], optim);
+    }
+    assertEquals(
+      restarts("frugal_blocks", { density: 1, switch_moments: "keep" }),
+      [0, 4, 8],
+      "blocks are others each time",
+    );
+    assertEquals(restarts("galore"), [0]);
+    // No layer here: a parameter that BAdam always trains.
+    assertEquals(restarts("badam"), [0, 3, 7]);
+  },
+);
 
 test("parameters of different sizes have clocks of their own, where counts agree at the start and not later", () => {
-  const { optimizer } = subject("", gridOf("frugal", { density: 0.25, density_end: 0.5, update_gap: 10 }), [[4, 8], [4, 11]], { max_steps: 10 });
+  const { optimizer } = subject("", gridOf("frugal", { density: 0.25, density_end: 0.5, update_gap: 10 }), [[4, 8], [
+    4,
+    11,
+  ]], { max_steps: 10 });
   assertEquals(wordsOf(optimizer, 0, COUNT), [2, 2]);
   for (let step = 1; step < 10; step++) optimizer.at(step);
   assertEquals(wordsOf(optimizer, 10, COUNT), [4, 5]);
 });
 
 test("BAdam's programs are of layers: each trains its own and what is in none", () => {
-  const inLayers = [0, 1, 2].flatMap((i) => [`model.layers.${i}.mlp.up_proj.weight`, `model.layers.${i}.input_layernorm.weight`]);
+  const inLayers = [0, 1, 2].flatMap((
+    i,
+  ) => [`model.layers.${i}.mlp.up_proj.weight`, `model.layers.${i}.input_layernorm.weight`]);
   const labels = ["model.embed_tokens.weight", ...inLayers, "model.norm.weight"];
   const members = labels.map((label): Member => {
     const module = label.includes("norm") ? "norms" : label.includes("embed") ? "embeddings" : "linear";
-    return { module, variable: { value: tensor(label, module === "norms" ? [8] : [8, 8], "trainable"), needsGradient: true } };
+    return {
+      module,
+      variable: { value: tensor(label, module === "norms" ? [8] : [8, 8], "trainable"), needsGradient: true },
+    };
   });
-  const optimizer = new Optimizer(members, gridOf("badam", { block_order: "descending", update_gap: 3 }), { ...subject("", GRID, []).settings });
+  const optimizer = new Optimizer(members, gridOf("badam", { block_order: "descending", update_gap: 3 }), {
+    ...subject("", GRID, []).settings,
+  });
   assertEquals(optimizer.variants, ["layers 0", "layers 1", "layers 2"]);
   for (const [set, variant] of optimizer.variants.entries()) {
-    const trained = members.filter(({ variable }) => optimizer.trains(variant, variable)).map(({ variable }) => labels.indexOf(variable.value.label));
+    const trained = members.filter(({ variable }) => optimizer.trains(variant, variable)).map(({ variable }) =>
+      labels.indexOf(variable.value.label)
+    );
     assertEquals(trained, [0, 2 * set + 1, 2 * set + 2, 7], variant);
   }
-  assertEquals(Array.from({ length: 9 }, (_, step) => optimizer.at(step).variant), [2, 2, 1, 1, 1, 0, 0, 0, 2].map((set) => `layers ${set}`));
+  assertEquals(
+    Array.from({ length: 9 }, (_, step) => optimizer.at(step).variant),
+    [2, 2, 1, 1, 1, 0, 0, 0, 2].map((set) => `layers ${set}`),
+  );
   assertThrows(() => optimizer.trains("layers 3", members[1]!.variable), "No switch leads to layers 3");
 });

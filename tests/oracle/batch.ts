@@ -8,10 +8,15 @@ export interface RawBatch {
   readonly attention_mask?: number[][];
 }
 
-/** A row predicts the next token, where the fixture's labels stand beside their own. Padding behind a text is a document of its own. */
+/**
+ * A row predicts the next token, where the fixture's labels stand beside their own. Padding behind a text is a document
+ * of its own.
+ */
 export function toBatch({ input_ids, labels, attention_mask }: RawBatch): Batch {
   const ids = Uint32Array.from(input_ids.flat());
-  const next = typeof labels[0] === "number" ? labels as number[] : (labels as number[][]).flatMap((row) => [...row.slice(1), -100]);
+  const next = typeof labels[0] === "number"
+    ? labels as number[]
+    : (labels as number[][]).flatMap((row) => [...row.slice(1), -100]);
   const batch = { input_ids: ids, labels: Uint32Array.from(next, (label) => (label < 0 ? IGNORED : label)) };
   if (!attention_mask) return batch;
   const lengths = attention_mask.map((row) => row.reduce((a, b) => a + b, 0));

@@ -9,7 +9,8 @@ export const folderOf = (read: ReadFile, path: string): Folder => ({
   name: path,
   async open(name) {
     const bytes = await read(`${path}/${name}`);
-    return bytes && { name: `${path}/${name}`, size: bytes.length, read: (start, end) => Promise.resolve(bytes.slice(start, end)) };
+    return bytes &&
+      { name: `${path}/${name}`, size: bytes.length, read: (start, end) => Promise.resolve(bytes.slice(start, end)) };
   },
 });
 
@@ -24,7 +25,8 @@ export async function collectFiles(files: Files): Promise<Map<string, Uint8Array
   return collected;
 }
 
-export const memoryFolder = (name: string, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): Folder => folderOf((path) => Promise.resolve(files.get(path.slice(name.length + 1)) ?? null), name);
+export const memoryFolder = (name: string, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): Folder =>
+  folderOf((path) => Promise.resolve(files.get(path.slice(name.length + 1)) ?? null), name);
 
 /** One comparison with somebody else's numbers. */
 export interface OracleCase {
@@ -35,8 +37,12 @@ export interface OracleCase {
   readonly tolerance: number;
 }
 
-export const oracleCase = (name: string, error: number, tolerance: number): OracleCase =>
-  ({ name, ok: error <= tolerance, max_relative_error: error, tolerance });
+export const oracleCase = (name: string, error: number, tolerance: number): OracleCase => ({
+  name,
+  ok: error <= tolerance,
+  max_relative_error: error,
+  tolerance,
+});
 
 export interface FixtureTensor {
   readonly shape: readonly number[];
@@ -76,7 +82,9 @@ export async function readWeights(read: ReadFile, directory: string): Promise<Ma
   const index = await read(`${directory}/model.safetensors.index.json`);
   if (!index) return readTensors(read, `${directory}/model.safetensors`);
   const { weight_map } = JSON.parse(new TextDecoder().decode(index)) as { weight_map: Record<string, string> };
-  const shards = await Promise.all([...new Set(Object.values(weight_map))].map((shard) => readTensors(read, `${directory}/${shard}`)));
+  const shards = await Promise.all(
+    [...new Set(Object.values(weight_map))].map((shard) => readTensors(read, `${directory}/${shard}`)),
+  );
   return new Map(shards.flatMap((shard) => [...shard]));
 }
 

@@ -23,7 +23,9 @@ function replays(name: string, path: string): void {
     if (!await read(path.endsWith(".json") ? path : `${path}/expected.json`)) skip(`the shared folder has no ${path}`);
     const { cases } = await replayPath(await gpu, read, path);
     assert(cases.length > 0, `${path} has no case that can be replayed`);
-    const wrong = cases.filter(({ ok }) => !ok).map(({ name, max_relative_error, tolerance }) => `${name}: error ${max_relative_error}, tolerance ${tolerance}`);
+    const wrong = cases.filter(({ ok }) => !ok).map(({ name, max_relative_error, tolerance }) =>
+      `${name}: error ${max_relative_error}, tolerance ${tolerance}`
+    );
     assert(wrong.length === 0, wrong.join("; "));
     const uncaptured = (await gpu).uncaptured();
     assert(!uncaptured, `${uncaptured?.message}`);

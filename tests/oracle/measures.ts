@@ -12,8 +12,15 @@ export function relativeL2(actual: ArrayLike<number>, expected: ArrayLike<number
   return Math.sqrt(sum) / Math.max(normOf(expected), floor);
 }
 
-/** Largest difference; what stands at padded positions depends on how masked rows are treated, so they do not count. Logits of classes have no positions. */
-export function largestDifference(actual: ArrayLike<number>, expected: ArrayLike<number>, mask: readonly (readonly number[])[] | undefined): number {
+/**
+ * Largest difference; what stands at padded positions depends on how masked rows are treated, so they do not count.
+ * Logits of classes have no positions.
+ */
+export function largestDifference(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  mask: readonly (readonly number[])[] | undefined,
+): number {
   const counts = mask && actual.length % mask.flat().length === 0 ? mask.flat() : undefined;
   const width = actual.length / (counts?.length ?? 1);
   let worst = 0;

@@ -46,10 +46,17 @@ const GRIDS: Readonly<Record<string, (config: Config) => Grid>> = {
   sgd: (c) => gridOf("sgd", { momentum: Number(c["momentum"] ?? 0), nesterov: c["nesterov"] === true }),
   signsgd: () => gridOf("sign_sgd", {}),
   normalized: () => gridOf("scale", {}),
-  galore: (c) => gridOf("galore", { ...lowRank(c), scale: Number(c["scale"]), proj_type: c["proj_type"] as Grid["proj_type"] }),
+  galore: (c) =>
+    gridOf("galore", { ...lowRank(c), scale: Number(c["scale"]), proj_type: c["proj_type"] as Grid["proj_type"] }),
   fira: (c) => gridOf("fira", { ...lowRank(c), scale: Number(c["alpha"]) }),
   // A given projector is a state of its own, which a random one is not.
-  apollo: (c) => gridOf("apollo", { ...lowRank(c), scale: Number(c["scale"]), scale_type: c["scale_type"] as Grid["scale_type"], scale_front: c["scale_front"] === true }),
+  apollo: (c) =>
+    gridOf("apollo", {
+      ...lowRank(c),
+      scale: Number(c["scale"]),
+      scale_type: c["scale_type"] as Grid["scale_type"],
+      scale_front: c["scale_front"] === true,
+    }),
   frugal_svd: frugal("low_rank"),
   frugal_columns: frugal("columns"),
   frugal_rows: frugal("rows"),
@@ -60,12 +67,19 @@ const GRIDS: Readonly<Record<string, (config: Config) => Grid>> = {
 export const hasRule = (method: string): boolean => method in GRIDS;
 
 /** Replays the trajectories of update rules on given gradients. */
-export async function replayOptimizers(gpu: Gpu, read: ReadFile, path: string): Promise<{ cases: OracleCase[]; unsupported: string[] }> {
+export async function replayOptimizers(
+  gpu: Gpu,
+  read: ReadFile,
+  path: string,
+): Promise<{ cases: OracleCase[]; unsupported: string[] }> {
   const { cases } = await readJson(read, path) as { cases: Case[] };
   const supported = cases.filter(({ method }) => hasRule(method));
   const results: OracleCase[] = [];
   for (const one of supported) results.push(oracleCase(one.name, await replay(gpu, one), TOLERANCE));
-  return { cases: results, unsupported: [...new Set(cases.map(({ method }) => method).filter((method) => !hasRule(method)))] };
+  return {
+    cases: results,
+    unsupported: [...new Set(cases.map(({ method }) => method).filter((method) => !hasRule(method)))],
+  };
 }
 
 async function replay(gpu: Gpu, { method, config, shape, initial, gradients, weights, chosen }: Case): Promise<number> {
@@ -95,9 +109,13 @@ async function replay(gpu: Gpu, { method, config, shape, initial, gradients, wei
   let worst = 0;
   for (const [step, values] of gradients.entries()) {
     const inputs = new Map(optimizer.at(step).inputs);
-    if (step % grid.update_gap === 0 && chosen.length > 0) choose(executor, inputs, optimizer.state.get(variable)!, chosen[step / grid.update_gap]!, grid, shape);
+    if (step % grid.update_gap === 0 && chosen.length > 0) {
+      choose(executor, inputs, optimizer.state.get(variable)!, chosen[step / grid.update_gap]!, grid, shape);
+    }
     executor.write(gradient, Float32Array.from(values));
-    executor.writeInputs(new Map([...inputs, [schedule, packSchedule({ learning_rate: number("lr", 0), loss_scale: 1, metrics_row: 0 })]]));
+    executor.writeInputs(
+      new Map([...inputs, [schedule, packSchedule({ learning_rate: number("lr", 0), loss_scale: 1, metrics_row: 0 })]]),
+    );
     executor.run(program);
     const actual = await executor.read(variable.value);
     weights[step]!.forEach((expected, i) => (worst = Math.max(worst, Math.abs(actual[i]! - expected) / largest)));
@@ -107,8 +125,19 @@ async function replay(gpu: Gpu, { method, config, shape, initial, gradients, wei
 }
 
 /** Puts the projector or the indices of the fixture in the place of what the optimizer would choose. */
-function choose(executor: Executor, inputs: Map<Tensor, Uint32Array<ArrayBuffer>>, state: readonly Tensor[], { shape: [rows = 0, columns = 0], values }: Case["chosen"][number], grid: Grid, shape: [number, number]): void {
-  for (const tensor of inputs.keys()) if (tensor.label.endsWith(".selection")) inputs.set(tensor, packSelection(Uint32Array.from(values), grid.split === "rows" ? shape[0] : shape[1]));
+function choose(
+  executor: Executor,
+  inputs: Map<Tensor, Uint32Array<ArrayBuffer>>,
+  state: readonly Tensor[],
+  { shape: [rows = 0, columns = 0], values }: Case["chosen"][number],
+  grid: Grid,
+  shape: [number, number],
+): void {
+  for (const tensor of inputs.keys()) {
+    if (tensor.label.endsWith(".selection")) {
+      inputs.set(tensor, packSelection(Uint32Array.from(values), grid.split === "rows" ? shape[0] : shape[1]));
+    }
+  }
   const mask = state.find(({ label }) => label.endsWith(".mask"));
   if (mask) {
     const words = new Uint32Array(mask.shape[0]!);
@@ -119,5 +148,10 @@ function choose(executor: Executor, inputs: Map<Tensor, Uint32Array<ArrayBuffer>
   if (!basis) return;
   // The fixture's right projector is (k, n), the project's (n, k).
   const isTransposed = sidesOf(grid.proj_type, shape)[0] === "right";
-  executor.write(basis, Float32Array.from(isTransposed ? values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!) : values));
+  executor.write(
+    basis,
+    Float32Array.from(
+      isTransposed ? values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!) : values,
+    ),
+  );
 }

@@ -38,22 +38,40 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
   const config = parseLlamaConfig(await readJson(read, `${directory}/config.json`) as Json);
   const model = createLlama(config);
   const rope_table = ropeTableTensor(T, config.head_dim);
-  if (expected.weight_decay_vectors !== 0) throw new Error("Cannot replay: the fixture decays vectors, which Scrimp does not");
+  if (expected.weight_decay_vectors !== 0) {
+    throw new Error("Cannot replay: the fixture decays vectors, which Scrimp does not");
+  }
   const settings = {
-    adam_beta1, adam_beta2, adam_epsilon: expected.eps, momentum: 0, weight_decay: expected.weight_decay_matrices,
-    seed: 0, max_steps: expected.losses.length, optim_target_modules: null, state_free_modules: [],
+    adam_beta1,
+    adam_beta2,
+    adam_epsilon: expected.eps,
+    momentum: 0,
+    weight_decay: expected.weight_decay_matrices,
+    seed: 0,
+    max_steps: expected.losses.length,
+    optim_target_modules: null,
+    state_free_modules: [],
   };
   const optimizer = new Optimizer(membersOf(model), gridOf("adamw", {}), settings);
   const options = {
-    variant: gpu.variant, model, rope_table, B, T,
-    gradient_accumulation_steps: 1, gradient_checkpointing: false, max_grad_norm: expected.max_grad_norm, metrics_rows: METRICS_ROWS, optimizer,
+    variant: gpu.variant,
+    model,
+    rope_table,
+    B,
+    T,
+    gradient_accumulation_steps: 1,
+    gradient_checkpointing: false,
+    max_grad_norm: expected.max_grad_norm,
+    metrics_rows: METRICS_ROWS,
+    optimizer,
   };
   const programs = { rope_table, train: recordTrain(options), evaluate: recordEvaluate(options) };
   const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs));
   for (const [name, { data }] of await readWeights(read, directory)) trainer.setParameter(name, data);
 
   const rows = (starts: readonly number[]) => {
-    const at = (shift: number) => Uint32Array.from(starts.flatMap((start) => [...text.subarray(start + shift, start + shift + T)]));
+    const at = (shift: number) =>
+      Uint32Array.from(starts.flatMap((start) => [...text.subarray(start + shift, start + shift + T)]));
     return { input_ids: at(0), labels: at(1) };
   };
   let first20 = 0, all = 0, norms = 0;
@@ -70,20 +88,26 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
   }
   const { first_byte, rows: count, row_bytes, loss_after_last_step } = expected.validation;
   const starts = [...Array(count).keys()].map((row) => first_byte + row * row_bytes);
-  const batches = [...Array(Math.ceil(count / B)).keys()].map((i) => padded(rows(starts.slice(i * B, (i + 1) * B)), B * T));
+  const batches = [...Array(Math.ceil(count / B)).keys()].map((i) =>
+    padded(rows(starts.slice(i * B, (i + 1) * B)), B * T)
+  );
   const validation = Math.abs((await trainer.evaluate(batches)).eval_loss / loss_after_last_step - 1);
   trainer.destroy();
   const name = directory.replace(/\/+$/, "").split("/").pop()!;
   return [
     oracleCase(`${name} losses of the first 20 steps`, first20, expected.tolerance.loss_relative_first_20),
     oracleCase(`${name} losses of all steps`, all, expected.tolerance.loss_relative_all),
-    // The fixture gives no tolerance for gradient norms. This is the one of its sister fixtures, for as many steps as they have.
+    // The fixture gives no tolerance for gradient norms. This is the one of its sister fixtures, for as many steps as
+    // they have.
     oracleCase(`${name} gradient norms of the first 20 steps`, norms, 1e-3),
     oracleCase(`${name} validation loss`, validation, expected.tolerance.loss_relative_all),
   ];
 }
 
-function padded({ input_ids, labels }: { input_ids: Uint32Array<ArrayBuffer>; labels: Uint32Array<ArrayBuffer> }, length: number) {
+function padded(
+  { input_ids, labels }: { input_ids: Uint32Array<ArrayBuffer>; labels: Uint32Array<ArrayBuffer> },
+  length: number,
+) {
   const ids = new Uint32Array(length), all = new Uint32Array(length).fill(0xffffffff);
   ids.set(input_ids);
   all.set(labels);

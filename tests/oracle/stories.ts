@@ -11,17 +11,28 @@ interface Window {
 
 interface Expected {
   readonly mean_loss: { readonly stories: number; readonly shakespeare: number };
-  readonly greedy: readonly { readonly prompt: string; readonly prompt_ids: number[]; readonly new_ids: number[]; readonly text: string }[];
+  readonly greedy: readonly {
+    readonly prompt: string;
+    readonly prompt_ids: number[];
+    readonly new_ids: number[];
+    readonly text: string;
+  }[];
   readonly story_windows: readonly Window[];
   readonly shakespeare_windows: readonly Window[];
   readonly tolerance: { readonly loss_abs: number };
 }
 
-/** A real pretrained model: its tokenizer's ids, the text that it continues a prompt with, its losses on stories and on Shakespeare. */
+/**
+ * A real pretrained model: its tokenizer's ids, the text that it continues a prompt with, its losses on stories and on
+ * Shakespeare.
+ */
 export async function replayStories(gpu: Gpu, read: ReadFile, directory: string): Promise<OracleCase[]> {
   const expected = await readJson(read, `${directory}/expected.json`) as Expected;
   const pretrained = await openPretrained(folderOf(read, directory)), tokenizer = pretrained.tokenizer!;
-  const differ = (a: ArrayLike<number>, b: ArrayLike<number>): number => (Array.from(a).join() === Array.from(b).join() ? 0 : 1);
+  const differ = (
+    a: ArrayLike<number>,
+    b: ArrayLike<number>,
+  ): number => (Array.from(a).join() === Array.from(b).join() ? 0 : 1);
 
   const T = Math.max(...expected.greedy.map(({ prompt_ids, new_ids }) => prompt_ids.length + new_ids.length));
   const generator = await openForInference(gpu, pretrained, { B: 1, T, packed: false, purpose: "generate" });
@@ -39,7 +50,11 @@ export async function replayStories(gpu: Gpu, read: ReadFile, directory: string)
   ];
 }
 
-async function replayWindows(gpu: Gpu, pretrained: Parameters<typeof openForInference>[1], { mean_loss, story_windows, shakespeare_windows, tolerance }: Expected): Promise<OracleCase[]> {
+async function replayWindows(
+  gpu: Gpu,
+  pretrained: Parameters<typeof openForInference>[1],
+  { mean_loss, story_windows, shakespeare_windows, tolerance }: Expected,
+): Promise<OracleCase[]> {
   const T = Math.max(...[...story_windows, ...shakespeare_windows].map(({ ids }) => ids.length - 1));
   const { trainer } = await openForInference(gpu, pretrained, { B: 1, T, packed: false, purpose: "evaluate" });
   const batchOf = ({ ids }: Window) => {

@@ -5,7 +5,11 @@ import { floats, program, step } from "./steps.ts";
 
 const plan = planMemory([program([
   step("1", [floats("ids", 10, "input"), floats("base", 3000, "frozen")], [floats("x", 256)], { n: 1 }),
-  step("2", [floats("w", 512, "trainable")], [floats("m", 512, "state"), floats("v", 300, "state"), floats("y", 1, "output")]),
+  step("2", [floats("w", 512, "trainable")], [
+    floats("m", 512, "state"),
+    floats("v", 300, "state"),
+    floats("y", 1, "output"),
+  ]),
 ])]);
 
 test("the ledger has a row for each role that costs something", () => {
@@ -34,17 +38,40 @@ test("formatLedger() aligns its columns, says shares and the total", () => {
 });
 
 test("formatBytes()", () => {
-  assertEquals([0, 1, 1023, 1024, 1536, 102400, 2 ** 20, 5 * 2 ** 30, 2 ** 40, 2 ** 51].map(formatBytes),
-    ["0 B", "1 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "1.0 MiB", "5.0 GiB", "1.0 TiB", "2048 TiB"]);
+  assertEquals([0, 1, 1023, 1024, 1536, 102400, 2 ** 20, 5 * 2 ** 30, 2 ** 40, 2 ** 51].map(formatBytes), [
+    "0 B",
+    "1 B",
+    "1023 B",
+    "1.0 KiB",
+    "1.5 KiB",
+    "100 KiB",
+    "1.0 MiB",
+    "5.0 GiB",
+    "1.0 TiB",
+    "2048 TiB",
+  ]);
 });
 
 test("checkFits() names the buffer, the limit and the largest roles", () => {
   const limits = { maxBufferSize: 2 ** 30, maxStorageBufferBindingSize: 12000 };
   checkFits(plan, limits);
   checkFits(plan, limits, 19096);
-  const small = assertThrows(() => checkFits(plan, { ...limits, maxStorageBufferBindingSize: 11999 }), "Cannot fit the plan");
-  assertEquals(small.message, 'Cannot fit the plan: "base" needs 11.7 KiB in one buffer, the adapter allows 11.7 KiB. Largest: frozen 11.7 KiB, state 3.2 KiB, trainable 2.0 KiB');
+  const small = assertThrows(
+    () => checkFits(plan, { ...limits, maxStorageBufferBindingSize: 11999 }),
+    "Cannot fit the plan",
+  );
+  assertEquals(
+    small.message,
+    'Cannot fit the plan: "base" needs 11.7 KiB in one buffer, the adapter allows 11.7 KiB. Largest: frozen ' +
+      "11.7 KiB, state 3.2 KiB, trainable 2.0 KiB",
+  );
   assertEquals(small.constructor, RangeError);
-  assertThrows(() => checkFits(plan, { ...limits, maxBufferSize: 4096 }), '"base" needs 11.7 KiB in one buffer, the adapter allows 4.0 KiB');
-  assertThrows(() => checkFits(plan, limits, 19095), "Cannot fit the plan: it needs 18.6 KiB, 18.6 KiB are free. Largest: frozen 11.7 KiB");
+  assertThrows(
+    () => checkFits(plan, { ...limits, maxBufferSize: 4096 }),
+    '"base" needs 11.7 KiB in one buffer, the adapter allows 4.0 KiB',
+  );
+  assertThrows(
+    () => checkFits(plan, limits, 19095),
+    "Cannot fit the plan: it needs 18.6 KiB, 18.6 KiB are free. Largest: frozen 11.7 KiB",
+  );
 });

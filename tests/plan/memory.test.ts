@@ -17,7 +17,9 @@ function chain(count: number, length: number, role: Role = "activation"): { tens
 }
 
 test("a chain of activations takes two slots, whatever its length", () => {
-  for (const count of [2, 3, 10, 50]) assertEquals(bytes(planMemory([chain(count, 100).program]), "activation"), 2 * 400, `chain of ${count}`);
+  for (const count of [2, 3, 10, 50]) {
+    assertEquals(bytes(planMemory([chain(count, 100).program]), "activation"), 2 * 400, `chain of ${count}`);
+  }
   assertEquals(bytes(planMemory([chain(1, 100).program]), "activation"), 0, "no step, no memory");
 });
 
@@ -25,7 +27,11 @@ test("operands of one step never share, even where one dies and the other is bor
   const { tensors, program } = chain(20, 10);
   const plan = planMemory([program]);
   for (const { tensors: operands } of program.steps) {
-    assertEquals(new Set(operands.map((t) => bufferOf(plan, t))).size, operands.length, `step of ${operands.map(({ label }) => label)}`);
+    assertEquals(
+      new Set(operands.map((t) => bufferOf(plan, t))).size,
+      operands.length,
+      `step of ${operands.map(({ label }) => label)}`,
+    );
   }
   assertEquals(bufferOf(plan, tensors[0]!), bufferOf(plan, tensors[2]!), "x0 is dead when x2 is born");
 });
@@ -45,7 +51,10 @@ test("a slot is as large as its largest tensor, and largest go first", () => {
   const [a, b, c, d] = [floats("a", 10), floats("b", 1000), floats("c", 20), floats("d", 500)];
   const plan = planMemory([program([step("1", [a!], [b!]), step("2", [b!], [c!]), step("3", [c!], [d!])])]);
   assertEquals(bytes(plan, "activation"), 4 * (1000 + 20), "a and c, b and d");
-  assertEquals(plan.buffers.filter(({ role }) => role === "activation").map(({ label }) => label), ["activation slot (b)", "activation slot (c)"]);
+  assertEquals(plan.buffers.filter(({ role }) => role === "activation").map(({ label }) => label), [
+    "activation slot (b)",
+    "activation slot (c)",
+  ]);
 });
 
 test("roles do not share slots: the ledger tells them apart", () => {
@@ -59,11 +68,14 @@ test("what persists has a buffer of its own, of its own size", () => {
   const x = floats("x", 100);
   const plan = planMemory([program(kept.map((t) => step(`use ${t.label}`, [t], [x])))]);
   assertEquals(new Set(kept.map((t) => bufferOf(plan, t))).size, kept.length);
-  for (const t of kept) assertEquals([plan.buffers[bufferOf(plan, t)]!.bytes, plan.location.get(t)!.offset], [bytesOf(t), 0], t.label);
+  for (const t of kept) {
+    assertEquals([plan.buffers[bufferOf(plan, t)]!.bytes, plan.location.get(t)!.offset], [bytesOf(t), 0], t.label);
+  }
 });
 
 function trainingSteps(sizes: readonly number[], updatesLast: boolean): Program {
-  const parameters = sizes.map((n, i) => floats(`w${i}`, n, "trainable")), gradients = sizes.map((n, i) => floats(`d(w${i})`, n, "gradient"));
+  const parameters = sizes.map((n, i) => floats(`w${i}`, n, "trainable")),
+    gradients = sizes.map((n, i) => floats(`d(w${i})`, n, "gradient"));
   const compute = gradients.map((g, i) => step(`backward ${i}`, [parameters[i]!], [g]));
   const update = gradients.map((g, i) => step(`update ${i}`, [g], [parameters[i]!]));
   return program(updatesLast ? [...compute, ...update] : compute.flatMap((c, i) => [c, update[i]!]));
@@ -89,7 +101,11 @@ test("programs run one after another, so they share what is transient and nothin
   const plan = planMemory([first, second]);
   assertEquals(bytes(plan, "activation"), 4000, "the smaller lies in the larger's slot");
   assertEquals(bytes(plan, "trainable"), 28, "a weight that both use exists once");
-  assertEquals(planMemory([second, first]).buffers.filter(({ role }) => role === "activation").length, 1, "in any order");
+  assertEquals(
+    planMemory([second, first]).buffers.filter(({ role }) => role === "activation").length,
+    1,
+    "in any order",
+  );
 });
 
 test("equal params are stored once, 256 bytes apart; the staging buffer holds the largest output", () => {
@@ -99,7 +115,10 @@ test("equal params are stored once, 256 bytes apart; the staging buffer holds th
   const [a, b, c] = steps.map((s) => plan.paramOffsets.get(s));
   assertEquals([a === c, Math.abs(a! - b!)], [true, 256]);
   const params = plan.buffers[plan.paramsBuffer]!;
-  assert(Math.max(a!, b!) + 256 <= params.bytes, `a binding of 256 bytes must end within the ${params.bytes} of the buffer`);
+  assert(
+    Math.max(a!, b!) + 256 <= params.bytes,
+    `a binding of 256 bytes must end within the ${params.bytes} of the buffer`,
+  );
   assertEquals(plan.buffers[plan.stagingBuffer]!.bytes, 2000);
 });
 
@@ -114,26 +133,41 @@ test("random programs: tensors alive at one time never share a buffer, slots are
   let shared = 0;
   for (let round = 0; round < 60; round++) {
     const pool = [...Array(3 + below(30)).keys()].map((i) => floats(`t${i}`, 1 + below(50), roles[below(3)]!));
-    const make = (): Program => program([...Array(1 + below(40)).keys()].map((i) => {
-      const operands = [...new Set([...Array(1 + below(5))].map(() => pool[below(pool.length)]!))];
-      return step(`s${i}`, operands.slice(1), operands.slice(0, 1));
-    }));
+    const make = (): Program =>
+      program([...Array(1 + below(40)).keys()].map((i) => {
+        const operands = [...new Set([...Array(1 + below(5))].map(() => pool[below(pool.length)]!))];
+        return step(`s${i}`, operands.slice(1), operands.slice(0, 1));
+      }));
     const programs = [...Array(1 + below(3))].map(make);
     const plan = planMemory(programs), steps = programs.flatMap((p) => p.steps);
     const lives = new Map<Tensor, [number, number]>();
     steps.forEach(({ tensors }, at) => tensors.forEach((t) => lives.set(t, [lives.get(t)?.[0] ?? at, at])));
     const used = [...lives.keys()];
-    for (const a of used) for (const b of used) {
-      if (a === b || bufferOf(plan, a) !== bufferOf(plan, b)) continue;
-      const [[from, to], [start, end]] = [lives.get(a)!, lives.get(b)!];
-      assert(to < start || end < from, `round ${round}: ${a.label} lives ${from}-${to}, ${b.label} ${start}-${end}, both in buffer ${bufferOf(plan, a)}`);
-      assertEquals(a.role, b.role, "role of a slot");
-      shared++;
+    for (const a of used) {
+      for (const b of used) {
+        if (a === b || bufferOf(plan, a) !== bufferOf(plan, b)) continue;
+        const [[from, to], [start, end]] = [lives.get(a)!, lives.get(b)!];
+        assert(
+          to < start || end < from,
+          `round ${round}: ${a.label} lives ${from}-${to}, ${b.label} ${start}-${end}, both in buffer ${
+            bufferOf(plan, a)
+          }`,
+        );
+        assertEquals(a.role, b.role, "role of a slot");
+        shared++;
+      }
     }
-    for (const t of used) assert(TRANSIENT.has(t.role) && plan.buffers[bufferOf(plan, t)]!.bytes >= bytesOf(t), `${t.label} fits its buffer`);
+    for (const t of used) {
+      assert(
+        TRANSIENT.has(t.role) && plan.buffers[bufferOf(plan, t)]!.bytes >= bytesOf(t),
+        `${t.label} fits its buffer`,
+      );
+    }
     for (const [i, { role, bytes: size }] of plan.buffers.entries()) {
       const inIt = used.filter((t) => bufferOf(plan, t) === i);
-      if (TRANSIENT.has(role)) assertEquals(Math.max(...inIt.map(bytesOf)), size, `round ${round}: bytes of buffer ${i}`);
+      if (TRANSIENT.has(role)) {
+        assertEquals(Math.max(...inIt.map(bytesOf)), size, `round ${round}: bytes of buffer ${i}`);
+      }
     }
   }
   assert(shared > 100, `expected tensors to share slots, found ${shared} pairs that do`);
@@ -142,9 +176,17 @@ test("random programs: tensors alive at one time never share a buffer, slots are
 test("a kernel may not write a frozen tensor, nor one in a format that the host packs", () => {
   const x = floats("x", 64), frozen = floats("w", 64, "frozen");
   planMemory([program([step("read", [frozen], [x])])]);
-  assertThrows(() => planMemory([program([step("read", [frozen], [x])]), program([step("update", [x], [frozen])])]), 'Cannot plan kernel "update": it writes w, which is frozen. Bind it as "read"');
-  for (const type of ["f32", "u32", "bf16"] as const) planMemory([program([step("update", [], [tensor("v", [8], "trainable", type)])])]);
+  assertThrows(
+    () => planMemory([program([step("read", [frozen], [x])]), program([step("update", [x], [frozen])])]),
+    'Cannot plan kernel "update": it writes w, which is frozen. Bind it as "read"',
+  );
+  for (const type of ["f32", "u32", "bf16"] as const) {
+    planMemory([program([step("update", [], [tensor("v", [8], "trainable", type)])])]);
+  }
   for (const type of ["f16", "int8", "nf4"] as const) {
-    assertThrows(() => planMemory([program([step("update", [], [tensor("v", [8], "trainable", type)])])]), `it writes v, which is stored as ${type}, expected one of [f32, u32, bf16]`);
+    assertThrows(
+      () => planMemory([program([step("update", [], [tensor("v", [8], "trainable", type)])])]),
+      `it writes v, which is stored as ${type}, expected one of [f32, u32, bf16]`,
+    );
   }
 });

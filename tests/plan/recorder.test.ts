@@ -4,8 +4,10 @@ import { linear } from "../../src/ops/linear.ts";
 import { Recorder, type Variable } from "../../src/plan/recorder.ts";
 import { type Role, type Tensor, tensor } from "../../src/plan/tensor.ts";
 
-const variable = (label: string, shape: readonly number[], needsGradient = true): Variable =>
-  ({ value: tensor(label, shape, needsGradient ? "trainable" : "frozen"), needsGradient });
+const variable = (label: string, shape: readonly number[], needsGradient = true): Variable => ({
+  value: tensor(label, shape, needsGradient ? "trainable" : "frozen"),
+  needsGradient,
+});
 
 const training = (): Recorder => new Recorder({ variant: "portable", training: true });
 
@@ -17,7 +19,9 @@ function seed(r: Recorder, output: Variable): Tensor {
 
 /** For each dispatch that writes `gradient`: does it add? */
 const writes = (r: Recorder, gradient: Tensor): boolean[] =>
-  r.steps.filter(({ kernel, tensors }) => tensors.some((t, i) => t === gradient && Object.values(kernel.bindings)[i] === "read_write"))
+  r.steps.filter(({ kernel, tensors }) =>
+    tensors.some((t, i) => t === gradient && Object.values(kernel.bindings)[i] === "read_write")
+  )
     .map(({ kernel }) => kernel.constants["ACCUMULATE"] === true);
 
 test("the first contribution to a gradient is an assignment, later ones are added", () => {
@@ -58,7 +62,11 @@ test("a residual without a gradient takes over the output's, otherwise it is add
 });
 
 test("onComplete fires once for each variable, after everything that writes or reads its gradient's op", () => {
-  const r = training(), x = variable("x", [2, 3]), w = variable("w", [3, 3]), v = variable("v", [3, 3]), frozen = variable("frozen", [3, 3], false);
+  const r = training(),
+    x = variable("x", [2, 3]),
+    w = variable("w", [3, 3]),
+    v = variable("v", [3, 3]),
+    frozen = variable("frozen", [3, 3], false);
   const a = linear(r, x, w), b = linear(r, a, v), c = linear(r, b, frozen), d = linear(r, c, w);
   seed(r, d);
   const completed = new Map<Variable, { gradient: Tensor; at: number }>();
@@ -70,10 +78,15 @@ test("onComplete fires once for each variable, after everything that writes or r
   assertEquals([...completed.keys()].map(name).toSorted(), [x, w, v, a, b, c].map(name).toSorted());
   assert([x, w, v, a, b, c].every((of) => completed.has(of)), "the frozen weight is not among them");
   const touches = (t: Tensor): number => r.steps.findLastIndex(({ tensors }) => tensors.includes(t));
-  for (const of of [w, v, x]) {
+  for (const  of of[w, v, x]) {
     const { gradient, at } = completed.get(of)!;
     assertEquals(gradient, r.gradientOf(of));
-    assert(at > touches(gradient) && at > touches(of.value), `${name(of)} is complete at ${at}, but its gradient is touched at ${touches(gradient)}, its value at ${touches(of.value)}`);
+    assert(
+      at > touches(gradient) && at > touches(of.value),
+      `${name(of)} is complete at ${at}, but its gradient is touched at ${touches(gradient)}, its value at ${
+        touches(of.value)
+      }`,
+    );
   }
   assert(completed.get(v)!.at < completed.get(w)!.at, "v is complete before the first use of w runs backward");
 });
@@ -90,7 +103,9 @@ test("onComplete of a shared parameter waits for the last batch's use only withi
 });
 
 test("gradients of parameters and of activations have their roles, shapes and labels", () => {
-  const r = training(), x: Variable = { value: tensor("x", [2, 3], "activation"), needsGradient: true }, w = variable("w", [4, 3]);
+  const r = training(),
+    x: Variable = { value: tensor("x", [2, 3], "activation"), needsGradient: true },
+    w = variable("w", [4, 3]);
   seed(r, linear(r, x, w));
   r.backward();
   const facts = (of: Variable): readonly [string, Role, readonly number[]] => {
@@ -102,7 +117,9 @@ test("gradients of parameters and of activations have their roles, shapes and la
 });
 
 test("without training nothing has a gradient", () => {
-  const r = new Recorder({ variant: "portable", training: false }), x = variable("x", [2, 3]), w = variable("w", [3, 3]);
+  const r = new Recorder({ variant: "portable", training: false }),
+    x = variable("x", [2, 3]),
+    w = variable("w", [3, 3]);
   linear(r, x, w);
   r.backward();
   assertEquals([r.gradientFor(w), r.gradientOf(w), r.steps.length], [undefined, undefined, 1]);
@@ -128,7 +145,10 @@ test("scope() names tensors, also nested and after an error", () => {
   const r = training();
   const inner = r.scope("layers", () => r.scope("0", () => r.tensor("q", [1])));
   assertEquals(inner.label, "layers.0.q");
-  assertThrows(() => r.scope("broken", () => { throw new Error("in the body"); }), "in the body");
+  assertThrows(() =>
+    r.scope("broken", () => {
+      throw new Error("in the body");
+    }), "in the body");
   assertEquals(r.tensor("q", [1]).label, "q");
 });
 
@@ -151,7 +171,12 @@ test("checkpoint(): the body is recorded again in the backward pass, its uses co
     seed(r, y);
     const forward = r.steps.length, completed: string[] = [];
     r.backward((of) => completed.push(of.value.label));
-    return { r, forward, completed: completed.filter((label) => labels.includes(label)), gradients: [x, w, v].map((of) => writes(r, r.gradientOf(of)!)) };
+    return {
+      r,
+      forward,
+      completed: completed.filter((label) => labels.includes(label)),
+      gradients: [x, w, v].map((of) => writes(r, r.gradientOf(of)!)),
+    };
   };
   const plain = record(false), checkpointed = record(true);
   assertEquals(checkpointed.r.steps.length, plain.r.steps.length + 2, "the body's two matmuls again");
@@ -160,5 +185,9 @@ test("checkpoint(): the body is recorded again in the backward pass, its uses co
   assertEquals(checkpointed.completed.toSorted(), ["v.weight", "w.weight", "x"]);
   // What the body computes first is not read by the backward pass: it is computed again.
   const first = checkpointed.r.steps[0]!.tensors.at(-1)!;
-  assertEquals(checkpointed.r.steps.findLastIndex(({ tensors }) => tensors.includes(first)), 1, "last use of the first body's activation");
+  assertEquals(
+    checkpointed.r.steps.findLastIndex(({ tensors }) => tensors.includes(first)),
+    1,
+    "last use of the first body's activation",
+  );
 });

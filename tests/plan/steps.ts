@@ -5,9 +5,19 @@ import type { Program, Step } from "../../src/plan/recorder.ts";
 import { type Role, type Tensor, tensor } from "../../src/plan/tensor.ts";
 
 /** A step that reads and writes the given tensors. */
-export function step(name: string, reads: readonly Tensor[], writes: readonly Tensor[], params: Readonly<Record<string, number>> = {}): Step {
-  const bindings: [string, Access][] = [...reads.map((_, i): [string, Access] => [`r${i}`, "read"]), ...writes.map((_, i): [string, Access] => [`w${i}`, "read_write"])];
-  const declared = bindings.map(([id, access], i) => `@group(0) @binding(${i}) var<storage, ${access}> ${id}: array<f32>;`).join("\n");
+export function step(
+  name: string,
+  reads: readonly Tensor[],
+  writes: readonly Tensor[],
+  params: Readonly<Record<string, number>> = {},
+): Step {
+  const bindings: [string, Access][] = [
+    ...reads.map((_, i): [string, Access] => [`r${i}`, "read"]),
+    ...writes.map((_, i): [string, Access] => [`w${i}`, "read_write"]),
+  ];
+  const declared = bindings.map(([id, access], i) =>
+    `@group(0) @binding(${i}) var<storage, ${access}> ${id}: array<f32>;`
+  ).join("\n");
   const fields = Object.keys(params).map((id) => `${id}: u32`).join(", ");
   const kernel = defineKernel({
     name,
@@ -21,4 +31,5 @@ export function step(name: string, reads: readonly Tensor[], writes: readonly Te
 
 export const program = (steps: readonly Step[], name = "program"): Program => ({ name, steps });
 
-export const floats = (label: string, length: number, role: Role = "activation"): Tensor => tensor(label, [length], role);
+export const floats = (label: string, length: number, role: Role = "activation"): Tensor =>
+  tensor(label, [length], role);

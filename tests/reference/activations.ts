@@ -25,7 +25,10 @@ export type GeluForm = "exact" | "tanh";
 export const gelu = (x: Reals, form: GeluForm): Reals => x.map((value) => value * geluShare(value, form));
 
 /** What gelu multiplies x by. */
-export const geluShare = (x: number, form: GeluForm): number => (form === "exact" ? cumulativeNormal(x) : 1 / (1 + Math.exp(-2 * tanhArgument(x))));
+export const geluShare = (
+  x: number,
+  form: GeluForm,
+): number => (form === "exact" ? cumulativeNormal(x) : 1 / (1 + Math.exp(-2 * tanhArgument(x))));
 
 const tanhArgument = (x: number): number => Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3);
 
@@ -36,7 +39,8 @@ export function geluRise(x: number, form: GeluForm): number {
   return x * 2 * share * (1 - share) * Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
 }
 
-export const geluBackward = (x: Reals, form: GeluForm, dy: Reals): Reals => x.map((value, i) => dy[i]! * (geluShare(value, form) + geluRise(value, form)));
+export const geluBackward = (x: Reals, form: GeluForm, dy: Reals): Reals =>
+  x.map((value, i) => dy[i]! * (geluShare(value, form) + geluRise(value, form)));
 
 export const tanh = (x: Reals): Reals => x.map(Math.tanh);
 

@@ -34,23 +34,32 @@ interface Row {
   readonly p: Reals;
   /** What dropout multiplies each p by. */
   readonly factors: Reals;
-  /** Relative rounding error of each p in units of eps: that of its score, and of exp, which grows with its argument. */
+  /**
+   * Relative rounding error of each p in units of eps: that of its score, and of exp, which grows with its argument.
+   */
   readonly roughness: Reals;
 }
 
 /** Each query with its keys and probabilities. */
-function* rows({ q, k }: Operands, { B, T, H, KV, D, causal = true, documents, factors: all }: AttentionSize): Generator<Row> {
-  for (let b = 0; b < B; b++) for (let h = 0; h < H; h++) for (let t = 0; t < T; t++) {
-    const query = ((b * T + t) * H + h) * D;
-    const head = Math.floor(h / (H / KV));
-    const start = documents?.[2 * (b * T + t)] ?? 0, end = causal ? t + 1 : documents?.[2 * (b * T + t) + 1] ?? T;
-    const keys = Array.from({ length: end - start }, (_, i) => ((b * T + start + i) * KV + head) * D);
-    const scores = Float64Array.from(keys, (key) => dot(q, query, k, key, D) / Math.sqrt(D));
-    const magnitudes = keys.map((key) => dot(q, query, k, key, D, true) / Math.sqrt(D));
-    const denominator = logSumExp(scores), largest = Math.max(...magnitudes);
-    const roughness = scores.map((score, j) => 1 + magnitudes[j]! + largest + Math.abs(score - denominator));
-    const factors = Float64Array.from(keys, (_, i) => all?.[((b * H + h) * T + t) * T + start + i] ?? 1);
-    yield { query, keys, p: scores.map((score) => Math.exp(score - denominator)), factors, roughness };
+function* rows(
+  { q, k }: Operands,
+  { B, T, H, KV, D, causal = true, documents, factors: all }: AttentionSize,
+): Generator<Row> {
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < H; h++) {
+      for (let t = 0; t < T; t++) {
+        const query = ((b * T + t) * H + h) * D;
+        const head = Math.floor(h / (H / KV));
+        const start = documents?.[2 * (b * T + t)] ?? 0, end = causal ? t + 1 : documents?.[2 * (b * T + t) + 1] ?? T;
+        const keys = Array.from({ length: end - start }, (_, i) => ((b * T + start + i) * KV + head) * D);
+        const scores = Float64Array.from(keys, (key) => dot(q, query, k, key, D) / Math.sqrt(D));
+        const magnitudes = keys.map((key) => dot(q, query, k, key, D, true) / Math.sqrt(D));
+        const denominator = logSumExp(scores), largest = Math.max(...magnitudes);
+        const roughness = scores.map((score, j) => 1 + magnitudes[j]! + largest + Math.abs(score - denominator));
+        const factors = Float64Array.from(keys, (_, i) => all?.[((b * H + h) * T + t) * T + start + i] ?? 1);
+        yield { query, keys, p: scores.map((score) => Math.exp(score - denominator)), factors, roughness };
+      }
+    }
   }
 }
 
@@ -72,7 +81,11 @@ export function attention(operands: Operands, size: AttentionSize): Reals {
   return out;
 }
 
-export function attentionBackward(operands: Operands, dout: Reals, size: AttentionSize): { dq: Reals; dk: Reals; dv: Reals } {
+export function attentionBackward(
+  operands: Operands,
+  dout: Reals,
+  size: AttentionSize,
+): { dq: Reals; dk: Reals; dv: Reals } {
   const { q, k, v } = operands, { D } = size;
   const dq = zeros(q.length), dk = zeros(k.length), dv = zeros(v.length);
   for (const { query, keys, p, factors } of rows(operands, size)) {
@@ -88,8 +101,15 @@ export function attentionBackward(operands: Operands, dout: Reals, size: Attenti
   return { dq, dk, dv };
 }
 
-/** Per element of out, dq, dk and dv: the sum of the absolute values of its terms, each times the roughness of its probability. */
-export function attentionScales(operands: Operands, dout: Reals, size: AttentionSize): { out: Reals; dq: Reals; dk: Reals; dv: Reals } {
+/**
+ * Per element of out, dq, dk and dv: the sum of the absolute values of its terms, each times the roughness of its
+ * probability.
+ */
+export function attentionScales(
+  operands: Operands,
+  dout: Reals,
+  size: AttentionSize,
+): { out: Reals; dq: Reals; dk: Reals; dv: Reals } {
   const { q, k, v } = operands, { D } = size;
   const out = zeros(q.length), dq = zeros(q.length), dk = zeros(k.length), dv = zeros(v.length);
   const absolute = (values: Reals): Reals => values.map(Math.abs);
@@ -99,7 +119,8 @@ export function attentionScales(operands: Operands, dout: Reals, size: Attention
     // delta is a dot product with the rounded output, so it inherits the output's roughness.
     const delta = p.reduce((sum, probability, j) => sum + probability * dp[j]! * roughness[j]!, 0);
     keys.forEach((key, j) => {
-      const share = p[j]! * roughness[j]!, ds = (share * dp[j]! + p[j]! * (delta + roughness[j]! * delta)) / Math.sqrt(D);
+      const share = p[j]! * roughness[j]!,
+        ds = (share * dp[j]! + p[j]! * (delta + roughness[j]! * delta)) / Math.sqrt(D);
       addScaled(out, query, share * factors[j]!, v1, key, D);
       addScaled(dv, key, share * factors[j]!, d1, query, D);
       addScaled(dq, query, ds, k1, key, D);

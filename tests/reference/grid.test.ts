@@ -16,7 +16,10 @@ test("the grid in f64 follows all 54 recorded trajectories", async () => {
 });
 
 /** Runs a row of the table; `each` sees the grid after every step. */
-function run({ shape: [m, n], settings, chosen, steps = 7, parameter = 0 }: TableRow, each: (t: number, divisor: number, norm: number | undefined) => void): Reals {
+function run(
+  { shape: [m, n], settings, chosen, steps = 7, parameter = 0 }: TableRow,
+  each: (t: number, divisor: number, norm: number | undefined) => void,
+): Reals {
   const grid = createGrid(settings, m, n), weights = initialWeights(m, n, parameter);
   for (let t = 0; t < steps; t++) {
     grid.step(weights, gradientAt(t, m, n, parameter), LR, t % GAP === 0 ? chosen?.(t / GAP, m, n) : undefined);
@@ -30,10 +33,22 @@ for (const row of TABLE) {
   test(`the grid in f64 has the authors' numbers: ${name}`, () => {
     const weights = run(row, (t, divisor, norm) => {
       // Printed with 8 digits after the point.
-      if (row.limiter) assertClose([divisor, norm!], row.limiter[t]!, { name: `${name}: limiter at step ${t}`, absolute: 1e-8, relative: 1e-8 });
+      if (row.limiter) {
+        assertClose([divisor, norm!], row.limiter[t]!, {
+          name: `${name}: limiter at step ${t}`,
+          absolute: 1e-8,
+          relative: 1e-8,
+        });
+      }
     });
-    const measured = [weights[0]!, weights[row.shape[1] + 2]!, weights.reduce((sum, w) => sum + w, 0), Math.sqrt(weights.reduce((sum, w) => sum + w * w, 0))];
-    // Printed with 12 digits after the point, which is all there is to see (5e-13) but for the bases, which have ten: 7e-12 after seven steps.
+    const measured = [
+      weights[0]!,
+      weights[row.shape[1] + 2]!,
+      weights.reduce((sum, w) => sum + w, 0),
+      Math.sqrt(weights.reduce((sum, w) => sum + w * w, 0)),
+    ];
+    // Printed with 12 digits after the point, which is all there is to see (5e-13) but for the bases, which have ten:
+    // 7e-12 after seven steps.
     assertClose(measured, row.expected, { name, absolute: 2e-11 });
   });
 }

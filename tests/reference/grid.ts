@@ -1,8 +1,19 @@
-// The grid of memory-efficient optimizers in f64: split × state-full rule × state-free rule × switch policy, the specification of src/optim.
-// FRUGAL (Zmushko et al., 2025), GaLore (Zhao et al., 2024), Fira (Chen et al., 2024), APOLLO (Zhu et al., 2024), LDAdam (Robert et al., 2024)
-// and BAdam (Luo et al., 2024) are points of it, as their authors' code runs them.
+// The grid of memory-efficient optimizers in f64: split × state-full rule × state-free rule × switch policy, the
+// specification of src/optim. FRUGAL (Zmushko et al., 2025), GaLore (Zhao et al., 2024), Fira (Chen et al., 2024),
+// APOLLO (Zhu et al., 2024), LDAdam (Robert et al., 2024) and BAdam (Luo et al., 2024) are points of it, as their
+// authors' code runs them.
 
-import { freshMoments, growthDivisor, type Moments, normRatios, rotateMoments, stateFree, type StateFree, stateFull, type StateFullSettings } from "./grid_rules.ts";
+import {
+  freshMoments,
+  growthDivisor,
+  type Moments,
+  normRatios,
+  rotateMoments,
+  type StateFree,
+  stateFree,
+  stateFull,
+  type StateFullSettings,
+} from "./grid_rules.ts";
 import { type Chosen, type Split, type Subspace, subspace } from "./grid_split.ts";
 import type { Reals } from "./ops.ts";
 
@@ -29,14 +40,35 @@ export interface GridCase extends StateFullSettings {
 }
 
 const DEFAULTS: GridCase = {
-  split: "all", state_full: "adam", state_free: "no", moments: "reset", decay: "before",
-  adam_beta1: 0.9, adam_beta2: 0.999, adam_epsilon: 1e-8, momentum: 0, nesterov: false, weight_decay: 0,
-  lr_scale: 1, inactive_lr_scale: 1, scale: 1, scale_type: "channel", scale_front: false, limiter: true,
+  split: "all",
+  state_full: "adam",
+  state_free: "no",
+  moments: "reset",
+  decay: "before",
+  adam_beta1: 0.9,
+  adam_beta2: 0.999,
+  adam_epsilon: 1e-8,
+  momentum: 0,
+  nesterov: false,
+  weight_decay: 0,
+  lr_scale: 1,
+  inactive_lr_scale: 1,
+  scale: 1,
+  scale_type: "channel",
+  scale_front: false,
+  limiter: true,
 };
 /** What a state-full rule's own code has by default, where it differs. */
-const DEFAULTS_OF: Partial<Record<GridCase["state_full"], Partial<GridCase>>> = { adam_hf: { adam_epsilon: 1e-6 }, lion: { adam_beta2: 0.99 } };
+const DEFAULTS_OF: Partial<Record<GridCase["state_full"], Partial<GridCase>>> = {
+  adam_hf: { adam_epsilon: 1e-6 },
+  lion: { adam_beta2: 0.99 },
+};
 
-export const gridCase = (settings: Partial<GridCase>): GridCase => ({ ...DEFAULTS, ...DEFAULTS_OF[settings.state_full ?? "adam"], ...settings });
+export const gridCase = (settings: Partial<GridCase>): GridCase => ({
+  ...DEFAULTS,
+  ...DEFAULTS_OF[settings.state_full ?? "adam"],
+  ...settings,
+});
 
 export interface GridState {
   /** Of the choice in force; undefined before the first. */
@@ -50,7 +82,8 @@ export interface GridState {
 export interface Grid {
   readonly state: GridState;
   /**
-   * One step in place. weights, gradient: (m, n). `chosen`: this step begins with a switch to it. "all" and "none" need no choice.
+   * One step in place. weights, gradient: (m, n). `chosen`: this step begins with a switch to it. "all" and "none" need
+   * no choice.
    * @throws {Error} if nothing was ever chosen, or if kept moments do not fit what was.
    */
   step(weights: Reals, gradient: Reals, lr: number, chosen?: Chosen): void;
@@ -58,7 +91,12 @@ export interface Grid {
 
 export function createGrid(settings: Partial<GridCase>, m: number, n: number): Grid {
   const c = gridCase(settings);
-  const state: GridState = { space: undefined, moments: { m: new Float64Array(), v: new Float64Array(), t: 0 }, norm: undefined, divisor: 1 };
+  const state: GridState = {
+    space: undefined,
+    moments: { m: new Float64Array(), v: new Float64Array(), t: 0 },
+    norm: undefined,
+    divisor: 1,
+  };
   const step = (weights: Reals, gradient: Reals, lr: number, chosen?: Chosen): void => {
     if (chosen || !state.space) switchTo(c, state, m, n, chosen ?? {});
     const update = updateOf(c, state, gradient, m, n), decay = lr * c.weight_decay;
@@ -75,7 +113,9 @@ function switchTo(c: GridCase, state: GridState, m: number, n: number, chosen: C
   state.space = to;
   if (!from || c.moments === "reset" || c.split === "blocks") state.moments = freshMoments(to);
   else if (c.moments === "rotate") state.moments = rotateMoments(state.moments, from, to, [m, n], c);
-  else if (from.rows !== to.rows || from.columns !== to.columns) throw new Error(`Moments of (${from.rows}, ${from.columns}) cannot be kept for (${to.rows}, ${to.columns})`);
+  else if (from.rows !== to.rows || from.columns !== to.columns) {
+    throw new Error(`Moments of (${from.rows}, ${from.columns}) cannot be kept for (${to.rows}, ${to.columns})`);
+  }
 }
 
 /** (m, n): what the learning rate, times lr_scale, is multiplied by. */
@@ -84,7 +124,11 @@ function updateOf(c: GridCase, state: GridState, gradient: Reals, m: number, n: 
   const { direction, factor } = stateFull(part, state.moments, c);
   // Of a whole matrix nothing is projected back, and nothing is left to a state-free rule.
   if (c.split === "all" || (c.split === "blocks" && space.whole)) return direction.map((x) => factor * x);
-  if (c.state_free === "apollo") return scaledUpdate(c, state, gradient, normRatiosOf(c, space, direction, part, m, n)).map((s) => factor * c.inactive_lr_scale * s);
+  if (c.state_free === "apollo") {
+    return scaledUpdate(c, state, gradient, normRatiosOf(c, space, direction, part, m, n)).map((s) =>
+      factor * c.inactive_lr_scale * s
+    );
+  }
   const active = space.up(direction).map((x) => factor * c.scale * x);
   const back = space.whole ? gradient : space.up(part);
   if (c.state_free === "fira") {

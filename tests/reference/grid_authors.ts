@@ -1,4 +1,5 @@
-// fixtures/optimizers.json of the shared folder: trajectories of the authors' code, and each method as a point of the grid.
+// fixtures/optimizers.json of the shared folder: trajectories of the authors' code, and each method as a point of the
+// grid.
 
 import { readShared, skip } from "../harness.ts";
 import { createGrid, type GridCase } from "./grid.ts";
@@ -34,7 +35,11 @@ export async function readAuthors(): Promise<AuthorsFile> {
   return JSON.parse(new TextDecoder().decode(bytes)) as AuthorsFile;
 }
 
-const COORDINATES: Readonly<Record<string, Split>> = { frugal_columns: "columns", frugal_rows: "rows", frugal_randk: "randk" };
+const COORDINATES: Readonly<Record<string, Split>> = {
+  frugal_columns: "columns",
+  frugal_rows: "rows",
+  frugal_randk: "randk",
+};
 
 /** (m, r) in the file is a left basis, (r, n) a right one. */
 const isLeft = ({ shape, chosen }: AuthorsCase): boolean => chosen[0]!.shape[0] === shape[0];
@@ -52,7 +57,12 @@ export function gridCaseOf(one: AuthorsCase): Partial<GridCase> {
     case "lion":
       return { state_full: "lion", weight_decay };
     case "sgd":
-      return { state_full: "sgd", weight_decay, momentum: config["momentum"] as number, nesterov: config["nesterov"] === true };
+      return {
+        state_full: "sgd",
+        weight_decay,
+        momentum: config["momentum"] as number,
+        nesterov: config["nesterov"] === true,
+      };
     case "signsgd":
       return { split: "none", state_free: "sign_sgd", weight_decay };
     case "normalized":
@@ -63,13 +73,19 @@ export function gridCaseOf(one: AuthorsCase): Partial<GridCase> {
       return { ...hf, split: sides(), state_free: "fira", scale: config["alpha"] as number };
     case "apollo":
       return {
-        ...hf, split: sides(), state_free: "apollo", scale: config["scale"] as number,
-        scale_type: config["scale_type"] as GridCase["scale_type"], scale_front: config["scale_front"] === true,
+        ...hf,
+        split: sides(),
+        state_free: "apollo",
+        scale: config["scale"] as number,
+        scale_type: config["scale_type"] as GridCase["scale_type"],
+        scale_front: config["scale_front"] === true,
       };
     default:
       return {
-        split: COORDINATES[method] ?? (projected ? sides() : "all"), weight_decay,
-        state_free: config["inactive_update_rule"] as GridCase["state_free"], inactive_lr_scale: (config["inactive_lr_scale"] as number | undefined) ?? 1,
+        split: COORDINATES[method] ?? (projected ? sides() : "all"),
+        weight_decay,
+        state_free: config["inactive_update_rule"] as GridCase["state_free"],
+        inactive_lr_scale: (config["inactive_lr_scale"] as number | undefined) ?? 1,
         moments: config["reset_statistics"] ? "reset" : "keep",
       };
   }
@@ -83,7 +99,10 @@ export function chosenOf(one: AuthorsCase, { shape, values }: RawChoice): Chosen
 
 /** (n, k) of (k, n). */
 export const transposed = (values: ArrayLike<number>, n: number): Reals =>
-  Float64Array.from({ length: values.length }, (_, i) => values[(i % (values.length / n)) * n + Math.floor(i / (values.length / n))]!);
+  Float64Array.from(
+    { length: values.length },
+    (_, i) => values[(i % (values.length / n)) * n + Math.floor(i / (values.length / n))]!,
+  );
 
 /** The largest difference from the recorded weights, after any step, as a fraction of the largest of them. */
 export function replayError(one: AuthorsCase): number {

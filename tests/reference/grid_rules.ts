@@ -1,4 +1,5 @@
-// The two halves of a rule of the grid in f64: what a state-full rule makes of R, and what a state-free rule makes of the rest.
+// The two halves of a rule of the grid in f64: what a state-full rule makes of R, and what a state-free rule makes of
+// the rest.
 
 import { type Reals, zeros } from "./ops.ts";
 import { rotation, type Subspace } from "./grid_split.ts";
@@ -26,10 +27,21 @@ export interface Moments {
   t: number;
 }
 
-export const freshMoments = ({ rows, columns }: Subspace): Moments => ({ m: zeros(rows * columns), v: zeros(rows * columns), t: 0 });
+export const freshMoments = ({ rows, columns }: Subspace): Moments => ({
+  m: zeros(rows * columns),
+  v: zeros(rows * columns),
+  t: 0,
+});
 
-/** The rule's direction N, and the factor of the learning rate: adam_hf leaves the bias correction to it, and so its N is not corrected. */
-export function stateFull(part: Reals, moments: Moments, c: StateFullSettings): { readonly direction: Reals; readonly factor: number } {
+/**
+ * The rule's direction N, and the factor of the learning rate: adam_hf leaves the bias correction to it, and so its N
+ * is not corrected.
+ */
+export function stateFull(
+  part: Reals,
+  moments: Moments,
+  c: StateFullSettings,
+): { readonly direction: Reals; readonly factor: number } {
   const { m, v } = moments, t = ++moments.t, { adam_beta1: beta1, adam_beta2: beta2, adam_epsilon: eps } = c;
   const correction1 = 1 - beta1 ** t, correction2 = 1 - beta2 ** t;
   const direction = part.map((g, i) => {
@@ -44,18 +56,33 @@ export function stateFull(part: Reals, moments: Moments, c: StateFullSettings): 
     }
     m[i] = beta1 * before + (1 - beta1) * g;
     v[i] = beta2 * v[i]! + (1 - beta2) * g * g;
-    return c.state_full === "adam" ? m[i]! / correction1 / (Math.sqrt(v[i]!) / Math.sqrt(correction2) + eps) : m[i]! / (Math.sqrt(v[i]!) + eps);
+    return c.state_full === "adam"
+      ? m[i]! / correction1 / (Math.sqrt(v[i]!) / Math.sqrt(correction2) + eps)
+      : m[i]! / (Math.sqrt(v[i]!) + eps);
   });
   return { direction, factor: c.state_full === "adam_hf" ? Math.sqrt(correction2) / correction1 : 1 };
 }
 
-/** LDAdam's rotation into a new basis (Robert et al., 2024): m as a vector, v as the variance about it plus the new mean's square. Nothing to do before the first step. */
-export function rotateMoments({ m, v, t }: Moments, from: Subspace, to: Subspace, [rows, columns]: readonly [number, number], c: StateFullSettings): Moments {
+/**
+ * LDAdam's rotation into a new basis (Robert et al., 2024): m as a vector, v as the variance about it plus the new
+ * mean's square. Nothing to do before the first step.
+ */
+export function rotateMoments(
+  { m, v, t }: Moments,
+  from: Subspace,
+  to: Subspace,
+  [rows, columns]: readonly [number, number],
+  c: StateFullSettings,
+): Moments {
   if (t === 0) return freshMoments(to);
   const rotate = rotation(from, to, rows, columns), rotated = rotate(m);
   const correction1 = 1 - c.adam_beta1 ** t, correction2 = 1 - c.adam_beta2 ** t;
   const variance = rotate(v.map((square, i) => square / correction2 - (m[i]! / correction1) ** 2), true);
-  return { m: rotated, v: rotated.map((mean, i) => Math.abs(correction2 * (variance[i]! + (mean / correction1) ** 2))), t };
+  return {
+    m: rotated,
+    v: rotated.map((mean, i) => Math.abs(correction2 * (variance[i]! + (mean / correction1) ** 2))),
+    t,
+  };
 }
 
 /** f of the residual, for the rules that know nothing of R. residual: (m, n). */
@@ -76,7 +103,10 @@ export function stateFree(rule: Exclude<StateFree, "fira" | "apollo">, residual:
   }
 }
 
-/** SCALE's normalization (Glentis et al., 2025): divided by the root mean square, plus 1e-8, of all `length` elements of the line that it is in, zeros included. */
+/**
+ * SCALE's normalization (Glentis et al., 2025): divided by the root mean square, plus 1e-8, of all `length` elements of
+ * the line that it is in, zeros included.
+ */
 function normalized(x: Reals, n: number, line: (i: number) => number, length: number): Reals {
   const squares = zeros(Math.max(n, x.length / n));
   x.forEach((value, i) => (squares[line(i)] = squares[line(i)]! + value * value));
@@ -87,7 +117,10 @@ const GROWTH = 1.01;
 
 /** ‖N‖ / (‖R‖ + 1e-8) for each element of G: of its row, its column or of the tensor. */
 export function normRatios(direction: Reals, part: Reals, { columns, axis }: Subspace, m: number, n: number): Reals {
-  const line = (i: number, width: number): number => (axis === "row" ? Math.floor(i / width) : axis === "column" ? i % width : 0);
+  const line = (
+    i: number,
+    width: number,
+  ): number => (axis === "row" ? Math.floor(i / width) : axis === "column" ? i % width : 0);
   const norms = (x: Reals): Reals => {
     const squares = zeros(Math.max(m, n));
     x.forEach((value, i) => (squares[line(i, columns)] = squares[line(i, columns)]! + value * value));
@@ -97,7 +130,10 @@ export function normRatios(direction: Reals, part: Reals, { columns, axis }: Sub
   return zeros(m * n).map((_, i) => above[line(i, n)]! / (below[line(i, n)]! + NORM_FLOOR));
 }
 
-/** The norm-growth limiter of Fira and APOLLO: what a scaled gradient of this norm is divided by, so that it is at most 1.01 times the one before. The first is free,
- * and so is one after a norm of 0, which in their code holds all that follow near 1e-8. */
+/**
+ * The norm-growth limiter of Fira and APOLLO: what a scaled gradient of this norm is divided by, so that it is at most
+ * 1.01 times the one before. The first is free, and so is one after a norm of 0, which in their code holds all that
+ * follow near 1e-8.
+ */
 export const growthDivisor = (norm: number, previous: number | undefined): number =>
   previous === undefined || previous === 0 ? 1 : Math.max(norm / (previous + NORM_FLOOR), GROWTH) / GROWTH;

@@ -1,10 +1,14 @@
-// The splits of the grid in f64: the part R of an (m, n) gradient G that a state-full rule sees, and the way back into G's shape.
+// The splits of the grid in f64: the part R of an (m, n) gradient G that a state-full rule sees, and the way back into
+// G's shape.
 
 import { matmul, type Reals, zeros } from "./ops.ts";
 
 export type Split = "all" | "none" | "columns" | "rows" | "randk" | "left" | "right" | "full" | "blocks";
 
-/** What a switch has chosen, by the split: `indices` for columns, rows and randk (of the row-major elements), `left` (m, k) and `right` (n, k) for bases. */
+/**
+ * What a switch has chosen, by the split: `indices` for columns, rows and randk (of the row-major elements), `left` (m,
+ * k) and `right` (n, k) for bases.
+ */
 export interface Chosen {
   readonly indices?: ArrayLike<number>;
   readonly left?: Reals;
@@ -19,21 +23,35 @@ export interface Subspace {
   readonly columns: number;
   /** What one norm-based scale is for. R has G's full length along it. */
   readonly axis: "row" | "column" | "tensor";
-  /** Whether up(down(G)) is G: then the residual is 0 by definition. Rounding would leave noise there, which a sign turns into steps. */
+  /**
+   * Whether up(down(G)) is G: then the residual is 0 by definition. Rounding would leave noise there, which a sign
+   * turns into steps.
+   */
   readonly whole: boolean;
   readonly chosen: Chosen;
   down(gradient: Reals): Reals;
   up(part: Reals): Reals;
 }
 
-/** The subspace of a split of an (m, n) matrix. Bases are taken as orthonormal, except by APOLLO, which has no use for the residual. */
+/**
+ * The subspace of a split of an (m, n) matrix. Bases are taken as orthonormal, except by APOLLO, which has no use for
+ * the residual.
+ */
 export function subspace(split: Split, m: number, n: number, chosen: Chosen): Subspace {
   switch (split) {
     case "all":
     case "none":
       return entries(m, n, chosen, split === "all" ? m : 0, n, m < n ? "column" : "row", (i, j) => i * n + j);
     case "blocks":
-      return entries(m, n, chosen, given(split, chosen.active) ? m : 0, n, m < n ? "column" : "row", (i, j) => i * n + j);
+      return entries(
+        m,
+        n,
+        chosen,
+        given(split, chosen.active) ? m : 0,
+        n,
+        m < n ? "column" : "row",
+        (i, j) => i * n + j,
+      );
     case "columns": {
       const indices = given(split, chosen.indices);
       return entries(m, n, chosen, m, indices.length, "row", (i, j) => i * n + indices[j]!);
@@ -63,10 +81,21 @@ function given<T>(split: Split, value: T | undefined): T {
 }
 
 /** R gathers elements of G: `at` is the place in G of R's element (i, j). */
-function entries(m: number, n: number, chosen: Chosen, rows: number, columns: number, axis: Subspace["axis"], at: (i: number, j: number) => number): Subspace {
+function entries(
+  m: number,
+  n: number,
+  chosen: Chosen,
+  rows: number,
+  columns: number,
+  axis: Subspace["axis"],
+  at: (i: number, j: number) => number,
+): Subspace {
   const places = Array.from({ length: rows * columns }, (_, k) => at(Math.floor(k / columns), k % columns));
   return {
-    rows, columns, axis, chosen,
+    rows,
+    columns,
+    axis,
+    chosen,
     whole: places.length === m * n,
     down: (gradient) => Float64Array.from(places, (place) => gradient[place]!),
     up(part) {
@@ -82,7 +111,9 @@ function basis(m: number, n: number, chosen: Pick<Chosen, "left" | "right">): Su
   const { left, right } = chosen;
   const rows = left ? left.length / m : m, columns = right ? right.length / n : n;
   return {
-    rows, columns, chosen,
+    rows,
+    columns,
+    chosen,
     axis: left && right ? "tensor" : left ? "column" : "row",
     whole: rows === m && columns === n,
     down(gradient) {
@@ -96,7 +127,10 @@ function basis(m: number, n: number, chosen: Pick<Chosen, "left" | "right">): Su
   };
 }
 
-/** How numbers in the old basis read in the new one: C x D with C = newᵀ old on the left and D = oldᵀ new on the right; `squared`: C and D squared by element. */
+/**
+ * How numbers in the old basis read in the new one: C x D with C = newᵀ old on the left and D = oldᵀ new on the right;
+ * `squared`: C and D squared by element.
+ */
 export function rotation(from: Subspace, to: Subspace, m: number, n: number): (x: Reals, squared?: boolean) => Reals {
   const change = (a: Reals | undefined, b: Reals | undefined, length: number): Reals | undefined =>
     a && b && matmul("TN", a, b, { M: a.length / length, N: b.length / length, K: length });

@@ -17,7 +17,9 @@ export function matmul(mode: "NT" | "NN" | "TN", a: Reals, b: Reals, { M, N, K }
   for (let m = 0; m < M; m++) {
     for (let n = 0; n < N; n++) {
       let sum = 0;
-      for (let k = 0; k < K; k++) sum += a[mode === "TN" ? k * M + m : m * K + k]! * b[mode === "NT" ? n * K + k : k * N + n]!;
+      for (let k = 0; k < K; k++) {
+        sum += a[mode === "TN" ? k * M + m : m * K + k]! * b[mode === "NT" ? n * K + k : k * N + n]!;
+      }
       out[m * N + n] = sum;
     }
   }
@@ -25,7 +27,8 @@ export function matmul(mode: "NT" | "NN" | "TN", a: Reals, b: Reals, { M, N, K }
 }
 
 /** (columns, rows) of x (rows, columns). */
-export const transpose = (x: Reals, rows: number, columns: number): Reals => x.map((_, i) => x[(i % rows) * columns + Math.floor(i / rows)]!);
+export const transpose = (x: Reals, rows: number, columns: number): Reals =>
+  x.map((_, i) => x[(i % rows) * columns + Math.floor(i / rows)]!);
 
 export const add = (x: Reals, y: Reals): Reals => x.map((value, i) => value + y[i]!);
 
@@ -39,7 +42,9 @@ export function embedding(weight: Reals, ids: ArrayLike<number>, C: number): Rea
 /** dweight: (V, C). */
 export function embeddingBackward(dy: Reals, ids: ArrayLike<number>, V: number, C: number): Reals {
   const dweight = zeros(V * C);
-  for (let row = 0; row < ids.length; row++) for (let c = 0; c < C; c++) dweight[ids[row]! * C + c]! += dy[row * C + c]!;
+  for (let row = 0; row < ids.length; row++) {
+    for (let c = 0; c < C; c++) dweight[ids[row]! * C + c]! += dy[row * C + c]!;
+  }
   return dweight;
 }
 
@@ -60,7 +65,13 @@ function inverseRms(x: Reals, row: number, C: number, eps: number): number {
 }
 
 /** `magnitude` adds up absolute values instead: what the rounding of each element is relative to. */
-export function rmsNormBackward(x: Reals, weight: Reals, eps: number, dy: Reals, magnitude = false): { dx: Reals; dweight: Reals } {
+export function rmsNormBackward(
+  x: Reals,
+  weight: Reals,
+  eps: number,
+  dy: Reals,
+  magnitude = false,
+): { dx: Reals; dweight: Reals } {
   const C = weight.length, dx = zeros(x.length), dweight = zeros(C);
   const of = magnitude ? Math.abs : (value: number): number => value;
   for (let row = 0; row < x.length / C; row++) {
@@ -77,8 +88,13 @@ export function rmsNormBackward(x: Reals, weight: Reals, eps: number, dy: Reals,
 }
 
 /** A row less its mean, times 1 / sqrt(variance + eps), and that factor. With `magnitude` the terms are added up. */
-function normalised(x: Reals, row: number, { C, eps, magnitude }: { C: number; eps: number; magnitude: boolean }): { normal: Reals; r: number } {
-  const own = x.slice(row * C, (row + 1) * C), meanOf = (values: Reals): number => values.reduce((sum, value) => sum + value / C, 0);
+function normalised(
+  x: Reals,
+  row: number,
+  { C, eps, magnitude }: { C: number; eps: number; magnitude: boolean },
+): { normal: Reals; r: number } {
+  const own = x.slice(row * C, (row + 1) * C),
+    meanOf = (values: Reals): number => values.reduce((sum, value) => sum + value / C, 0);
   const mean = meanOf(own), largest = meanOf(own.map(Math.abs));
   const r = 1 / Math.sqrt(meanOf(own.map((value) => (value - mean) ** 2)) + eps);
   return { normal: own.map((value) => (magnitude ? Math.abs(value) + largest : value - mean) * r), r };
@@ -91,7 +107,10 @@ interface LayerNorm {
   readonly eps: number;
 }
 
-/** y = (x - mean) / sqrt(variance + eps) * weight + bias. x, y: (N, C), weight, bias: (C). `magnitude` adds up absolute values instead. */
+/**
+ * y = (x - mean) / sqrt(variance + eps) * weight + bias. x, y: (N, C), weight, bias: (C). `magnitude` adds up absolute
+ * values instead.
+ */
 export function layerNorm({ x, weight, bias, eps }: LayerNorm, magnitude = false): Reals {
   const C = weight.length, y = zeros(x.length), of = magnitude ? Math.abs : (value: number): number => value;
   for (let row = 0; row < x.length / C; row++) {
@@ -101,7 +120,11 @@ export function layerNorm({ x, weight, bias, eps }: LayerNorm, magnitude = false
   return y;
 }
 
-export function layerNormBackward({ x, weight, eps }: LayerNorm, dy: Reals, magnitude = false): { dx: Reals; dweight: Reals; dbias: Reals } {
+export function layerNormBackward(
+  { x, weight, eps }: LayerNorm,
+  dy: Reals,
+  magnitude = false,
+): { dx: Reals; dweight: Reals; dbias: Reals } {
   const C = weight.length, dx = zeros(x.length), dweight = zeros(C), dbias = zeros(C);
   const of = magnitude ? Math.abs : (value: number): number => value;
   for (let row = 0; row < x.length / C; row++) {
@@ -114,7 +137,10 @@ export function layerNormBackward({ x, weight, eps }: LayerNorm, dy: Reals, magn
       dweight[c]! += of(d) * n;
       dbias[c]! += of(d);
     });
-    normal.forEach((n, c) => (dx[row * C + c] = r * (of(weight[c]! * dy[row * C + c]!) + of(-1) * (shift + n * shrink))));
+    normal.forEach((
+      n,
+      c,
+    ) => (dx[row * C + c] = r * (of(weight[c]! * dy[row * C + c]!) + of(-1) * (shift + n * shrink))));
   }
   return { dx, dweight, dbias };
 }
@@ -123,16 +149,25 @@ export function layerNormBackward({ x, weight, eps }: LayerNorm, dy: Reals, magn
 export const addBias = (x: Reals, bias: Reals): Reals => x.map((value, i) => value + bias[i % bias.length]!);
 
 /** Sum of the rows of dy (N, C). */
-export const biasBackward = (dy: Reals, C: number): Reals => Float64Array.from({ length: C }, (_, c) => dy.reduce((sum, d, i) => sum + (i % C === c ? d : 0), 0));
+export const biasBackward = (dy: Reals, C: number): Reals =>
+  Float64Array.from({ length: C }, (_, c) => dy.reduce((sum, d, i) => sum + (i % C === c ? d : 0), 0));
 
 /** (B, C): the first row of each sequence of x (B*T, C). */
 export const firstTokens = (x: Reals, T: number, C: number): Reals => x.filter((_, i) => Math.floor(i / C) % T === 0);
 
 export const firstTokensBackward = (dy: Reals, T: number, C: number): Reals =>
-  Float64Array.from({ length: dy.length * T }, (_, i) => (Math.floor(i / C) % T === 0 ? dy[Math.floor(i / (T * C)) * C + (i % C)]! : 0));
+  Float64Array.from(
+    { length: dy.length * T },
+    (_, i) => (Math.floor(i / C) % T === 0 ? dy[Math.floor(i / (T * C)) * C + (i % C)]! : 0),
+  );
 
 /** Turns the pair (i, i + D/2) of each head by the angle of its position. x: (B*T, heads*D), table: (T, 2, D/2). */
-export function rope(x: Reals, table: Reals, { T, heads, D }: { T: number; heads: number; D: number }, inverse = false): Reals {
+export function rope(
+  x: Reals,
+  table: Reals,
+  { T, heads, D }: { T: number; heads: number; D: number },
+  inverse = false,
+): Reals {
   const y = zeros(x.length), half = D / 2;
   for (let row = 0; row < x.length / (heads * D); row++) {
     for (let head = 0; head < heads; head++) {
@@ -177,12 +212,19 @@ export function crossEntropy(head: Head): Reals {
 }
 
 /** Gradients of lossScale times the sum of the losses. */
-export function crossEntropyBackward(head: Head, lossScale: number): { dlogits: Reals; dhidden: Reals; dweight: Reals } {
+export function crossEntropyBackward(
+  head: Head,
+  lossScale: number,
+): { dlogits: Reals; dhidden: Reals; dweight: Reals } {
   const { N, V, C, logits } = logitsOf(head);
   const dlogits = zeros(N * V);
   for (let row = 0; row < N; row++) {
     const label = head.labels[row]!, own = logits.subarray(row * V, (row + 1) * V), denominator = logSumExp(own);
-    if (label < V) for (let v = 0; v < V; v++) dlogits[row * V + v] = lossScale * (Math.exp(own[v]! - denominator) - (v === label ? 1 : 0));
+    if (label < V) {
+      for (let v = 0; v < V; v++) {
+        dlogits[row * V + v] = lossScale * (Math.exp(own[v]! - denominator) - (v === label ? 1 : 0));
+      }
+    }
   }
   return {
     dlogits,
@@ -192,8 +234,13 @@ export function crossEntropyBackward(head: Head, lossScale: number): { dlogits: 
 }
 
 /** Loss of each row of logits (N, V), and the gradient of lossScale times their sum. */
-export function crossEntropyOfLogits(logits: Reals, labels: ArrayLike<number>, lossScale: number): { loss: Reals; dlogits: Reals } {
-  const V = logits.length / labels.length, identity = Float64Array.from({ length: V * V }, (_, i) => Number(i % (V + 1) === 0));
+export function crossEntropyOfLogits(
+  logits: Reals,
+  labels: ArrayLike<number>,
+  lossScale: number,
+): { loss: Reals; dlogits: Reals } {
+  const V = logits.length / labels.length,
+    identity = Float64Array.from({ length: V * V }, (_, i) => Number(i % (V + 1) === 0));
   const head = { hidden: logits, weight: identity, labels };
   return { loss: crossEntropy(head), dlogits: crossEntropyBackward(head, lossScale).dlogits };
 }

@@ -7,7 +7,10 @@ export const globalNorm = (gradients: readonly Reals[]): number =>
   Math.sqrt(gradients.reduce((sum, gradient) => sum + gradient.reduce((s, g) => s + g * g, 0), 0));
 
 /** What PyTorch's clip_grad_norm_ multiplies each gradient by. 0 = no clipping. */
-export const clipScale = (norm: number, maxNorm: number): number => (maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1);
+export const clipScale = (
+  norm: number,
+  maxNorm: number,
+): number => (maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1);
 
 export interface Adam {
   readonly adam_beta1: number;
@@ -17,12 +20,19 @@ export interface Adam {
 }
 
 /** Step t = 1, 2, … of AdamW. */
-export function adamw([parameter, m, v]: readonly Reals[], gradient: Reals, lr: number, t: number, { adam_beta1, adam_beta2, adam_epsilon, weight_decay }: Adam): void {
+export function adamw(
+  [parameter, m, v]: readonly Reals[],
+  gradient: Reals,
+  lr: number,
+  t: number,
+  { adam_beta1, adam_beta2, adam_epsilon, weight_decay }: Adam,
+): void {
   gradient.forEach((g, i) => {
     m![i] = adam_beta1 * m![i]! + (1 - adam_beta1) * g;
     v![i] = adam_beta2 * v![i]! + (1 - adam_beta2) * g * g;
     const mean = m![i]! / (1 - adam_beta1 ** t), square = v![i]! / (1 - adam_beta2 ** t);
-    parameter![i] = parameter![i]! - lr * weight_decay * parameter![i]! - (lr * mean) / (Math.sqrt(square) + adam_epsilon);
+    parameter![i] = parameter![i]! - lr * weight_decay * parameter![i]! -
+      (lr * mean) / (Math.sqrt(square) + adam_epsilon);
   });
 }
 
@@ -32,7 +42,12 @@ export interface Sgd {
   readonly weight_decay: number;
 }
 
-export function sgd([parameter, momentum]: readonly Reals[], gradient: Reals, lr: number, { momentum: mu, nesterov, weight_decay }: Sgd): void {
+export function sgd(
+  [parameter, momentum]: readonly Reals[],
+  gradient: Reals,
+  lr: number,
+  { momentum: mu, nesterov, weight_decay }: Sgd,
+): void {
   gradient.forEach((g, i) => {
     momentum![i] = mu * momentum![i]! + g;
     const move = nesterov ? g + mu * momentum![i]! : momentum![i]!;
@@ -40,7 +55,12 @@ export function sgd([parameter, momentum]: readonly Reals[], gradient: Reals, lr
   });
 }
 
-export function signSgd([parameter]: readonly Reals[], gradient: Reals, lr: number, { weight_decay }: { readonly weight_decay: number }): void {
+export function signSgd(
+  [parameter]: readonly Reals[],
+  gradient: Reals,
+  lr: number,
+  { weight_decay }: { readonly weight_decay: number },
+): void {
   gradient.forEach((g, i) => {
     parameter![i] = parameter![i]! - lr * weight_decay * parameter![i]! - lr * Math.sign(g);
   });

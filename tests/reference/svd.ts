@@ -2,7 +2,10 @@
 
 import { type Reals, zeros } from "./ops.ts";
 
-/** Gram-Schmidt, twice for the last digits: q (d, k) of y (d, k), the first j columns of q spanning those of y for every j. */
+/**
+ * Gram-Schmidt, twice for the last digits: q (d, k) of y (d, k), the first j columns of q spanning those of y for every
+ * j.
+ */
 export function gramSchmidt(y: Reals, k: number): Reals {
   const q = y.slice();
   const dot = (i: number, j: number): number => {
@@ -27,7 +30,10 @@ export interface Svd {
   readonly v: Reals;
 }
 
-/** One-sided Jacobi (Hestenes, 1958): rotates pairs of columns until all are orthogonal; their lengths are the singular values. */
+/**
+ * One-sided Jacobi (Hestenes, 1958): rotates pairs of columns until all are orthogonal; their lengths are the singular
+ * values.
+ */
 export function svd(a: Reals, n: number): Svd {
   const u = a.slice(), v = zeros(n * n);
   for (let i = 0; i < n; i++) v[i * n + i] = 1;
@@ -39,7 +45,10 @@ export function svd(a: Reals, n: number): Svd {
   const length = (c: number): number => Math.sqrt(u.reduce((sum, x, at) => (at % n === c ? sum + x * x : sum), 0));
   const lengths = Array.from({ length: n }, (_, c) => length(c));
   const order = lengths.map((_, c) => c).sort((x, y) => lengths[y]! - lengths[x]!);
-  return { values: Float64Array.from(order, (c) => lengths[c]!), v: v.map((_, at) => v[at - (at % n) + order[at % n]!]!) };
+  return {
+    values: Float64Array.from(order, (c) => lengths[c]!),
+    v: v.map((_, at) => v[at - (at % n) + order[at % n]!]!),
+  };
 }
 
 function rotatePair(u: Reals, v: Reals, n: number, i: number, j: number): boolean {

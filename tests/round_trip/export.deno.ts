@@ -1,4 +1,5 @@
-// Writes what transformers and PEFT should open, and the logits they should then compute: for each model folder a LoRA run of a few steps, its
+// Writes what transformers and PEFT should open, and the logits they should then compute: for each model folder a LoRA
+// run of a few steps, its
 //   adapter, the merged model, and the logits of both. check.py reads it.
 //   node tests/round_trip/run.mjs OUTPUT_FOLDER MODEL_FOLDER…
 
@@ -15,7 +16,7 @@ import { uniform } from "../../src/gpu/philox.ts";
 import { classesOf, createModel, type Model, needsOf, recordLogits } from "../../src/models/model.ts";
 import { ropeTableTensor } from "../../src/models/rope_table.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
-import { tensor, type Tensor } from "../../src/plan/tensor.ts";
+import { type Tensor, tensor } from "../../src/plan/tensor.ts";
 import { parseConfig } from "../../src/train/config/config.ts";
 import type { TrainingData } from "../../src/train/data.ts";
 import { loaderOf } from "../../src/train/fine_tuning.ts";
@@ -34,15 +35,41 @@ const gpu = await openGpu();
 for (const folder of folders) console.log(await exportModel(folder));
 Deno.exit(0);
 
-/** Trains an adapter on random tokens, so that merged and plain weights differ, and writes everything below output/NAME. */
+/**
+ * Trains an adapter on random tokens, so that merged and plain weights differ, and writes everything below output/NAME.
+ */
 async function exportModel(path: string): Promise<string> {
   const pretrained = await openPretrained(directoryFolder(path));
   const { json } = pretrained, plain = createModel(json), { vocab_size } = plain.config;
-  const config = parseConfig({ model: path, peft: "lora r=4 target_modules=all-linear", max_steps: STEPS, learning_rate: 5e-3, max_length: T, per_device_train_batch_size: B, dropout: 0 });
-  const data: TrainingData = { packed: false, batches: (step) => [randomBatch(plain, step)], validation: () => [], position: () => null, resume() {}, close: () => Promise.resolve(), summary: {}, fingerprint: "" };
-  const run = prepareRun(config, { tokenizer: new IdTokenizer(vocab_size), data, base: { json, storedAs: pretrained.storedAs } }, gpu.variant);
+  const config = parseConfig({
+    model: path,
+    peft: "lora r=4 target_modules=all-linear",
+    max_steps: STEPS,
+    learning_rate: 5e-3,
+    max_length: T,
+    per_device_train_batch_size: B,
+    dropout: 0,
+  });
+  const data: TrainingData = {
+    packed: false,
+    batches: (step) => [randomBatch(plain, step)],
+    validation: () => [],
+    position: () => null,
+    resume() {},
+    close: () => Promise.resolve(),
+    summary: {},
+    fingerprint: "",
+  };
+  const run = prepareRun(config, {
+    tokenizer: new IdTokenizer(vocab_size),
+    data,
+    base: { json, storedAs: pretrained.storedAs },
+  }, gpu.variant);
   const logits = logitsProgram(run.model);
-  const trainer = await Trainer.create(gpu, run.model, run.programs, planPrograms(run.programs, [logits]), { seed: 1, load: loaderOf(pretrained, undefined) });
+  const trainer = await Trainer.create(gpu, run.model, run.programs, planPrograms(run.programs, [logits]), {
+    seed: 1,
+    load: loaderOf(pretrained, undefined),
+  });
   for (let step = 0; step < STEPS; step++) trainer.step(await run.data.batches(step), 5e-3);
 
   const batch = randomBatch(plain, STEPS), inputs = new Map<Tensor, Uint32Array<ArrayBuffer>>();
@@ -56,16 +83,41 @@ async function exportModel(path: string): Promise<string> {
   ], new Map([["format", "pt"]]));
   const target = `${output}/${path.replace(/\/+$/, "").split("/").pop()!}`;
   await Deno.mkdir(target, { recursive: true });
-  await writeFolder(`${target}/base`, modelFiles({ ...pretrained, model: { ...plain, parameters: run.model.parameters.filter((p) => plain.parameters.some(({ value }) => value.label === p.value.label)) } as Model, tokenizer: null }, trainer.executor));
-  await writeFolder(`${target}/merged`, modelFiles({ ...pretrained, model: run.model, tokenizer: null }, trainer.executor));
-  await writeFolder(`${target}/adapter`, adapterFiles({ model: run.model, config: loraOf(config)!, base: "../base", revision: null }, trainer.executor));
-  await writeFolder(`${target}/expected`, new Map([["logits.safetensors", computed], ["task.json", encodeJson({ classification: classesOf(plain) !== undefined })]]) as Files);
+  await writeFolder(
+    `${target}/base`,
+    modelFiles({
+      ...pretrained,
+      model: {
+        ...plain,
+        parameters: run.model.parameters.filter((p) =>
+          plain.parameters.some(({ value }) => value.label === p.value.label)
+        ),
+      } as Model,
+      tokenizer: null,
+    }, trainer.executor),
+  );
+  await writeFolder(
+    `${target}/merged`,
+    modelFiles({ ...pretrained, model: run.model, tokenizer: null }, trainer.executor),
+  );
+  await writeFolder(
+    `${target}/adapter`,
+    adapterFiles({ model: run.model, config: loraOf(config)!, base: "../base", revision: null }, trainer.executor),
+  );
+  await writeFolder(
+    `${target}/expected`,
+    new Map([["logits.safetensors", computed], [
+      "task.json",
+      encodeJson({ classification: classesOf(plain) !== undefined }),
+    ]]) as Files,
+  );
   trainer.destroy();
   return target;
 }
 
 function randomBatch({ config: { vocab_size }, ...model }: Model, step: number): Batch {
-  const draw = (purpose: string, count: number, below: number) => Uint32Array.from({ length: count }, (_, i) => Math.floor(uniform(1, purpose, step, i) * below));
+  const draw = (purpose: string, count: number, below: number) =>
+    Uint32Array.from({ length: count }, (_, i) => Math.floor(uniform(1, purpose, step, i) * below));
   const classes = "classifier" in model ? model.classifier.weight.value.shape[0]! : undefined;
   // Not the first few ids: one of them may be the padding, which transformers would mask.
   const input_ids = draw("tokens", B * T, vocab_size - 4).map((id) => id + 4);
@@ -73,7 +125,9 @@ function randomBatch({ config: { vocab_size }, ...model }: Model, step: number):
 }
 
 function logitsProgram(model: Model) {
-  const r = new Recorder({ variant: gpu.variant, training: false }), { rope } = needsOf(model), classes = classesOf(model);
+  const r = new Recorder({ variant: gpu.variant, training: false }),
+    { rope } = needsOf(model),
+    classes = classesOf(model);
   const batch = batchInputs("export", model, { B, T, packed: false, training: false });
   const out = tensor("exported logits", classes ? [B, classes.length] : [B * T, model.config.vocab_size], "output");
   recordLogits(r, model, { ...batch, ...(rope !== undefined && { rope_table: ropeTableTensor(T, rope) }), B, T }, out);

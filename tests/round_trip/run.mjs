@@ -6,7 +6,20 @@ import { denoEnvironment, findDeno, repository, runMain, setup } from "../../src
 
 await runMain(async () => {
   await setup();
-  const args = ["run", "-A", "--quiet", "--no-check", "--config", join(repository, "deno.json"), join(repository, "tests/round_trip/export.deno.ts"), ...process.argv.slice(2)];
-  const { status } = spawnSync(findDeno(), args, { cwd: process.env.INIT_CWD ?? process.cwd(), stdio: "inherit", env: denoEnvironment() });
+  const args = [
+    "run",
+    "-A",
+    "--quiet",
+    "--no-check",
+    "--config",
+    join(repository, "deno.json"),
+    join(repository, "tests/round_trip/export.deno.ts"),
+    ...process.argv.slice(2),
+  ];
+  const { status } = spawnSync(findDeno(), args, {
+    cwd: process.env.INIT_CWD ?? process.cwd(),
+    stdio: "inherit",
+    env: denoEnvironment(),
+  });
   process.exitCode = status ?? 1;
 });

@@ -2,14 +2,15 @@ import type { AdapterReport } from "../../src/gpu/device.ts";
 import { bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
 import { ConfigError, parseConfig } from "../../src/train/config/config.ts";
 import { checkRunFits, compareOptimizers, planRun, prepareRun, type Run } from "../../src/train/run.ts";
-import { gridOf, OPTIMIZERS, type OptimizerName } from "../../src/optim/presets.ts";
+import { gridOf, type OptimizerName, OPTIMIZERS } from "../../src/optim/presets.ts";
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { matrixBytes, momentBytes, poolBytes } from "../optim/state_bytes.ts";
 import { type Settings, TEXT, TINY } from "./tiny.ts";
 
 const PLANNED = { vocab_size: 256, variant: "portable" } as const;
 const configOf = (settings: Settings) => parseConfig({ ...TINY, max_length: 64, ...settings });
-const runOf = (per_device_train_batch_size: number, settings: Settings = {}): Run => prepareRun(configOf({ per_device_train_batch_size, ...settings }), TEXT, "portable");
+const runOf = (per_device_train_batch_size: number, settings: Settings = {}): Run =>
+  prepareRun(configOf({ per_device_train_batch_size, ...settings }), TEXT, "portable");
 
 /** An adapter of which nothing matters but the largest buffer. */
 function adapterWith(limit: number): AdapterReport {
@@ -24,7 +25,10 @@ const largestBuffer = (run: Run): number => Math.max(...run.plan.buffers.map(({ 
 function refused(run: Run, limit: number, available: number): { message: string; offered: number } {
   const error = assertThrows(() => checkRunFits(run, gpuWith(limit), available), "Cannot fit the plan");
   assert(error instanceof ConfigError && !error.message.includes("\n"), `${error.name}: ${error.message}`);
-  return { message: error.message, offered: Number(/A per_device_train_batch_size of (\d+) fits/.exec(error.message)?.[1] ?? 0) };
+  return {
+    message: error.message,
+    offered: Number(/A per_device_train_batch_size of (\d+) fits/.exec(error.message)?.[1] ?? 0),
+  };
 }
 
 test("a run that fits is let through, up to the last byte", () => {
@@ -74,18 +78,22 @@ test("optimizers compared side by side have the bytes that each has alone, and s
 
 /** Of TINY's one layer, its embedding, which is the logits too, and its last norm. */
 function stateBytesOf(optim: OptimizerName): number {
-  const matrices = { q: [16, 16], k: [8, 16], v: [8, 16], o: [16, 16], gate: [32, 16], down: [16, 32], up: [32, 16] }, { q, k, v, o, gate, down, up } = matrices;
+  const matrices = { q: [16, 16], k: [8, 16], v: [8, 16], o: [16, 16], gate: [32, 16], down: [16, 32], up: [32, 16] },
+    { q, k, v, o, gate, down, up } = matrices;
   const norm = [16], embedding = 256 * 16, grid = gridOf(optim, {});
   const others = (norms: number): number => momentBytes(grid, embedding) + norms * momentBytes(grid, 16);
   // Two of seven matrices at a time, from the last one down, round and round.
-  if (grid.split === "blocks") return others(3) + poolBytes(grid, [[up, down], [gate, o], [v, k], [q, up], [down, gate], [o, v], [k, q]]);
+  if (grid.split === "blocks") {
+    return others(3) + poolBytes(grid, [[up, down], [gate, o], [v, k], [q, up], [down, gate], [o, v], [k, q]]);
+  }
   if (grid.split === "layers") return others(1) + poolBytes(grid, [[norm, q, k, v, o, norm, gate, up, down]]);
   const rankOf = (shape: readonly number[]): number => grid.rank ?? Math.min(...shape) / 4;
   return others(3) + Object.values(matrices).reduce((sum, shape) => sum + matrixBytes(grid, shape, rankOf(shape)), 0);
 }
 
 test("updates in the backward pass keep the gradients of a step apart no longer than needed", () => {
-  const gradientBytes = (settings: Settings): number => bytesByRole(runOf(2, { num_hidden_layers: 3, ...settings }).plan.buffers).gradient;
+  const gradientBytes = (settings: Settings): number =>
+    bytesByRole(runOf(2, { num_hidden_layers: 3, ...settings }).plan.buffers).gradient;
   const trainable = bytesByRole(runOf(2, { num_hidden_layers: 3 }).plan.buffers).trainable;
   assertEquals(gradientBytes({}), trainable);
   assert(gradientBytes({ max_grad_norm: 0 }) < trainable, "all gradients are kept");

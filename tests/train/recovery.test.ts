@@ -22,7 +22,11 @@ interface Told {
  * Trains, and destroys the device whenever one of these steps is told for the first time.
  * @param minutes between a loss and the next, at least.
  */
-async function trainLosing(settings: Settings, losses: readonly number[], { load, minutes = 11, waits = [] }: { load?: LoadWeights; minutes?: number; waits?: number[] } = {}): Promise<Told> {
+async function trainLosing(
+  settings: Settings,
+  losses: readonly number[],
+  { load, minutes = 11, waits = [] }: { load?: LoadWeights; minutes?: number; waits?: number[] } = {},
+): Promise<Told> {
   let gpu = losses.length > 0 ? await openGpu() : await sharedGpu(), time = 0;
   const left = new Set(losses), events: TrainEvent[] = [], run = prepareTiny(gpu, settings);
   const recovery: RecoveryOptions = {
@@ -45,28 +49,57 @@ async function trainLosing(settings: Settings, losses: readonly number[], { load
 
 /** What a run told, but for the clock, the pipelines and the losses of its device. */
 const story = (events: readonly TrainEvent[]): unknown[] =>
-  events.filter(({ type }) => !["compiling", "recovered", "end", "checkpoint"].includes(type)).map((event) => (event.type === "step" ? { ...event, tokens_per_second: 0, eta_seconds: 0 } : event));
+  events.filter(({ type }) => !["compiling", "recovered", "end", "checkpoint"].includes(type)).map((
+    event,
+  ) => (event.type === "step" ? { ...event, tokens_per_second: 0, eta_seconds: 0 } : event));
 
 function assertSame(told: Told, expected: Told): void {
   assertEquals(story(told.events), story(expected.events));
   assertEquals(told.weights, expected.weights, "weights");
-  const [summary, other] = [told, expected].map(({ events }) => ofType(events, "end")[0]!.summary) as [TrainSummary, TrainSummary];
-  for (const key of ["steps", "train_loss", "eval_loss", "skipped_steps", "planned_bytes", "allocated_bytes"] as const) assertEquals(summary[key], other[key], key);
+  const [summary, other] = [told, expected].map(({ events }) => ofType(events, "end")[0]!.summary) as [
+    TrainSummary,
+    TrainSummary,
+  ];
+  for (
+    const key of ["steps", "train_loss", "eval_loss", "skipped_steps", "planned_bytes", "allocated_bytes"] as const
+  ) assertEquals(summary[key], other[key], key);
 }
 type TrainSummary = Extract<TrainEvent, { type: "end" }>["summary"];
 
-const RUN = { max_steps: 12, logging_steps: 1, eval_steps: 5, sample_steps: 7, optim: "frugal", optim_args: { update_gap: 3 } };
+const RUN = {
+  max_steps: 12,
+  logging_steps: 1,
+  eval_steps: 5,
+  sample_steps: 7,
+  optim: "frugal",
+  optim_args: { update_gap: 3 },
+};
 
-for (const [name, settings, count] of [["with states kept every second step", { save_steps: 2 }, 3], ["without a state to go back to", {}, 2], ["told in groups", { save_steps: 3, logging_steps: 4 }, 2]] as const) {
-  test(`a run ${name} whose device is destroyed at ${count} random steps has the losses and weights of an undisturbed one, to the bit`, async () => {
-    const next = random(name.length), losses = [...new Set([...Array(count)].map(() => 1 + Math.floor(11 * next())))], waits: number[] = [];
-    const told = await trainLosing({ ...RUN, ...settings }, losses, { waits });
-    const recovered = ofType(told.events, "recovered").map(({ step }) => step);
-    assertEquals([recovered.length, waits], [losses.length, losses.map(() => 1)], `lost after ${losses}`);
-    const gap = "save_steps" in settings ? settings.save_steps : Infinity;
-    assert(recovered.every((step) => (gap === Infinity ? step === 0 : step % gap === 0)), `went on after ${recovered}, lost after ${losses}`);
-    assertSame(told, await trainLosing({ ...RUN, ...settings }, []));
-  });
+for (
+  const [name, settings, count] of [["with states kept every second step", { save_steps: 2 }, 3], [
+    "without a state to go back to",
+    {},
+    2,
+  ], ["told in groups", { save_steps: 3, logging_steps: 4 }, 2]] as const
+) {
+  test(
+    `a run ${name} whose device is destroyed at ${count} random steps has the losses and weights of an ` +
+      "undisturbed one, to the bit",
+    async () => {
+      const next = random(name.length),
+        losses = [...new Set([...Array(count)].map(() => 1 + Math.floor(11 * next())))],
+        waits: number[] = [];
+      const told = await trainLosing({ ...RUN, ...settings }, losses, { waits });
+      const recovered = ofType(told.events, "recovered").map(({ step }) => step);
+      assertEquals([recovered.length, waits], [losses.length, losses.map(() => 1)], `lost after ${losses}`);
+      const gap = "save_steps" in settings ? settings.save_steps : Infinity;
+      assert(
+        recovered.every((step) => (gap === Infinity ? step === 0 : step % gap === 0)),
+        `went on after ${recovered}, lost after ${losses}`,
+      );
+      assertSame(told, await trainLosing({ ...RUN, ...settings }, []));
+    },
+  );
 }
 
 test("a LoRA run writes its base again after each loss, and goes on with the same losses", async () => {
@@ -81,21 +114,43 @@ test("a LoRA run writes its base again after each loss, and goes on with the sam
     }
     return Promise.resolve(new Set(base));
   };
-  const settings = { ...RUN, optim: "adamw", optim_args: {}, dtype: "bfloat16", peft: "lora r=4 target_modules=all-linear lora_dropout=0.2", save_steps: 4 };
+  const settings = {
+    ...RUN,
+    optim: "adamw",
+    optim_args: {},
+    dtype: "bfloat16",
+    peft: "lora r=4 target_modules=all-linear lora_dropout=0.2",
+    save_steps: 4,
+  };
   const told = await trainLosing(settings, [2, 7], { load });
   assertEquals([loads, ofType(told.events, "recovered").map(({ step }) => step)], [3, [0, 4]]);
   assertSame(told, await trainLosing(settings, [], { load }));
   const other = await trainLosing(settings, []);
-  assert(other.weights.some((words, i) => words.some((word, at) => word !== told.weights[i]![at])), "the base that is loaded makes no difference");
+  assert(
+    other.weights.some((words, i) => words.some((word, at) => word !== told.weights[i]![at])),
+    "the base that is loaded makes no difference",
+  );
 });
 
 /** Trains on a device of its own; `lose` destroys the one in use, once. */
-async function trainOnOwn(settings: Settings, options: (lose: () => void) => { readonly load?: LoadWeights; readonly finish?: (trainer: Trainer) => Promise<void>; readonly control?: Control; readonly listen?: (event: TrainEvent) => void }): Promise<Told> {
+async function trainOnOwn(
+  settings: Settings,
+  options: (
+    lose: () => void,
+  ) => {
+    readonly load?: LoadWeights;
+    readonly finish?: (trainer: Trainer) => Promise<void>;
+    readonly control?: Control;
+    readonly listen?: (event: TrainEvent) => void;
+  },
+): Promise<Told> {
   let gpu = await openGpu(), left = 1;
   const lose = (): void => {
     if (left-- > 0) gpu.device.destroy();
   };
-  const { load, finish, control = NEVER, listen = () => {} } = options(lose), events: TrainEvent[] = [], run = prepareTiny(gpu, settings);
+  const { load, finish, control = NEVER, listen = () => {} } = options(lose),
+    events: TrainEvent[] = [],
+    run = prepareTiny(gpu, settings);
   const recovery: RecoveryOptions = { wait: () => Promise.resolve(), reopen: async () => (gpu = await openGpu()) };
   const trainer = await train(gpu, run, control, (event) => {
     events.push(event);
@@ -107,74 +162,101 @@ async function trainOnOwn(settings: Settings, options: (lose: () => void) => { r
   return { events, weights };
 }
 
-test("a device that is lost while weights are loaded costs nothing but a second loading, and the first is told to end", async () => {
-  const given: (AbortSignal | undefined)[] = [];
-  const told = await trainOnOwn(RUN, (lose) => ({
-    load: async (_executor, _model, signal) => {
-      given.push(signal);
-      if (given.length === 1) {
+test(
+  "a device that is lost while weights are loaded costs nothing but a second loading, and the first " +
+    "is told to end",
+  async () => {
+    const given: (AbortSignal | undefined)[] = [];
+    const told = await trainOnOwn(RUN, (lose) => ({
+      load: async (_executor, _model, signal) => {
+        given.push(signal);
+        if (given.length === 1) {
+          lose();
+          await new Promise((resolve) => setTimeout(resolve, 400));
+        }
+        return new Set();
+      },
+    }));
+    assertEquals(given.map((signal) => signal?.aborted), [true, false]);
+    assertSame(told, await trainLosing(RUN, []));
+  },
+);
+
+test(
+  "a device that is lost while the result is read: the last state is put back, and the " +
+    "result read again",
+  async () => {
+    const read: number[] = [];
+    const told = await trainOnOwn(RUN, (lose) => ({
+      finish: async (trainer) => {
+        read.push(trainer.steps);
         lose();
-        await new Promise((resolve) => setTimeout(resolve, 400));
-      }
-      return new Set();
-    },
-  }));
-  assertEquals(given.map((signal) => signal?.aborted), [true, false]);
-  assertSame(told, await trainLosing(RUN, []));
-});
+        await trainer.save();
+      },
+    }));
+    assertEquals(read, [RUN.max_steps, RUN.max_steps]);
+    assertEquals(ofType(told.events, "recovered").map(({ step }) => step), [RUN.max_steps], "no step is made again");
+    assertSame(told, await trainLosing(RUN, []));
+  },
+);
 
-test("a device that is lost while the result is read: the last state is put back, and the result read again", async () => {
-  const read: number[] = [];
-  const told = await trainOnOwn(RUN, (lose) => ({
-    finish: async (trainer) => {
-      read.push(trainer.steps);
-      lose();
-      await trainer.save();
-    },
-  }));
-  assertEquals(read, [RUN.max_steps, RUN.max_steps]);
-  assertEquals(ofType(told.events, "recovered").map(({ step }) => step), [RUN.max_steps], "no step is made again");
-  assertSame(told, await trainLosing(RUN, []));
-});
+test(
+  "a run that is stopped and then loses its device makes its steps again instead of leaving what " +
+    "it began with",
+  async () => {
+    let stopped = false;
+    const told = await trainOnOwn({ ...RUN, max_steps: 50 }, (lose) => ({
+      control: { stopped: () => stopped, unpaused: () => Promise.resolve() },
+      listen: (event) => {
+        if (event.type === "step" && event.step === 8) stopped = true;
+        if (event.type === "evaluation" && stopped) lose();
+      },
+    }));
+    const { steps, eval_loss } = ofType(told.events, "end")[0]!.summary;
+    assert(steps === 8 && Number.isFinite(eval_loss), `${steps} steps, validation loss ${eval_loss}`);
+  },
+);
 
-test("a run that is stopped and then loses its device makes its steps again instead of leaving what it began with", async () => {
-  let stopped = false;
-  const told = await trainOnOwn({ ...RUN, max_steps: 50 }, (lose) => ({
-    control: { stopped: () => stopped, unpaused: () => Promise.resolve() },
-    listen: (event) => {
-      if (event.type === "step" && event.step === 8) stopped = true;
-      if (event.type === "evaluation" && stopped) lose();
-    },
-  }));
-  const { steps, eval_loss } = ofType(told.events, "end")[0]!.summary;
-  assert(steps === 8 && Number.isFinite(eval_loss), `${steps} steps, validation loss ${eval_loss}`);
-});
-
-test("losses six minutes apart never are three in ten minutes; three in a row end the run with a DeviceLostError", async () => {
-  const apart: number[] = [];
-  await trainLosing({ ...RUN, max_steps: 4 }, [1, 2, 3], { minutes: 6, waits: apart });
-  assertEquals(apart, [1, 2, 2], "the second of ten minutes waits longer");
-  const waits: number[] = [];
-  const error = await assertRejects(() => trainLosing({ ...RUN, max_steps: 4 }, [1, 2, 3], { minutes: 1, waits }), "third time in ten minutes");
-  assert(error instanceof DeviceLostError && !error.message.includes("\n"), `${error.name}: ${error.message}`);
-  assertEquals(waits, [1, 2]);
-});
+test(
+  "losses six minutes apart never are three in ten minutes; three in a row end the run with a " +
+    "DeviceLostError",
+  async () => {
+    const apart: number[] = [];
+    await trainLosing({ ...RUN, max_steps: 4 }, [1, 2, 3], { minutes: 6, waits: apart });
+    assertEquals(apart, [1, 2, 2], "the second of ten minutes waits longer");
+    const waits: number[] = [];
+    const error = await assertRejects(
+      () => trainLosing({ ...RUN, max_steps: 4 }, [1, 2, 3], { minutes: 1, waits }),
+      "third time in ten minutes",
+    );
+    assert(error instanceof DeviceLostError && !error.message.includes("\n"), `${error.name}: ${error.message}`);
+    assertEquals(waits, [1, 2]);
+  },
+);
 
 /** A device that only says what it is. */
-const deviceOf = (name: string, variant: Gpu["variant"] = "portable"): Gpu => ({ adapter: { name }, variant }) as unknown as Gpu;
+const deviceOf = (name: string, variant: Gpu["variant"] = "portable"): Gpu =>
+  ({ adapter: { name }, variant }) as unknown as Gpu;
 const lost = new DeviceLostError("unknown", "the driver was reset");
 
 test("a device of another adapter, or of other kernels, is refused: it would compute other bits", async () => {
-  const after = (gpu: Gpu): Promise<Gpu> => new Recovery({ reopen: () => Promise.resolve(gpu), wait: () => Promise.resolve() }).after(lost, deviceOf("one"));
+  const after = (gpu: Gpu): Promise<Gpu> =>
+    new Recovery({ reopen: () => Promise.resolve(gpu), wait: () => Promise.resolve() }).after(lost, deviceOf("one"));
   const message = "Cannot go on after the loss of one: the adapter is now ";
-  await assertRejects(() => after(deviceOf("two")), `${message}two, which computes other bits. Resume from the last checkpoint`);
+  await assertRejects(
+    () => after(deviceOf("two")),
+    `${message}two, which computes other bits. Resume from the last checkpoint`,
+  );
   await assertRejects(() => after(deviceOf("one", "tiled")), message);
   const same = deviceOf("one");
   assert(await after(same) === same, "the same adapter is another device");
 });
 
 test("other errors are thrown as they are, and nothing is opened", async () => {
-  const recovery = new Recovery({ reopen: () => Promise.reject(new Error("opened")), wait: () => Promise.reject(new Error("waited")) });
+  const recovery = new Recovery({
+    reopen: () => Promise.reject(new Error("opened")),
+    wait: () => Promise.reject(new Error("waited")),
+  });
   for (const error of [new Error("disk full"), new RangeError("no"), new Error("The GPU device was lost")]) {
     assert(await assertRejects(() => recovery.after(error, deviceOf("one")), error.message) === error, "another error");
   }

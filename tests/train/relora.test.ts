@@ -10,13 +10,25 @@ import { train } from "../../src/train/loop.ts";
 import type { Resumed } from "../../src/train/progress.ts";
 import { encodeTraining, openTraining } from "../../src/train/resume/training_file.ts";
 
-const RELORA = { peft: "lora r=4 lora_alpha=16 target_modules=all-linear", relora_steps: 3, max_steps: 7, initializer_range: 0.1 };
+const RELORA = {
+  peft: "lora r=4 lora_alpha=16 target_modules=all-linear",
+  relora_steps: 3,
+  max_steps: 7,
+  initializer_range: 0.1,
+};
 
 test("merging keeps the logits, makes B zeros and A new, and moves the weights beside them only", async () => {
   const { run, trainer, go } = await openTiny(RELORA), { executor } = trainer, layers = denseLayers(run.model);
   const words = () => Promise.all(run.model.parameters.map(({ value }) => executor.readWords(value)));
   const logits = () => trainer.nextLogits([79, 110, 32, 100]);
-  const numbers = () => Promise.all(layers.map(async ({ weight, lora }) => ({ w: await executor.read(weight.value), a: await executor.read(lora!.a.value), b: await executor.read(lora!.b.value) })));
+  const numbers = () =>
+    Promise.all(
+      layers.map(async ({ weight, lora }) => ({
+        w: await executor.read(weight.value),
+        a: await executor.read(lora!.a.value),
+        b: await executor.read(lora!.b.value),
+      })),
+    );
   const untrained = await logits();
   go(3);
   for (const merge of [1, 2]) {
@@ -25,16 +37,21 @@ test("merging keeps the logits, makes B zeros and A new, and moves the weights b
     assert(before.logits.some((x, i) => Math.abs(x - untrained[i]!) > 0.01), "the adapters make no difference");
     await trainer.mergeAdapters(run.config.seed);
     const after = await logits(), largest = before.logits.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
-    // Each weight is rounded once more, to 6e-8 of it, and sums have another order: some roundings of f32 on the way to a logit.
+    // Each weight is rounded once more, to 6e-8 of it, and sums have another order: some roundings of f32 on the way to
+    // a logit.
     assertClose(after, before.logits, { name: `logits after merge ${merge}`, absolute: 1e-5 * largest });
     (await numbers()).forEach(({ w, a, b }, i) => {
-      const { name, lora } = layers[i]!, old = before.numbers[i]!, bound = Math.fround(1 / Math.sqrt(lora!.a.value.shape[1]!));
+      const { name, lora } = layers[i]!,
+        old = before.numbers[i]!,
+        bound = Math.fround(1 / Math.sqrt(lora!.a.value.shape[1]!));
       assert(b.every((x) => Object.is(x, 0)), `${name}: B is not zeros`);
       assert(a.every((x, at) => x !== old.a[at] && Math.abs(x) <= bound), `${name}: A is not drawn anew`);
       assert(a.some((x) => Math.abs(x) > bound / 2), `${name}: A is small`);
       assert(w.some((x, at) => x !== old.w[at]), `${name}: the weight has not moved`);
     });
-    const merged = new Set(layers.flatMap(({ weight, lora }) => [weight, lora!.a, lora!.b].map(({ value }) => value.label)));
+    const merged = new Set(
+      layers.flatMap(({ weight, lora }) => [weight, lora!.a, lora!.b].map(({ value }) => value.label)),
+    );
     const now = await words();
     run.model.parameters.forEach(({ value: { label } }, i) => {
       if (!merged.has(label)) assertEquals(now[i], before.words[i], `${label} has nothing to be merged`);
@@ -44,21 +61,33 @@ test("merging keeps the logits, makes B zeros and A new, and moves the weights b
   trainer.destroy();
 });
 
-test("the weights that adapters are merged into have no gradient and no state, but are saved; moments begin anew", async () => {
-  const { run, trainer, go } = await openTiny(RELORA), layers = denseLayers(run.model), { train: program } = run.programs;
-  assert(layers.every(({ weight }) => !weight.needsGradient && weight.value.role === "trainable"), "a weight is not what it should be");
-  assertEquals(program!.gradients.size, 2 * layers.length);
-  const names = trainer.layout.filter(({ role }) => role === "trainable").map(({ name }) => name).sort();
-  assertEquals(names, layers.flatMap(({ weight, lora }) => [weight, lora!.a, lora!.b].map(({ value }) => value.label)).sort());
-  go(3);
-  const weight = layers[0]!.weight.value, before = await trainer.executor.readWords(weight);
-  await trainer.mergeAdapters(run.config.seed);
-  const merged = await trainer.executor.readWords(weight);
-  go(2);
-  assertEquals(await trainer.executor.readWords(weight), merged, "a step changes the weight");
-  assert(merged.some((word, i) => word !== before[i]), "nothing was merged");
-  trainer.destroy();
-});
+test(
+  "the weights that adapters are merged into have no gradient and no state, but are saved; " +
+    "moments begin anew",
+  async () => {
+    const { run, trainer, go } = await openTiny(RELORA),
+      layers = denseLayers(run.model),
+      { train: program } = run.programs;
+    assert(
+      layers.every(({ weight }) => !weight.needsGradient && weight.value.role === "trainable"),
+      "a weight is not what it should be",
+    );
+    assertEquals(program!.gradients.size, 2 * layers.length);
+    const names = trainer.layout.filter(({ role }) => role === "trainable").map(({ name }) => name).sort();
+    assertEquals(
+      names,
+      layers.flatMap(({ weight, lora }) => [weight, lora!.a, lora!.b].map(({ value }) => value.label)).sort(),
+    );
+    go(3);
+    const weight = layers[0]!.weight.value, before = await trainer.executor.readWords(weight);
+    await trainer.mergeAdapters(run.config.seed);
+    const merged = await trainer.executor.readWords(weight);
+    go(2);
+    assertEquals(await trainer.executor.readWords(weight), merged, "a step changes the weight");
+    assert(merged.some((word, i) => word !== before[i]), "nothing was merged");
+    trainer.destroy();
+  },
+);
 
 interface Told {
   readonly events: readonly TrainEvent[];
@@ -73,19 +102,46 @@ async function trainFrom(settings: Settings, resumed?: Resumed): Promise<Told> {
   return { events, weights };
 }
 
-test("a run that merges every third step learns, with a learning rate that recovers, and resumes bit by bit, from before, at and after a merge", async () => {
-  const settings = { ...RELORA, save_steps: 1, logging_steps: 1, learning_rate: 0.02, lr_scheduler_type: "constant", warmup_steps: 0 };
-  const gpu = await sharedGpu(), whole = await trainFrom(settings), states = ofType(whole.events, "checkpoint"), steps = ofType(whole.events, "step");
-  assertEquals(states.map(({ step }) => step), [1, 2, 3, 4, 5, 6, 7]);
-  // A thousandth at the restart, then up in nine steps; the next restart comes before that.
-  const rising = (since: number): number => 0.02 * (0.001 + (0.999 * since) / 9);
-  assertClose(steps.map(({ learning_rate }) => learning_rate), [0.02, 0.02, 0.02, rising(0), rising(1), rising(2), rising(0)], { name: "learning rates", relative: 1e-12 });
-  assert(steps.at(-1)!.loss < steps[0]!.loss, "nothing is learnt");
-  for (const { step, state } of states.slice(1, 4)) {
-    const run = prepareTiny(gpu, settings), pieces = await Array.fromAsync(encodeTraining(state, run.config, contextOf(run)));
-    const opened = await openTraining(blobSource("checkpoint.safetensors", new Blob(pieces)), run, contextOf(run));
-    const rest = await trainFrom(settings, opened);
-    assertEquals(ofType(rest.events, "step").map(({ step, loss, grad_norm }) => ({ step, loss, grad_norm })), steps.slice(step).map(({ step, loss, grad_norm }) => ({ step, loss, grad_norm })), `resumed after ${step}`);
-    assertEquals(rest.weights, whole.weights, `weights, resumed after ${step}`);
-  }
-});
+test(
+  "a run that merges every third step learns, with a learning rate that recovers, and resumes bit by bit, from " +
+    "before, at and after a merge",
+  async () => {
+    const settings = {
+      ...RELORA,
+      save_steps: 1,
+      logging_steps: 1,
+      learning_rate: 0.02,
+      lr_scheduler_type: "constant",
+      warmup_steps: 0,
+    };
+    const gpu = await sharedGpu(),
+      whole = await trainFrom(settings),
+      states = ofType(whole.events, "checkpoint"),
+      steps = ofType(whole.events, "step");
+    assertEquals(states.map(({ step }) => step), [1, 2, 3, 4, 5, 6, 7]);
+    // A thousandth at the restart, then up in nine steps; the next restart comes before that.
+    const rising = (since: number): number => 0.02 * (0.001 + (0.999 * since) / 9);
+    assertClose(steps.map(({ learning_rate }) => learning_rate), [
+      0.02,
+      0.02,
+      0.02,
+      rising(0),
+      rising(1),
+      rising(2),
+      rising(0),
+    ], { name: "learning rates", relative: 1e-12 });
+    assert(steps.at(-1)!.loss < steps[0]!.loss, "nothing is learnt");
+    for (const { step, state } of states.slice(1, 4)) {
+      const run = prepareTiny(gpu, settings),
+        pieces = await Array.fromAsync(encodeTraining(state, run.config, contextOf(run)));
+      const opened = await openTraining(blobSource("checkpoint.safetensors", new Blob(pieces)), run, contextOf(run));
+      const rest = await trainFrom(settings, opened);
+      assertEquals(
+        ofType(rest.events, "step").map(({ step, loss, grad_norm }) => ({ step, loss, grad_norm })),
+        steps.slice(step).map(({ step, loss, grad_norm }) => ({ step, loss, grad_norm })),
+        `resumed after ${step}`,
+      );
+      assertEquals(rest.weights, whole.weights, `weights, resumed after ${step}`);
+    }
+  },
+);

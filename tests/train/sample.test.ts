@@ -5,7 +5,9 @@ import { trainTiny } from "./tiny.ts";
 /** Where `random` takes 1000 evenly spread values, how often each token is picked. */
 function shares(logits: readonly number[], temperature: number, top_k: number): number[] {
   const counts = logits.map(() => 0);
-  for (let i = 0; i < 1000; i++) counts[pickToken(Float32Array.from(logits), { temperature, top_k }, (i + 0.5) / 1000)]!++;
+  for (let i = 0; i < 1000; i++) {
+    counts[pickToken(Float32Array.from(logits), { temperature, top_k }, (i + 0.5) / 1000)]!++;
+  }
   return counts;
 }
 
@@ -41,7 +43,16 @@ test("logits of any size give a token", () => {
 
 test("a model's text is a function of weights, prompt, seed and settings", async () => {
   await trainTiny({ max_steps: 4 }, undefined, async (trainer, { tokenizer }) => {
-    const sample = (settings: object = {}): Promise<string> => sampleText(trainer, tokenizer, { prompt: "On day", max_new_tokens: 12, temperature: 1, top_k: 0, seed: 3, max_length: 16, ...settings });
+    const sample = (settings: object = {}): Promise<string> =>
+      sampleText(trainer, tokenizer, {
+        prompt: "On day",
+        max_new_tokens: 12,
+        temperature: 1,
+        top_k: 0,
+        seed: 3,
+        max_length: 16,
+        ...settings,
+      });
     const text = await sample();
     assert(text.startsWith("On day"), text);
     assertEquals(await sample(), text);

@@ -19,9 +19,17 @@ for (const [name, { optim, optim_args = {} }] of Object.entries(CASES)) {
     const before = { ...trainer.executor.counters }, bytes = trainer.executor.allocatedBytes;
     for (let step = 0; step < 6; step++) trainer.step(batchesOf(run, step), 0.01);
     const metrics = await trainer.readMetrics();
-    assert(metrics.length > 0 && metrics.every(({ loss, skipped }) => Number.isFinite(loss) && !skipped), `${name}: ${JSON.stringify(metrics)}`);
+    assert(
+      metrics.length > 0 && metrics.every(({ loss, skipped }) => Number.isFinite(loss) && !skipped),
+      `${name}: ${JSON.stringify(metrics)}`,
+    );
     const { submits, buffersCreated, bindGroupsCreated, pipelinesCreated } = trainer.executor.counters;
-    const after = [submits - before.submits, buffersCreated - before.buffersCreated, bindGroupsCreated - before.bindGroupsCreated, pipelinesCreated - before.pipelinesCreated];
+    const after = [
+      submits - before.submits,
+      buffersCreated - before.buffersCreated,
+      bindGroupsCreated - before.bindGroupsCreated,
+      pipelinesCreated - before.pipelinesCreated,
+    ];
     assertEquals(after, [6, 0, 0, 0], `${name}: submits, buffers, bind groups, pipelines`);
     assertEquals(trainer.executor.allocatedBytes, bytes, name);
     trainer.destroy();

@@ -24,7 +24,9 @@ export const TINY = {
   sample_tokens: 2,
 } as const;
 
-export const TEXT = [...Array(60).keys()].map((n) => `On day ${n} the cat sat on mat ${(n * 7) % 10} and saw ${n % 4} birds.`).join("\n");
+export const TEXT = [...Array(60).keys()].map((n) =>
+  `On day ${n} the cat sat on mat ${(n * 7) % 10} and saw ${n % 4} birds.`
+).join("\n");
 
 export type Settings = Readonly<Record<string, unknown>>;
 
@@ -32,7 +34,8 @@ export type Settings = Readonly<Record<string, unknown>>;
 let shared: Promise<Gpu> | undefined;
 export const sharedGpu = (): Promise<Gpu> => (shared ??= openGpu());
 
-export const prepareTiny = (gpu: Gpu, settings: Settings = {}): Run => prepareRun(parseConfig({ ...TINY, ...settings }), TEXT, gpu.variant);
+export const prepareTiny = (gpu: Gpu, settings: Settings = {}): Run =>
+  prepareRun(parseConfig({ ...TINY, ...settings }), TEXT, gpu.variant);
 
 /** The micro-batches of a step, which of a text are there at once. */
 export function batchesOf(run: Run, step: number): readonly Batch[] {
@@ -44,7 +47,8 @@ export function batchesOf(run: Run, step: number): readonly Batch[] {
 export const NEVER: Control = { stopped: () => false, unpaused: () => Promise.resolve() };
 
 export type EventOf<T extends TrainEvent["type"]> = Extract<TrainEvent, { type: T }>;
-export const ofType = <T extends TrainEvent["type"]>(events: readonly TrainEvent[], type: T): EventOf<T>[] => events.filter((event): event is EventOf<T> => event.type === type);
+export const ofType = <T extends TrainEvent["type"]>(events: readonly TrainEvent[], type: T): EventOf<T>[] =>
+  events.filter((event): event is EventOf<T> => event.type === type);
 
 export interface Heard {
   readonly events: readonly TrainEvent[];
@@ -53,7 +57,11 @@ export interface Heard {
 }
 
 /** Trains and destroys the trainer, after `look` has seen it. */
-export async function trainTiny(settings: Settings = {}, control = NEVER, look: (trainer: Trainer, run: Run) => Promise<void> = async () => {}): Promise<Heard> {
+export async function trainTiny(
+  settings: Settings = {},
+  control = NEVER,
+  look: (trainer: Trainer, run: Run) => Promise<void> = async () => {},
+): Promise<Heard> {
   const gpu = await sharedGpu(), run = prepareTiny(gpu, settings), events: TrainEvent[] = [];
   const trainer = await train(gpu, run, control, (event) => void events.push(event));
   await look(trainer, run);

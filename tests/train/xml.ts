@@ -13,5 +13,8 @@ export function checkXml(svg: string): void {
   }
   assertEquals(open, []);
   const between = svg.replace(/<(\/?)([a-z]+)((?:\s+[\w-]+="[^"<&]*")*)\s*(\/?)>/g, "");
-  assert(!/[<>]|&(?!lt;|gt;|amp;)/.test(between), `a sign of XML in the text: ${between.match(/.{0,20}(?:[<>]|&(?!lt;|gt;|amp;)).{0,20}/)}`);
+  assert(
+    !/[<>]|&(?!lt;|gt;|amp;)/.test(between),
+    `a sign of XML in the text: ${between.match(/.{0,20}(?:[<>]|&(?!lt;|gt;|amp;)).{0,20}/)}`,
+  );
 }

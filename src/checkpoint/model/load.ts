@@ -11,20 +11,30 @@ import { matchNames } from "./names.ts";
 /** Bits that file and device hold alike. */
 const SAME_BITS: Readonly<Record<string, Tensor["type"]>> = { F32: "f32", BF16: "bf16", F16: "f16" };
 
-/** Bytes after which the device is made to take what was written: until then the queue of a device keeps a copy of all of it. */
+/**
+ * Bytes after which the device is made to take what was written: until then the queue of a device keeps a copy of all
+ * of it.
+ */
 const BATCH_BYTES = 16 << 20;
 
 /** As `Executor.write`; resolves when the device has taken all but the last of it. */
 type Write = (tensor: Tensor, data: Data, first: number) => Promise<void>;
 
 /**
- * Writes every parameter that a file has to the device, piece by piece: a tensor is never held whole, and what is stored as it came is copied
- * without being looked at. Two tensors are under way at a time, so that one is read while the other is packed. Gives the parameters that were
- * written.
+ * Writes every parameter that a file has to the device, piece by piece: a tensor is never held whole, and what is
+ * stored as it came is copied without being looked at. Two tensors are under way at a time, so that one is read while
+ * the other is packed. Gives the parameters that were written.
  * @throws RangeError if the file ends early, or a quantized weight has no scales.
  */
-export async function loadWeights(executor: Executor, model: Model, weights: TensorFile, given?: AbortSignal): Promise<ReadonlySet<Parameter>> {
-  const names = new Map([...matchNames(model, weights.tensors.keys()).found].map(([parameter, name]) => [name, parameter]));
+export async function loadWeights(
+  executor: Executor,
+  model: Model,
+  weights: TensorFile,
+  given?: AbortSignal,
+): Promise<ReadonlySet<Parameter>> {
+  const names = new Map(
+    [...matchNames(model, weights.tensors.keys()).found].map(([parameter, name]) => [name, parameter]),
+  );
   const entries = [...weights.tensors.values()].filter(({ name }) => names.has(name));
   const left = each(entries), write = writeInBatches(executor);
   const loadLeft = async (): Promise<void> => {
@@ -38,11 +48,16 @@ export async function loadWeights(executor: Executor, model: Model, weights: Ten
       }
     }
   };
-  for (const ended of await Promise.allSettled([loadLeft(), loadLeft()])) if (ended.status === "rejected") throw ended.reason;
+  for (const ended of await Promise.allSettled([loadLeft(), loadLeft()])) {
+    if (ended.status === "rejected") throw ended.reason;
+  }
   return new Set(names.values());
 }
 
-/** Items for several loops, each to one of them. A loop that is left by an error ends this generator, and with it the others. */
+/**
+ * Items for several loops, each to one of them. A loop that is left by an error ends this generator, and with it the
+ * others.
+ */
 function* each<T>(items: Iterable<T>): Generator<T, void, void> {
   yield* items;
 }
@@ -62,7 +77,8 @@ function writeInBatches(executor: Executor): Write {
 }
 
 /** One tensor of a file into one on the device, of another format if need be. */
-export const loadTensor = (executor: Executor, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> => loadPieces(writeInBatches(executor), tensor, file, entry);
+export const loadTensor = (executor: Executor, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> =>
+  loadPieces(writeInBatches(executor), tensor, file, entry);
 
 async function loadPieces(write: Write, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> {
   let first = 0;
@@ -81,19 +97,34 @@ async function loadPieces(write: Write, tensor: Tensor, file: TensorFile, entry:
 
 /** The bytes as words, the last one filled with zeros; without a copy where they lie on a word. */
 function toWords(bytes: Uint8Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  if (bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0) return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  if (bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0) {
+    return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  }
   const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
   padded.set(bytes);
   return new Uint32Array(padded.buffer);
 }
 
-/** A weight in int8 with a scale for each row (compressed-tensors' "weight_scale"). Where rows are whole groups the codes stay as they are. */
+/**
+ * A weight in int8 with a scale for each row (compressed-tensors' "weight_scale"). Where rows are whole groups the
+ * codes stay as they are.
+ */
 async function loadQuantized(write: Write, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> {
   const { name } = entry, [rows, width] = tensor.shape as [number, number];
   const scaleEntry = file.tensors.get(`${name}_scale`);
-  if (!scaleEntry) throw new RangeError(`Cannot load ${name}: it is I8 and has no "${name}_scale" beside it. Use weights in BF16, F16 or F32, with load_in_8bit`);
+  if (!scaleEntry) {
+    throw new RangeError(
+      `Cannot load ${name}: it is I8 and has no "${name}_scale" beside it. Use weights in BF16, F16 or F32, with ` +
+        "load_in_8bit",
+    );
+  }
   const scales = toFloat32(scaleEntry.dtype, await file.read(scaleEntry));
-  if (scales.length !== 1 && scales.length !== rows) throw new RangeError(`Cannot load ${name}: its scale has ${scales.length} numbers, expected 1 or ${rows}, one a row. Use weights in BF16, F16 or F32, with load_in_8bit`);
+  if (scales.length !== 1 && scales.length !== rows) {
+    throw new RangeError(
+      `Cannot load ${name}: its scale has ${scales.length} numbers, expected 1 or ${rows}, one a row. Use weights ` +
+        "in BF16, F16 or F32, with load_in_8bit",
+    );
+  }
   const scaleOf = (index: number): number => scales[scales.length === 1 ? 0 : Math.floor(index / width)]!;
   const keepsCodes = tensor.type === "int8" && width % GROUP === 0;
   let first = 0;
@@ -104,5 +135,11 @@ async function loadQuantized(write: Write, tensor: Tensor, file: TensorFile, ent
     first += codes.length;
   }
   const count = size(tensor);
-  if (keepsCodes) await write(tensor, new Uint32Array(Float32Array.from({ length: count / GROUP }, (_, group) => scaleOf(group * GROUP)).buffer), count / 4);
+  if (keepsCodes) {
+    await write(
+      tensor,
+      new Uint32Array(Float32Array.from({ length: count / GROUP }, (_, group) => scaleOf(group * GROUP)).buffer),
+      count / 4,
+    );
+  }
 }

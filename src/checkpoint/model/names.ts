@@ -10,14 +10,20 @@ export interface NameMatch {
   readonly unexpected: readonly string[];
 }
 
-/** Tensors that are no weights of this model: masks and tables that older versions saved, heads for other tasks, and what is tied. */
+/**
+ * Tensors that are no weights of this model: masks and tables that older versions saved, heads for other tasks, and
+ * what is tied.
+ */
 const IGNORED: Readonly<Record<Model["family"], RegExp>> = {
   llama: /(?:^|\.)rotary_emb\.inv_freq$/,
   gpt2: /(?:^|\.)attn\.(?:bias|masked_bias)$/,
   bert: /^(?:lm_head|cls)\.|(?:^|\.)embeddings\.(?:position_ids|token_type_ids)$/,
 };
 
-/** Matches names in a file against a model's, whose own may have another prefix there: of a model saved without its head, or published before it had one. */
+/**
+ * Matches names in a file against a model's, whose own may have another prefix there: of a model saved without its
+ * head, or published before it had one.
+ */
 export function matchNames(model: Model, names: Iterable<string>): NameMatch {
   const left = new Set(names), found = new Map<Parameter, string>();
   for (const parameter of model.parameters) {
@@ -27,7 +33,11 @@ export function matchNames(model: Model, names: Iterable<string>): NameMatch {
     left.delete(name);
   }
   const missing = model.parameters.filter((parameter) => !found.has(parameter));
-  return { found, missing, unexpected: [...left].filter((name) => !IGNORED[model.family].test(name) && !isOtherHead(model, name)) };
+  return {
+    found,
+    missing,
+    unexpected: [...left].filter((name) => !IGNORED[model.family].test(name) && !isOtherHead(model, name)),
+  };
 }
 
 /** A head that is tied is saved by some; RoBERTa's pooler is not used for classification, where BERT's is. */
@@ -37,12 +47,19 @@ function isOtherHead(model: Model, name: string): boolean {
 }
 
 function spellings(model: Model, label: string): string[] {
-  const prefix = model.family === "llama" ? "model." : model.family === "gpt2" ? "transformer." : `${model.config.prefix}.`;
+  const prefix = model.family === "llama"
+    ? "model."
+    : model.family === "gpt2"
+    ? "transformer."
+    : `${model.config.prefix}.`;
   const plain = label.startsWith(prefix) ? [label, label.slice(prefix.length)] : [label];
   // TensorFlow's names of a layer norm, which the first BERTs were published with.
-  const old = plain.map((name) => name.replace(/LayerNorm\.weight$/, "LayerNorm.gamma").replace(/LayerNorm\.bias$/, "LayerNorm.beta"));
+  const old = plain.map((name) =>
+    name.replace(/LayerNorm\.weight$/, "LayerNorm.gamma").replace(/LayerNorm\.bias$/, "LayerNorm.beta")
+  );
   return [...new Set([...plain, ...old])];
 }
 
 /** Whether a parameter may be new, drawn from the seed: the head of a model that was not yet trained to classify. */
-export const mayBeNew = (model: Model, { value: { label } }: Parameter): boolean => model.family === "bert" && /^(?:classifier\.|bert\.pooler\.)/.test(label);
+export const mayBeNew = (model: Model, { value: { label } }: Parameter): boolean =>
+  model.family === "bert" && /^(?:classifier\.|bert\.pooler\.)/.test(label);

@@ -22,7 +22,9 @@ export interface AdapterToSave {
   readonly revision: string | null;
 }
 
-/** Whether an adapter's file holds a parameter of this name: a factor, or a weight of a module that was trained whole. */
+/**
+ * Whether an adapter's file holds a parameter of this name: a factor, or a weight of a module that was trained whole.
+ */
 export const isHeld = (label: string, modules_to_save: readonly string[]): boolean =>
   /\.lora_[AB]\.weight$/.test(label) || modules_to_save.some((name) => `.${label}`.includes(`.${name}.`));
 
@@ -30,8 +32,17 @@ export const isHeld = (label: string, modules_to_save: readonly string[]): boole
 export function adapterFiles({ model, config, base, revision }: AdapterToSave, executor: Executor): Files {
   const trained = model.parameters.filter(({ needsGradient }) => needsGradient);
   const tensors = new Map(trained.map(({ value }) => [PREFIX + value.label, value]));
-  const entries = [...tensors].map(([name, { shape }]) => ({ name, shape, dtype: "F32" as const, bytes: 4 * shape.reduce((a, b) => a * b, 1) }));
-  const saved = new Set(trained.filter(({ value }) => !isHeld(value.label, [])).map(({ value }) => value.label.replace(/\.(?:weight|bias)$/, "")));
+  const entries = [...tensors].map(([name, { shape }]) => ({
+    name,
+    shape,
+    dtype: "F32" as const,
+    bytes: 4 * shape.reduce((a, b) => a * b, 1),
+  }));
+  const saved = new Set(
+    trained.filter(({ value }) => !isHeld(value.label, [])).map(({ value }) =>
+      value.label.replace(/\.(?:weight|bias)$/, "")
+    ),
+  );
   const json = {
     peft_type: "LORA",
     task_type: model.family === "bert" ? "SEQ_CLS" : "CAUSAL_LM",
@@ -40,7 +51,9 @@ export function adapterFiles({ model, config, base, revision }: AdapterToSave, e
     r: config.r,
     lora_alpha: config.lora_alpha,
     lora_dropout: config.lora_dropout,
-    target_modules: config.target_modules === null || config.target_modules === "all-linear" ? targetNames(model) : config.target_modules,
+    target_modules: config.target_modules === null || config.target_modules === "all-linear"
+      ? targetNames(model)
+      : config.target_modules,
     modules_to_save: saved.size > 0 ? modulesOf(saved, config) : null,
     use_rslora: config.use_rslora,
     fan_in_fan_out: denseLayers(model).some(({ lora, transposed }) => lora && transposed),
@@ -50,15 +63,25 @@ export function adapterFiles({ model, config, base, revision }: AdapterToSave, e
   };
   return new Map<string, Contents>([
     ["adapter_config.json", encodeJson(json)],
-    ["adapter_model.safetensors", writeSafetensors(entries, new Map([["format", "pt"]]), async function* (name) {
-      yield new Uint8Array((await executor.read(tensors.get(name)!)).buffer);
-    })],
+    [
+      "adapter_model.safetensors",
+      writeSafetensors(entries, new Map([["format", "pt"]]), async function* (name) {
+        yield new Uint8Array((await executor.read(tensors.get(name)!)).buffer);
+      }),
+    ],
   ]);
 }
 
 /** Names as the user gave them, and those of a classification head, which is trained without being named. */
-const modulesOf = (saved: ReadonlySet<string>, { modules_to_save }: LoraConfig): string[] =>
-  [...new Set([...modules_to_save, ...["classifier", "pooler"].filter((head) => [...saved].some((name) => `.${name}.`.includes(`.${head}.`)))])];
+const modulesOf = (
+  saved: ReadonlySet<string>,
+  { modules_to_save }: LoraConfig,
+): string[] => [
+  ...new Set([
+    ...modules_to_save,
+    ...["classifier", "pooler"].filter((head) => [...saved].some((name) => `.${name}.`.includes(`.${head}.`))),
+  ]),
+];
 
 /** Settings of PEFT's that change what an adapter computes, and the only value that is computed here. */
 const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
@@ -83,24 +106,49 @@ const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
  */
 export async function readAdapterConfig(folder: Folder): Promise<LoraConfig> {
   const json = await readJson(folder, "adapter_config.json");
-  if (!json) throw new RangeError(`Cannot load the adapter ${folder.name}: it has no adapter_config.json. Give a folder that PEFT or Scrimp has written`);
+  if (!json) {
+    throw new RangeError(
+      `Cannot load the adapter ${folder.name}: it has no adapter_config.json. Give a folder that PEFT or Scrimp has ` +
+        "written",
+    );
+  }
   const refuse = (key: string, expected: string): never => {
-    throw new RangeError(`Cannot load the adapter ${folder.name}: "${key}" is ${JSON.stringify(json[key])}, expected ${expected}. Merge it into its model with PEFT first`);
+    throw new RangeError(
+      `Cannot load the adapter ${folder.name}: "${key}" is ${
+        JSON.stringify(json[key])
+      }, expected ${expected}. Merge it into its model with PEFT first`,
+    );
   };
   if (json["peft_type"] !== "LORA") refuse("peft_type", '"LORA"');
-  for (const [key, values] of Object.entries(REFUSED)) if (json[key] !== undefined && !values.includes(json[key])) refuse(key, JSON.stringify(values[0]));
-  for (const key of ["rank_pattern", "alpha_pattern"]) if (Object.keys((json[key] ?? {}) as object).length > 0) refuse(key, "{}");
+  for (const [key, values] of Object.entries(REFUSED)) {
+    if (json[key] !== undefined && !values.includes(json[key])) refuse(key, JSON.stringify(values[0]));
+  }
+  for (const key of ["rank_pattern", "alpha_pattern"]) {
+    if (Object.keys((json[key] ?? {}) as object).length > 0) refuse(key, "{}");
+  }
   const number = (key: string, fallback: number): number => {
     const value = json[key] ?? fallback;
-    return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : refuse(key, "a number, 0 or more");
+    return typeof value === "number" && Number.isFinite(value) && value >= 0
+      ? value
+      : refuse(key, "a number, 0 or more");
   };
   const r = number("r", 8), target = json["target_modules"] ?? null, save = json["modules_to_save"] ?? [];
   if (!Number.isSafeInteger(r) || r < 1) refuse("r", "a whole number above 0");
-  const isNames = (value: unknown): value is string[] => Array.isArray(value) && value.every((name) => typeof name === "string");
-  if (target !== null && typeof target !== "string" && !isNames(target)) refuse("target_modules", "a list of names or a regular expression");
+  const isNames = (value: unknown): value is string[] =>
+    Array.isArray(value) && value.every((name) => typeof name === "string");
+  if (target !== null && typeof target !== "string" && !isNames(target)) {
+    refuse("target_modules", "a list of names or a regular expression");
+  }
   if (!isNames(save)) return refuse("modules_to_save", "a list of names");
   if (typeof (json["use_rslora"] ?? false) !== "boolean") refuse("use_rslora", "true or false");
-  return { r, lora_alpha: number("lora_alpha", 8), lora_dropout: number("lora_dropout", 0), target_modules: target as LoraConfig["target_modules"], modules_to_save: save, use_rslora: json["use_rslora"] === true };
+  return {
+    r,
+    lora_alpha: number("lora_alpha", 8),
+    lora_dropout: number("lora_dropout", 0),
+    target_modules: target as LoraConfig["target_modules"],
+    modules_to_save: save,
+    use_rslora: json["use_rslora"] === true,
+  };
 }
 
 /**
@@ -108,16 +156,27 @@ export async function readAdapterConfig(folder: Folder): Promise<LoraConfig> {
  * @throws RangeError naming what is missing, too much, or of another shape.
  */
 export async function loadAdapter(executor: Executor, model: Model, folder: Folder): Promise<ReadonlySet<Parameter>> {
-  const file = await openCheckpoint(folder, "adapter_model.safetensors"), { modules_to_save } = await readAdapterConfig(folder);
-  const held = model.parameters.filter((parameter) => parameter.needsGradient || isHeld(parameter.value.label, modules_to_save));
+  const file = await openCheckpoint(folder, "adapter_model.safetensors"),
+    { modules_to_save } = await readAdapterConfig(folder);
+  const held = model.parameters.filter((parameter) =>
+    parameter.needsGradient || isHeld(parameter.value.label, modules_to_save)
+  );
   const wanted = new Map(held.map((parameter) => [PREFIX + parameter.value.label, parameter]));
   const problems = [...wanted].flatMap(([name, { value: { shape } }]) => {
     const entry = file.tensors.get(name);
     if (!entry) return [`it has no "${name}"`];
     return entry.shape.join() === shape.join() ? [] : [`"${name}" is (${entry.shape}), expected (${shape})`];
   });
-  for (const name of file.tensors.keys()) if (!wanted.has(name)) problems.push(`"${name}" belongs to nothing that is adapted`);
-  if (problems.length > 0) throw new RangeError(`Cannot load the adapter ${folder.name}: ${problems.slice(0, 8).join("; ")}${problems.length > 8 ? ` and ${problems.length - 8} more` : ""}. Use it with the model that it was trained on`);
+  for (const name of file.tensors.keys()) {
+    if (!wanted.has(name)) problems.push(`"${name}" belongs to nothing that is adapted`);
+  }
+  if (problems.length > 0) {
+    throw new RangeError(
+      `Cannot load the adapter ${folder.name}: ${problems.slice(0, 8).join("; ")}${
+        problems.length > 8 ? ` and ${problems.length - 8} more` : ""
+      }. Use it with the model that it was trained on`,
+    );
+  }
   for (const [name, { value }] of wanted) await loadTensor(executor, value, file, file.tensors.get(name)!);
   return new Set(wanted.values());
 }

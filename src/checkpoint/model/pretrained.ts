@@ -29,21 +29,28 @@ export interface Pretrained {
   readonly isNew: ReadonlySet<string>;
   /** The format in which the files hold a parameter. */
   storedAs(name: string): WeightType;
-  /** Of all that a run depends on: the weights, config.json, and the files of the tokenizer with its chat template. Reads all their bytes once. */
+  /**
+   * Of all that a run depends on: the weights, config.json, and the files of the tokenizer with its chat template.
+   * Reads all their bytes once.
+   */
   identity(): Promise<readonly FileIdentity[]>;
 }
 
 const FORMATS: Readonly<Record<string, WeightType>> = { BF16: "bf16", F16: "f16", I8: "int8" };
 
 /**
- * Opens the folder of a model: config.json, the tokenizer, and the headers of its weights, which must be those of the config.
+ * Opens the folder of a model: config.json, the tokenizer, and the headers of its weights, which must be those of the
+ * config.
  * @throws RangeError for what is missing, unknown or does not fit together; it names all tensors that do not.
  */
 export async function openPretrained(folder: Folder, tokenizerFolder: Folder = folder): Promise<Pretrained> {
   const json = await readModelConfig(folder);
   const model = createModel(json);
   const weights = await openCheckpoint(folder);
-  const { found, missing, unexpected } = matchNames(model, [...weights.tensors.keys()].filter((name) => !isScale(name, weights)));
+  const { found, missing, unexpected } = matchNames(
+    model,
+    [...weights.tensors.keys()].filter((name) => !isScale(name, weights)),
+  );
   const needed = missing.filter((parameter) => !mayBeNew(model, parameter)).map(({ value }) => value.label);
   const types = new Map<string, WeightType>(), wrong: string[] = [];
   for (const [{ value: { label, shape } }, name] of found) {
@@ -74,7 +81,9 @@ export async function openPretrained(folder: Folder, tokenizerFolder: Folder = f
 /** config.json of a folder. @throws RangeError if it is missing or no JSON object. */
 export async function readModelConfig(folder: Folder): Promise<Json> {
   const json = await readJson(folder, "config.json");
-  if (!json) throw new RangeError(`Cannot load ${folder.name}: it has no config.json. Give the folder of a Hugging Face model`);
+  if (!json) {
+    throw new RangeError(`Cannot load ${folder.name}: it has no config.json. Give the folder of a Hugging Face model`);
+  }
   return json;
 }
 
@@ -92,16 +101,32 @@ export async function readJson(folder: Folder, name: string): Promise<Json | nul
 }
 
 /** Bytes of a small file; null if there is none. @throws RangeError if it is not small. */
-export async function readWhole(folder: Folder, name: string, most = 64 << 20): Promise<Uint8Array<ArrayBuffer> | null> {
+export async function readWhole(
+  folder: Folder,
+  name: string,
+  most = 64 << 20,
+): Promise<Uint8Array<ArrayBuffer> | null> {
   const source = await folder.open(name);
   if (!source) return null;
-  if (source.size > most) throw new RangeError(`Cannot load ${folder.name}: ${name} has ${source.size} bytes, expected at most ${most}. Copy or download it again`);
+  if (source.size > most) {
+    throw new RangeError(
+      `Cannot load ${folder.name}: ${name} has ${source.size} bytes, expected at most ${most}. Copy or download it ` +
+        "again",
+    );
+  }
   return await source.read(0, source.size);
 }
 
 /** With the names of the files that it was read from. */
-async function readTokenizer(folder: Folder, model: Model): Promise<{ readonly tokenizer: Tokenizer | null; readonly names: readonly string[] }> {
-  if (!(await Promise.all(["tokenizer.json", "tokenizer.model", "vocab.json"].map((name) => folder.open(name)))).some(Boolean)) return { tokenizer: null, names: [] };
+async function readTokenizer(
+  folder: Folder,
+  model: Model,
+): Promise<{ readonly tokenizer: Tokenizer | null; readonly names: readonly string[] }> {
+  if (
+    !(await Promise.all(["tokenizer.json", "tokenizer.model", "vocab.json"].map((name) => folder.open(name)))).some(
+      Boolean,
+    )
+  ) return { tokenizer: null, names: [] };
   const names = new Set<string>();
   const tokenizer = await loadTokenizer((name) => readWhole(folder, (names.add(name), name)));
   checkVocabulary(tokenizer, model.config.vocab_size);
@@ -109,15 +134,29 @@ async function readTokenizer(folder: Folder, model: Model): Promise<{ readonly t
 }
 
 /** Scales of a quantized weight, as compressed-tensors names them, are no tensors of their own. */
-const isScale = (name: string, { tensors }: TensorFile): boolean => name.endsWith("_scale") && tensors.get(name.slice(0, -"_scale".length))?.dtype === "I8";
+const isScale = (name: string, { tensors }: TensorFile): boolean =>
+  name.endsWith("_scale") && tensors.get(name.slice(0, -"_scale".length))?.dtype === "I8";
 
-const list = (what: string, names: readonly string[]): string[] => (names.length === 0 ? [] : [`${what}: ${names.slice(0, 8).join(", ")}${names.length > 8 ? ` and ${names.length - 8} more` : ""}`]);
+const list = (
+  what: string,
+  names: readonly string[],
+): string[] => (names.length === 0
+  ? []
+  : [`${what}: ${names.slice(0, 8).join(", ")}${names.length > 8 ? ` and ${names.length - 8} more` : ""}`]);
 
 function refuse(folder: Folder, { quantization_config }: Json, problems: readonly string[]): void {
   if (problems.length === 0) return;
   const { quant_method } = (quantization_config ?? {}) as Json;
-  const advice = quant_method === undefined ? "Use the config.json that was published with the weights" : `They are quantized by ${JSON.stringify(quant_method)}: use the model as it was before, with load_in_4bit or load_in_8bit`;
-  throw new RangeError(`Cannot load ${folder.name}: its tensors are not those of its config.json (${problems.slice(0, 8).join("; ")}). ${advice}`);
+  const advice = quant_method === undefined
+    ? "Use the config.json that was published with the weights"
+    : `They are quantized by ${
+      JSON.stringify(quant_method)
+    }: use the model as it was before, with load_in_4bit or load_in_8bit`;
+  throw new RangeError(
+    `Cannot load ${folder.name}: its tensors are not those of its config.json (${
+      problems.slice(0, 8).join("; ")
+    }). ${advice}`,
+  );
 }
 
 /** Those of the files that are there. */
@@ -128,6 +167,8 @@ export async function identitiesOf(folder: Folder, names: readonly string[]): Pr
 
 async function identityOf(source: ByteSource): Promise<FileIdentity> {
   const sha256 = new Sha256();
-  for (let start = 0; start < source.size; start += PIECE_BYTES) sha256.update(await source.read(start, Math.min(start + PIECE_BYTES, source.size)));
+  for (let start = 0; start < source.size; start += PIECE_BYTES) {
+    sha256.update(await source.read(start, Math.min(start + PIECE_BYTES, source.size)));
+  }
   return { name: source.name.replace(/^.*[\\/]/, ""), bytes: source.size, sha256: sha256.hex() };
 }

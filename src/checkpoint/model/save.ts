@@ -30,8 +30,9 @@ interface Output extends Omit<TensorToWrite, "bytes"> {
 }
 
 /**
- * A Hugging Face folder: config.json, the tokenizer's files, model.safetensors. Adapters and factors are multiplied and added to their weights.
- * What was frozen in 16 bits is written in them, bit for bit; everything else in f32. Tensors are read from the device one after another.
+ * A Hugging Face folder: config.json, the tokenizer's files, model.safetensors. Adapters and factors are multiplied and
+ * added to their weights. What was frozen in 16 bits is written in them, bit for bit; everything else in f32. Tensors
+ * are read from the device one after another.
  */
 export function modelFiles({ model, json, tokenizer, generation }: ModelToSave, executor: Executor): Files {
   const outputs = outputsOf(model), byName = new Map(outputs.map((output) => [output.name, output]));
@@ -41,13 +42,17 @@ export function modelFiles({ model, json, tokenizer, generation }: ModelToSave, 
     ["config.json", encodeJson(configOf(json, wide ? "float32" : undefined))],
     ...(generation ? [["generation_config.json", encodeJson(generation)] as const] : []),
     ...tokenizerFiles(tokenizer),
-    ["model.safetensors", writeSafetensors(outputs.map(withBytes), metadata, async function* (name) {
-      yield await byName.get(name)!.read(executor);
-    })],
+    [
+      "model.safetensors",
+      writeSafetensors(outputs.map(withBytes), metadata, async function* (name) {
+        yield await byName.get(name)!.read(executor);
+      }),
+    ],
   ]);
 }
 
-export const encodeJson = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+export const encodeJson = (value: unknown): Uint8Array<ArrayBuffer> =>
+  new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
 
 export const tokenizerFiles = (tokenizer: Tokenizer | null): [string, Uint8Array<ArrayBuffer>][] =>
   [...(tokenizer?.files() ?? [])].map(([name, text]) => [name, new TextEncoder().encode(text)]);
@@ -66,23 +71,52 @@ function outputsOf(model: Model): Output[] {
     const layer = adapted.get(parameter), { value } = parameter;
     if (!layer) return plainOutput(value);
     const { a, b } = layer.lora!;
-    return f32Output(value.label, value.shape, async (executor) => mergedWeight(layer, await executor.read(value), await executor.read(a.value), await executor.read(b.value)));
+    return f32Output(
+      value.label,
+      value.shape,
+      async (executor) =>
+        mergedWeight(layer, await executor.read(value), await executor.read(a.value), await executor.read(b.value)),
+    );
   });
   const products = factorisedLayers(model).map(({ name, a, b, scale }) => {
     const shape = [b.value.shape[0]!, a.value.shape[1]!];
-    return f32Output(`${name}.weight`, shape, async (executor) => product(await executor.read(a.value), await executor.read(b.value), a.value.shape[0]!, scale));
+    return f32Output(
+      `${name}.weight`,
+      shape,
+      async (executor) => product(await executor.read(a.value), await executor.read(b.value), a.value.shape[0]!, scale),
+    );
   });
   return [...plain, ...products];
 }
 
 function plainOutput(tensor: Tensor): Output {
   const { label, shape, role, type } = tensor;
-  if (role !== "frozen" || (type !== "bf16" && type !== "f16")) return f32Output(label, shape, (executor) => executor.read(tensor));
+  if (role !== "frozen" || (type !== "bf16" && type !== "f16")) {
+    return f32Output(label, shape, (executor) => executor.read(tensor));
+  }
   const bytes = 2 * size(tensor);
-  return { name: label, shape, dtype: type === "bf16" ? "BF16" : "F16", read: async (executor) => new Uint8Array((await executor.readWords(tensor)).buffer, 0, bytes) };
+  return {
+    name: label,
+    shape,
+    dtype: type === "bf16" ? "BF16" : "F16",
+    read: async (executor) => new Uint8Array((await executor.readWords(tensor)).buffer, 0, bytes),
+  };
 }
 
-const withBytes = ({ name, dtype, shape }: Pick<TensorToWrite, "name" | "dtype" | "shape">): TensorToWrite => ({ name, dtype, shape, bytes: (dtype === "F32" ? 4 : 2) * shape.reduce((a, b) => a * b, 1) });
+const withBytes = ({ name, dtype, shape }: Pick<TensorToWrite, "name" | "dtype" | "shape">): TensorToWrite => ({
+  name,
+  dtype,
+  shape,
+  bytes: (dtype === "F32" ? 4 : 2) * shape.reduce((a, b) => a * b, 1),
+});
 
-const f32Output = (name: string, shape: readonly number[], numbers: (executor: Executor) => Promise<Float32Array<ArrayBuffer>>): Output =>
-  ({ name, shape, dtype: "F32", read: async (executor) => new Uint8Array((await numbers(executor)).buffer) });
+const f32Output = (
+  name: string,
+  shape: readonly number[],
+  numbers: (executor: Executor) => Promise<Float32Array<ArrayBuffer>>,
+): Output => ({
+  name,
+  shape,
+  dtype: "F32",
+  read: async (executor) => new Uint8Array((await numbers(executor)).buffer),
+});

@@ -1,8 +1,9 @@
 import type { Refuse } from "./json.ts";
 
 /**
- * Bits of an element of each type that the format knows, in the order of the reference's enumeration (huggingface/safetensors,
- * safetensors/src/tensor.rs), by which its writer sorts. What can be computed with is for others to say.
+ * Bits of an element of each type that the format knows, in the order of the reference's enumeration
+ * (huggingface/safetensors, safetensors/src/tensor.rs), by which its writer sorts. What can be computed with is for
+ * others to say.
  */
 export const DTYPE_BITS = {
   BOOL: 8,
@@ -33,13 +34,21 @@ export type Dtype = keyof typeof DTYPE_BITS;
 export const isDtype = (name: string): name is Dtype => Object.hasOwn(DTYPE_BITS, name);
 
 /** Dimensions for a message, cut short. */
-export const describeShape = (shape: readonly number[]): string => `(${shape.slice(0, 8).join(", ")}${shape.length > 8 ? ", …" : ""})`;
+export const describeShape = (shape: readonly number[]): string =>
+  `(${shape.slice(0, 8).join(", ")}${shape.length > 8 ? ", …" : ""})`;
 
-/** Bytes of a tensor. Refuses one of more than 2^53 - 1 elements or bits, even if a later dimension is 0, and one that ends inside a byte. */
+/**
+ * Bytes of a tensor. Refuses one of more than 2^53 - 1 elements or bits, even if a later dimension is 0, and one that
+ * ends inside a byte.
+ */
 export function tensorBytes(dtype: Dtype, shape: readonly number[], refuse: Refuse): number {
   let elements = 1;
   // A product of 2^53 or more rounds to 2^53 or more, so that it cannot pass for a small one.
-  for (const size of shape) if (!Number.isSafeInteger(elements *= size)) refuse(`${dtype} ${describeShape(shape)} has more elements than any file`);
+  for (const size of shape) {
+    if (!Number.isSafeInteger(elements *= size)) {
+      refuse(`${dtype} ${describeShape(shape)} has more elements than any file`);
+    }
+  }
   const bits = elements * DTYPE_BITS[dtype];
   if (!Number.isSafeInteger(bits)) refuse(`${dtype} ${describeShape(shape)} has more bytes than any file`);
   return bits % 8 === 0 ? bits / 8 : refuse(`${dtype} ${describeShape(shape)} ends inside a byte`);

@@ -1,4 +1,4 @@
-import { type Dtype, describeShape, isDtype, tensorBytes } from "./dtype.ts";
+import { describeShape, type Dtype, isDtype, tensorBytes } from "./dtype.ts";
 import { isCounts, isObject, type Json, quote, type Refuse, scanObject } from "./json.ts";
 
 /** The format's own cap on the header. */
@@ -22,7 +22,9 @@ export interface Header {
   readonly metadata: Metadata;
 }
 
-/** The length that the first eight bytes of a file of `size` bytes give, once it is known that a header so long fits. */
+/**
+ * The length that the first eight bytes of a file of `size` bytes give, once it is known that a header so long fits.
+ */
 export function headerLength(first: Uint8Array, size: number, refuse: Refuse): number {
   const length = Number(new DataView(first.buffer, first.byteOffset).getBigUint64(0, true));
   if (length > MAX_HEADER_BYTES) refuse(`its header claims ${length} bytes, at most ${MAX_HEADER_BYTES} are allowed`);
@@ -30,8 +32,9 @@ export function headerLength(first: Uint8Array, size: number, refuse: Refuse): n
 }
 
 /**
- * Reads the header of a safetensors file of `size` bytes (huggingface/safetensors, README.md "Format"), and distrusts it: where the
- * reference reader forgives what the format forbids (a name twice, a space before the header, fields that nobody knows), this one does not.
+ * Reads the header of a safetensors file of `size` bytes (huggingface/safetensors, README.md "Format"), and distrusts
+ * it: where the reference reader forgives what the format forbids (a name twice, a space before the header, fields that
+ * nobody knows), this one does not.
  */
 export function parseHeader(bytes: Uint8Array, size: number, refuse: Refuse): Header {
   if (bytes[0] !== 0x7b) refuse('its header does not begin with "{"');
@@ -64,7 +67,9 @@ export function decodeText(bytes: Uint8Array, refuse: Refuse): string {
 
 function parseMetadata(value: Json, refuse: Refuse): Metadata {
   if (!isObject(value)) return refuse("its __metadata__ is not an object of texts");
-  for (const [key, text] of value) if (typeof text !== "string") refuse(`${quote(key)} in its __metadata__ is not a text`);
+  for (const [key, text] of value) {
+    if (typeof text !== "string") refuse(`${quote(key)} in its __metadata__ is not a text`);
+  }
   return value as Metadata;
 }
 
@@ -73,7 +78,8 @@ const FIELDS = ["dtype", "shape", "data_offsets"];
 function parseEntry(name: string, entry: Json, refuse: Refuse): Placed {
   const fail: Refuse = (problem) => refuse(`tensor ${quote(name)} ${problem}`);
   if (!isObject(entry)) return fail("is not described by an object");
-  const absent = FIELDS.find((field) => !entry.has(field)), unknown = [...entry.keys()].find((field) => !FIELDS.includes(field));
+  const absent = FIELDS.find((field) => !entry.has(field)),
+    unknown = [...entry.keys()].find((field) => !FIELDS.includes(field));
   if (absent !== undefined) fail(`has no ${quote(absent)}`);
   if (unknown !== undefined) fail(`has the unknown field ${quote(unknown)}`);
   const dtype = entry.get("dtype");
@@ -81,19 +87,33 @@ function parseEntry(name: string, entry: Json, refuse: Refuse): Placed {
   if (!isDtype(dtype)) return fail(`has the unknown dtype ${quote(dtype)}`);
   const shape = entry.get("shape"), offsets = entry.get("data_offsets");
   if (!isCounts(shape)) return fail("has a shape that is not a list of whole numbers up to 2^53 - 1");
-  if (!isCounts(offsets) || offsets.length !== 2) return fail("has data_offsets that are not two whole numbers up to 2^53 - 1");
-  const bytes = tensorBytes(dtype, shape, (problem) => fail(`is impossible: ${problem}`)), [start, end] = offsets as [number, number];
-  if (end - start !== bytes) fail(`of ${dtype} ${describeShape(shape)} needs ${bytes} bytes, its data_offsets are ${start} and ${end}`);
+  if (!isCounts(offsets) || offsets.length !== 2) {
+    return fail("has data_offsets that are not two whole numbers up to 2^53 - 1");
+  }
+  const bytes = tensorBytes(dtype, shape, (problem) => fail(`is impossible: ${problem}`)),
+    [start, end] = offsets as [number, number];
+  if (end - start !== bytes) {
+    fail(`of ${dtype} ${describeShape(shape)} needs ${bytes} bytes, its data_offsets are ${start} and ${end}`);
+  }
   return { name, dtype, shape, start, end };
 }
 
-/** Sorts the tensors by place. Each byte of the data must belong to exactly one: what nobody reads could be another file. */
+/**
+ * Sorts the tensors by place. Each byte of the data must belong to exactly one: what nobody reads could be another
+ * file.
+ */
 function sortByPlace(entries: Placed[], dataBytes: number, refuse: Refuse): void {
   // By both ends: an empty tensor has the place of the one that follows it.
   entries.sort((a, b) => a.start - b.start || a.end - b.end);
   let place = 0;
   for (const { name, start, end } of entries) {
-    if (start !== place) refuse(`tensor ${quote(name)} begins at byte ${start} of the data, expected ${place}: neither hole nor overlap is allowed`);
+    if (start !== place) {
+      refuse(
+        `tensor ${
+          quote(name)
+        } begins at byte ${start} of the data, expected ${place}: neither hole nor overlap is allowed`,
+      );
+    }
     place = end;
   }
   if (place !== dataBytes) refuse(`its tensors end at byte ${place} of the data, expected ${dataBytes}`);

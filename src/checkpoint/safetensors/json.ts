@@ -1,6 +1,7 @@
 /**
- * JSON of strangers, read without loss: names of an object in a Map, so that none of them is special, and none twice; numbers as their
- * text where a double could round them. JSON.parse keeps the last of two equal names and turns 9007199254740993 into ...992.
+ * JSON of strangers, read without loss: names of an object in a Map, so that none of them is special, and none twice;
+ * numbers as their text where a double could round them. JSON.parse keeps the last of two equal names and turns
+ * 9007199254740993 into ...992.
  */
 export type Json = string | number | OddNumber | boolean | null | readonly Json[] | JsonObject;
 export type JsonObject = ReadonlyMap<string, Json>;
@@ -16,16 +17,22 @@ export type Refuse = (problem: string) => never;
 export const isObject = (value: Json | undefined): value is JsonObject => value instanceof Map;
 
 /** A list of whole numbers from 0 to 2^53 - 1. */
-export const isCounts = (value: Json | undefined): value is readonly number[] => Array.isArray(value) && value.every((item) => typeof item === "number");
+export const isCounts = (value: Json | undefined): value is readonly number[] =>
+  Array.isArray(value) && value.every((item) => typeof item === "number");
 
 /** A name for a message: quoted, on one line, cut short. */
 export const quote = (name: string): string => JSON.stringify(name.length > 100 ? `${name.slice(0, 100)}…` : name);
 
 /**
- * The object that a text begins with, nested at most `depth` deep, and where it ends. Each of its values is converted as soon as it is
- * read, so that a hundred megabytes of nonsense are refused before they have become objects.
+ * The object that a text begins with, nested at most `depth` deep, and where it ends. Each of its values is converted
+ * as soon as it is read, so that a hundred megabytes of nonsense are refused before they have become objects.
  */
-export function scanObject<Value>(text: string, depth: number, refuse: Refuse, convert: (name: string, value: Json) => Value): { readonly fields: ReadonlyMap<string, Value>; readonly end: number } {
+export function scanObject<Value>(
+  text: string,
+  depth: number,
+  refuse: Refuse,
+  convert: (name: string, value: Json) => Value,
+): { readonly fields: ReadonlyMap<string, Value>; readonly end: number } {
   const scanner = new Scanner(text, refuse);
   if (text[0] !== "{") refuse("its JSON is not an object");
   const fields = scanner.object(depth - 1, convert);
@@ -35,7 +42,16 @@ export function scanObject<Value>(text: string, depth: number, refuse: Refuse, c
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /true|false|null/y;
 const WORDS: Readonly<Record<string, boolean | null>> = { true: true, false: false, null: null };
-const ESCAPES: Readonly<Record<string, string>> = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '"',
+  "\\": "\\",
+  "/": "/",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+};
 
 class Scanner {
   at = 0;
@@ -69,7 +85,9 @@ class Scanner {
       return first === "{" ? this.object(depth - 1, (_, value) => value) : this.#list(depth - 1);
     }
     const digits = this.#match(NUMBER);
-    if (digits !== undefined) return /^\d+$/.test(digits) && Number.isSafeInteger(Number(digits)) ? Number(digits) : { digits };
+    if (digits !== undefined) {
+      return /^\d+$/.test(digits) && Number.isSafeInteger(Number(digits)) ? Number(digits) : { digits };
+    }
     const word = this.#match(WORD);
     return word === undefined ? this.#fail("a value is expected") : WORDS[word]!;
   }
@@ -118,11 +136,16 @@ class Scanner {
     const letter = this.#text[this.at++] ?? "";
     if (letter !== "u") return ESCAPES[letter] ?? this.#fail("a text has an unknown escape");
     const hex = this.#text.slice(this.at, this.at += 4);
-    return /^[0-9a-fA-F]{4}$/.test(hex) ? String.fromCharCode(parseInt(hex, 16)) : this.#fail("a text has an unknown escape");
+    return /^[0-9a-fA-F]{4}$/.test(hex)
+      ? String.fromCharCode(parseInt(hex, 16))
+      : this.#fail("a text has an unknown escape");
   }
 
   #space(): void {
-    for (let code; code = this.#text.charCodeAt(this.at), code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;) this.at++;
+    for (
+      let code;
+      code = this.#text.charCodeAt(this.at), code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+    ) this.at++;
   }
 
   #match(pattern: RegExp): string | undefined {

@@ -7,18 +7,26 @@ import { isObject, type Json, quote, type Refuse, scanObject } from "./json.ts";
 export interface TensorFile {
   /** Of the file, or of the index. For messages. */
   readonly name: string;
-  /** File by file, in the order of their data: reading them in this order reads each file from its beginning to its end. */
+  /**
+   * File by file, in the order of their data: reading them in this order reads each file from its beginning to its end.
+   */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   readonly metadata: Metadata;
   /** The files that hold the tensors. */
   readonly sources: readonly ByteSource[];
-  /** The tensor's bytes from `first` up to, not including, `last`, counted in the tensor; all of them by default. @throws RangeError if it has fewer. */
+  /**
+   * The tensor's bytes from `first` up to, not including, `last`, counted in the tensor; all of them by default.
+   * @throws RangeError if it has fewer.
+   */
   read(entry: TensorEntry, first?: number, last?: number): Promise<Uint8Array<ArrayBuffer>>;
   /** The tensor's bytes in order, `bytes` at a time (4 MiB by default). An empty tensor has no piece. */
   pieces(entry: TensorEntry, bytes?: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void>;
 }
 
-/** A multiple of every element's size. Larger pieces read no faster, and garbage of this size is what peak memory is made of. */
+/**
+ * A multiple of every element's size. Larger pieces read no faster, and garbage of this size is what peak memory is
+ * made of.
+ */
 export const PIECE_BYTES = 4 << 20;
 const MAX_SHARDS = 10_000;
 /** Half a million tensors. */
@@ -30,7 +38,8 @@ const refuser = (name: string): Refuse => (problem) => {
 
 /**
  * Opens a safetensors file by its header alone.
- * @throws RangeError if anything in the header is not as the format says, or does not account for every byte of the file.
+ * @throws RangeError if anything in the header is not as the format says, or does not account for every byte of the
+ * file.
  */
 export async function openSafetensors(source: ByteSource): Promise<TensorFile> {
   const header = await readHeader(source);
@@ -46,16 +55,24 @@ async function readHeader(source: ByteSource): Promise<Header> {
 
 function tensorFile(name: string, headers: ReadonlyMap<ByteSource, Header>): TensorFile {
   const tensors = new Map<string, TensorEntry>(), sources = new Map<TensorEntry, ByteSource>();
-  for (const [source, header] of headers) for (const entry of header.tensors.values()) tensors.set(entry.name, entry), sources.set(entry, source);
+  for (const [source, header] of headers) {
+    for (const entry of header.tensors.values()) tensors.set(entry.name, entry), sources.set(entry, source);
+  }
 
   async function read(entry: TensorEntry, first = 0, last = entry.end - entry.start): Promise<Uint8Array<ArrayBuffer>> {
     const source = sources.get(entry), bytes = entry.end - entry.start;
     if (!source) throw new RangeError(`Cannot read tensor ${quote(entry.name)}: it is none of ${name}`);
-    if (!(0 <= first && first <= last && last <= bytes)) throw new RangeError(`Cannot read bytes ${first} to ${last} of tensor ${quote(entry.name)}: it has ${bytes}`);
+    if (!(0 <= first && first <= last && last <= bytes)) {
+      throw new RangeError(`Cannot read bytes ${first} to ${last} of tensor ${quote(entry.name)}: it has ${bytes}`);
+    }
     return await source.read(entry.start + first, entry.start + last);
   }
   async function* pieces(entry: TensorEntry, bytes = PIECE_BYTES): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-    if (!(Number.isSafeInteger(bytes) && bytes > 0)) throw new RangeError(`Cannot read tensor ${quote(entry.name)} in pieces of ${bytes} bytes: expected a whole number above 0`);
+    if (!(Number.isSafeInteger(bytes) && bytes > 0)) {
+      throw new RangeError(
+        `Cannot read tensor ${quote(entry.name)} in pieces of ${bytes} bytes: expected a whole number above 0`,
+      );
+    }
     const end = entry.end - entry.start;
     for (let first = 0; first < end; first += bytes) yield await read(entry, first, Math.min(first + bytes, end));
   }
@@ -66,7 +83,8 @@ function tensorFile(name: string, headers: ReadonlyMap<ByteSource, Header>): Ten
 /**
  * Opens the weights of a Hugging Face folder: the file `name`, or the shards that `name`.index.json lists.
  * @param name "model.safetensors" for a model, "adapter_model.safetensors" for an adapter of PEFT.
- * @throws RangeError if there is neither, if a file is wrong, or if the index and the shards do not name the same tensors in the same places.
+ * @throws RangeError if there is neither, if a file is wrong, or if the index and the shards do not name the same
+ * tensors in the same places.
  */
 export async function openCheckpoint(folder: Folder, name = "model.safetensors"): Promise<TensorFile> {
   const file = await folder.open(name);
@@ -75,13 +93,21 @@ export async function openCheckpoint(folder: Folder, name = "model.safetensors")
   if (index) return await openShards(folder, index);
   for (const pickled of ["pytorch_model.bin", "pytorch_model.bin.index.json", name.replace(/\.safetensors$/, ".bin")]) {
     if (await folder.open(pickled)) {
-      throw new RangeError(`Cannot read the weights of ${folder.name}: ${pickled} holds Python objects, which may run code. Convert it to ${name}, with save_pretrained of transformers for example`);
+      throw new RangeError(
+        `Cannot read the weights of ${folder.name}: ${pickled} holds Python objects, which may run code. Convert it ` +
+          `to ${name}, with save_pretrained of transformers for example`,
+      );
     }
   }
-  throw new RangeError(`Cannot read the weights of ${folder.name}: it has neither ${name} nor ${name}.index.json. Give the folder of a Hugging Face model`);
+  throw new RangeError(
+    `Cannot read the weights of ${folder.name}: it has neither ${name} nor ${name}.index.json. Give the folder of a ` +
+      "Hugging Face model",
+  );
 }
 
-/** Opens all shards of an index and compares the two: each tensor is in the shard that the index says, and in no other. */
+/**
+ * Opens all shards of an index and compares the two: each tensor is in the shard that the index says, and in no other.
+ */
 async function openShards(folder: Folder, index: ByteSource): Promise<TensorFile> {
   const refuse = refuser(index.name), weightMap = await readIndex(index, refuse);
   const shards = new Set(weightMap.places.values());
@@ -95,14 +121,26 @@ async function openShards(folder: Folder, index: ByteSource): Promise<TensorFile
     const header = await readHeader(source);
     for (const { name, start, end } of header.tensors.values()) {
       const expected = weightMap.places.get(name);
-      if (expected !== shard) refuse(`shard ${quote(shard)} holds tensor ${quote(name)}, which the index ${expected === undefined ? "does not name" : `puts into ${quote(expected)}`}`);
+      if (expected !== shard) {
+        refuse(
+          `shard ${quote(shard)} holds tensor ${quote(name)}, which the index ${
+            expected === undefined ? "does not name" : `puts into ${quote(expected)}`
+          }`,
+        );
+      }
       found.add(name);
       bytes += end - start;
     }
     headers.set(source, header);
   }
-  for (const [name, shard] of weightMap.places) if (!found.has(name)) refuse(`shard ${quote(shard)} does not hold tensor ${quote(name)}, which the index puts there`);
-  if (weightMap.totalSize !== undefined && weightMap.totalSize !== bytes) refuse(`its total_size is ${weightMap.totalSize}, the tensors have ${bytes} bytes`);
+  for (const [name, shard] of weightMap.places) {
+    if (!found.has(name)) {
+      refuse(`shard ${quote(shard)} does not hold tensor ${quote(name)}, which the index puts there`);
+    }
+  }
+  if (weightMap.totalSize !== undefined && weightMap.totalSize !== bytes) {
+    refuse(`its total_size is ${weightMap.totalSize}, the tensors have ${bytes} bytes`);
+  }
   return tensorFile(index.name, headers);
 }
 
@@ -120,12 +158,19 @@ async function readIndex(source: ByteSource, refuse: Refuse): Promise<WeightMap>
   if (end !== text.length) refuse("its object is followed by something else");
   const weights = fields.get("weight_map"), metadata = fields.get("metadata");
   if (!isObject(weights) || weights.size === 0) return refuse("it has no weight_map from tensors to shards");
-  for (const [name, shard] of weights) if (typeof shard !== "string") refuse(`its weight_map gives tensor ${quote(name)} no shard`);
-  return { places: weights as ReadonlyMap<string, string>, totalSize: isObject(metadata) ? parseTotalSize(metadata.get("total_size"), refuse) : undefined };
+  for (const [name, shard] of weights) {
+    if (typeof shard !== "string") refuse(`its weight_map gives tensor ${quote(name)} no shard`);
+  }
+  return {
+    places: weights as ReadonlyMap<string, string>,
+    totalSize: isObject(metadata) ? parseTotalSize(metadata.get("total_size"), refuse) : undefined,
+  };
 }
 
 /** A number by its value: some writers add ".0". */
 function parseTotalSize(size: Json | undefined, refuse: Refuse): number | undefined {
   if (size === undefined || typeof size === "number") return size;
-  return typeof size === "object" && size !== null && "digits" in size ? Number(size.digits) : refuse("its total_size is not a number");
+  return typeof size === "object" && size !== null && "digits" in size
+    ? Number(size.digits)
+    : refuse("its total_size is not a number");
 }

@@ -25,12 +25,18 @@ const refuse: Refuse = (problem) => {
 };
 
 /**
- * A safetensors file in chunks, the header first, byte for byte as huggingface/safetensors writes it: larger types first, then by name.
- * `data` gives the chunks of one tensor and is called for the next when those of the last are written.
+ * A safetensors file in chunks, the header first, byte for byte as huggingface/safetensors writes it: larger types
+ * first, then by name. `data` gives the chunks of one tensor and is called for the next when those of the last are
+ * written.
  * @param metadata transformers wants `format` to be "pt".
- * @throws RangeError at once if the tensors make no valid file; while it is written if `data` gives more or fewer bytes than promised.
+ * @throws RangeError at once if the tensors make no valid file; while it is written if `data` gives more or fewer bytes
+ * than promised.
  */
-export function writeSafetensors(tensors: readonly TensorToWrite[], metadata: Metadata, data: (name: string) => AsyncIterable<Chunk>): AsyncGenerator<Chunk, void, void> {
+export function writeSafetensors(
+  tensors: readonly TensorToWrite[],
+  metadata: Metadata,
+  data: (name: string) => AsyncIterable<Chunk>,
+): AsyncGenerator<Chunk, void, void> {
   const { sorted, header } = layOut(tensors, metadata);
   return chunks();
 
@@ -48,8 +54,14 @@ export function writeSafetensors(tensors: readonly TensorToWrite[], metadata: Me
   }
 }
 
-/** The bytes of a small safetensors file; `writeSafetensors` for a large one. @throws RangeError if the tensors make no valid file. */
-export function encodeSafetensors(tensors: readonly TensorData[], metadata: Metadata = new Map()): Uint8Array<ArrayBuffer> {
+/**
+ * The bytes of a small safetensors file; `writeSafetensors` for a large one. @throws RangeError if the tensors make no
+ * valid file.
+ */
+export function encodeSafetensors(
+  tensors: readonly TensorData[],
+  metadata: Metadata = new Map(),
+): Uint8Array<ArrayBuffer> {
   const { sorted, header } = layOut(tensors.map((tensor) => ({ ...tensor, bytes: tensor.data.byteLength })), metadata);
   const file = new Uint8Array(header.length + sorted.reduce((sum, { bytes }) => sum + bytes, 0));
   file.set(header);
@@ -61,8 +73,14 @@ export function encodeSafetensors(tensors: readonly TensorData[], metadata: Meta
   return file;
 }
 
-/** The tensors in the order of their data, and the header with the eight bytes of its length, padded with spaces so that the data is aligned. */
-function layOut<Tensor extends TensorToWrite>(tensors: readonly Tensor[], metadata: Metadata): { readonly sorted: readonly Tensor[]; readonly header: Uint8Array<ArrayBuffer> } {
+/**
+ * The tensors in the order of their data, and the header with the eight bytes of its length, padded with spaces so that
+ * the data is aligned.
+ */
+function layOut<Tensor extends TensorToWrite>(
+  tensors: readonly Tensor[],
+  metadata: Metadata,
+): { readonly sorted: readonly Tensor[]; readonly header: Uint8Array<ArrayBuffer> } {
   checkTensors(tensors, metadata);
   const ranks = new Map(Object.keys(DTYPE_BITS).map((dtype, rank) => [dtype, rank]));
   const sorted = [...tensors].sort((a, b) => ranks.get(b.dtype)! - ranks.get(a.dtype)! || (a.name < b.name ? -1 : 1));
@@ -74,7 +92,9 @@ function layOut<Tensor extends TensorToWrite>(tensors: readonly Tensor[], metada
   }
   const json = new TextEncoder().encode(`{${fields.join(",")}}`);
   const header = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20, 8);
-  if (header.length - 8 > MAX_HEADER_BYTES) refuse(`its header would have ${json.length} bytes, at most ${MAX_HEADER_BYTES} are allowed`);
+  if (header.length - 8 > MAX_HEADER_BYTES) {
+    refuse(`its header would have ${json.length} bytes, at most ${MAX_HEADER_BYTES} are allowed`);
+  }
   new DataView(header.buffer).setBigUint64(0, BigInt(header.length - 8), true);
   header.set(json, 8);
   return { sorted, header };
@@ -84,10 +104,16 @@ function checkTensors(tensors: readonly TensorToWrite[], metadata: Metadata): vo
   const names = new Set<string>();
   for (const { name, dtype, shape, bytes } of tensors) {
     if (name === "__metadata__" || names.has(name)) refuse(`the name ${quote(name)} is taken. Rename the tensor`);
-    if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) refuse(`tensor ${quote(name)} has a shape ${describeShape(shape)} that is not of whole numbers`);
+    if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+      refuse(`tensor ${quote(name)} has a shape ${describeShape(shape)} that is not of whole numbers`);
+    }
     const needed = tensorBytes(dtype, shape, (problem) => refuse(`tensor ${quote(name)}: ${problem}`));
-    if (needed !== bytes) refuse(`tensor ${quote(name)} of ${dtype} ${describeShape(shape)} needs ${needed} bytes, got ${bytes}`);
+    if (needed !== bytes) {
+      refuse(`tensor ${quote(name)} of ${dtype} ${describeShape(shape)} needs ${needed} bytes, got ${bytes}`);
+    }
     names.add(name);
   }
-  for (const text of [...names, ...metadata].flat()) if (!text.isWellFormed()) refuse(`${quote(text)} has half a surrogate pair`);
+  for (const text of [...names, ...metadata].flat()) {
+    if (!text.isWellFormed()) refuse(`${quote(text)} has half a surrogate pair`);
+  }
 }

@@ -6,12 +6,18 @@ export function blobSource(name: string, blob: Blob): ByteSource {
     name,
     size: blob.size,
     async read(start, end) {
-      if (!(0 <= start && start <= end && end <= blob.size)) throw new RangeError(`Cannot read bytes ${start} to ${end} of ${name}: it has ${blob.size}`);
+      if (!(0 <= start && start <= end && end <= blob.size)) {
+        throw new RangeError(`Cannot read bytes ${start} to ${end} of ${name}: it has ${blob.size}`);
+      }
       try {
         return new Uint8Array(await blob.slice(start, end).arrayBuffer());
       } catch (error) {
         // A page's file is a promise: NotReadableError or NotFoundError once the file on the disk is another.
-        throw new RangeError(`Cannot read bytes ${start} to ${end} of ${name}: ${(error as Error).message}. Choose the file again, it may have changed`);
+        throw new RangeError(
+          `Cannot read bytes ${start} to ${end} of ${name}: ${
+            (error as Error).message
+          }. Choose the file again, it may have changed`,
+        );
       }
     },
   };

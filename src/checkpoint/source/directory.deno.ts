@@ -2,14 +2,17 @@ import { isInside } from "./path.ts";
 import type { ByteSource, Folder } from "./source.ts";
 
 /**
- * A folder on the disk. A file is opened anew for each read, so that no handle outlives it and ten thousand shards need one.
+ * A folder on the disk. A file is opened anew for each read, so that no handle outlives it and ten thousand shards need
+ * one.
  * @throws RangeError with one line if a file leaves the folder, cannot be read, or changed since it was opened.
  */
 export function directoryFolder(path: string): Folder {
   return {
     name: path,
     async open(name) {
-      if (!isInside(name)) throw new RangeError(`Cannot open ${JSON.stringify(name)}: expected the name of a file below ${path}`);
+      if (!isInside(name)) {
+        throw new RangeError(`Cannot open ${JSON.stringify(name)}: expected the name of a file below ${path}`);
+      }
       const file = `${path}/${name}`;
       const found = await Deno.stat(file).catch((error) => isAbsent(error) ? null : refuse(file, error));
       if (found === null) return await absent(path);
@@ -20,7 +23,8 @@ export function directoryFolder(path: string): Folder {
 }
 
 /** Whether there is a folder of this name. */
-export const isFolder = (path: string): Promise<boolean> => Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
+export const isFolder = (path: string): Promise<boolean> =>
+  Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 
 /** One file by its path; null if there is none in its folder. @throws RangeError as directoryFolder() does. */
 export async function openFile(path: string): Promise<ByteSource | null> {
@@ -28,12 +32,20 @@ export async function openFile(path: string): Promise<ByteSource | null> {
   return await directoryFolder(folder).open(path.slice(slash + 1));
 }
 
-const isAbsent = (error: unknown): boolean => error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+const isAbsent = (error: unknown): boolean =>
+  error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 
 /** An absent file is an answer, an absent folder a mistake. */
 async function absent(path: string): Promise<null> {
-  const isThere = await Deno.stat(path).then(({ isDirectory }) => isDirectory, (error) => isAbsent(error) ? false : refuse(path, error));
-  if (!isThere) throw new RangeError(`Cannot read the folder ${path}: there is no such folder. Check the path, it is relative to ${Deno.cwd()}`);
+  const isThere = await Deno.stat(path).then(
+    ({ isDirectory }) => isDirectory,
+    (error) => isAbsent(error) ? false : refuse(path, error),
+  );
+  if (!isThere) {
+    throw new RangeError(
+      `Cannot read the folder ${path}: there is no such folder. Check the path, it is relative to ${Deno.cwd()}`,
+    );
+  }
   return null;
 }
 
@@ -42,11 +54,15 @@ function fileSource(name: string, { size, mtime, ino }: Deno.FileInfo): ByteSour
     name,
     size,
     async read(start, end) {
-      if (!(0 <= start && start <= end && end <= size)) throw new RangeError(`Cannot read bytes ${start} to ${end} of ${name}: it has ${size}`);
+      if (!(0 <= start && start <= end && end <= size)) {
+        throw new RangeError(`Cannot read bytes ${start} to ${end} of ${name}: it has ${size}`);
+      }
       try {
         using file = await Deno.open(name);
         const now = await file.stat();
-        if (now.size !== size || now.ino !== ino || now.mtime?.getTime() !== mtime?.getTime()) throw new RangeError(`Cannot go on reading ${name}: the file has changed meanwhile. Start again`);
+        if (now.size !== size || now.ino !== ino || now.mtime?.getTime() !== mtime?.getTime()) {
+          throw new RangeError(`Cannot go on reading ${name}: the file has changed meanwhile. Start again`);
+        }
         await file.seek(start, Deno.SeekMode.Start);
         return await fill(file, new Uint8Array(end - start), name);
       } catch (error) {
@@ -59,7 +75,9 @@ function fileSource(name: string, { size, mtime, ino }: Deno.FileInfo): ByteSour
 async function fill(file: Deno.FsFile, bytes: Uint8Array<ArrayBuffer>, name: string): Promise<Uint8Array<ArrayBuffer>> {
   for (let at = 0; at < bytes.length;) {
     const count = await file.read(bytes.subarray(at));
-    if (count === null) throw new RangeError(`Cannot go on reading ${name}: it ended ${bytes.length - at} bytes early. Start again`);
+    if (count === null) {
+      throw new RangeError(`Cannot go on reading ${name}: it ended ${bytes.length - at} bytes early. Start again`);
+    }
     at += count;
   }
   return bytes;
@@ -67,6 +85,10 @@ async function fill(file: Deno.FsFile, bytes: Uint8Array<ArrayBuffer>, name: str
 
 function refuse(name: string, error: unknown): never {
   if (error instanceof RangeError) throw error;
-  const reason = error instanceof Deno.errors.NotFound ? "it is gone" : error instanceof Deno.errors.PermissionDenied ? "this user may not read it" : (error as Error).message;
+  const reason = error instanceof Deno.errors.NotFound
+    ? "it is gone"
+    : error instanceof Deno.errors.PermissionDenied
+    ? "this user may not read it"
+    : (error as Error).message;
   throw new RangeError(`Cannot read ${name}: ${reason}`);
 }

@@ -28,14 +28,26 @@ export interface HubFolder extends Folder {
 }
 
 /**
- * A model's repository on the Hugging Face hub, read in parts and kept in a cache. What the cache has all of is not asked for again; of a commit it has
- * seen it knows the files too, so that such a commit, or a branch while the hub cannot be reached, needs no network.
+ * A model's repository on the Hugging Face hub, read in parts and kept in a cache. What the cache has all of is not
+ * asked for again; of a commit it has seen it knows the files too, so that such a commit, or a branch while the hub
+ * cannot be reached, needs no network.
  * @param repo "owner/name".
  * @throws RangeError if there is no such repository or revision, or the token may not read it; HubUnreachableError.
  */
-export async function hubFolder(repo: string, { revision = "main", token, cache, fetch = globalThis.fetch, pause = sleep }: HubOptions): Promise<HubFolder> {
-  if (!isRepository(repo)) throw new RangeError(`Cannot read ${JSON.stringify(repo)} from the hub: expected "owner/name"`);
-  const hub: Hub = { repo, revision, cache, fetch: patientFetch(fetch, pause), access: token ? { accessToken: token } : {} };
+export async function hubFolder(
+  repo: string,
+  { revision = "main", token, cache, fetch = globalThis.fetch, pause = sleep }: HubOptions,
+): Promise<HubFolder> {
+  if (!isRepository(repo)) {
+    throw new RangeError(`Cannot read ${JSON.stringify(repo)} from the hub: expected "owner/name"`);
+  }
+  const hub: Hub = {
+    repo,
+    revision,
+    cache,
+    fetch: patientFetch(fetch, pause),
+    access: token ? { accessToken: token } : {},
+  };
   const commit = await pinCommit(hub), entries = await filesOf(hub, commit);
   return {
     name: repo,
@@ -78,8 +90,16 @@ async function pinCommit(hub: Hub): Promise<string> {
   if (isCommit(revision)) return revision;
   const known = `${repo}/refs/${encodeURIComponent(revision)}.json`;
   try {
-    const { sha } = await modelInfo({ name: repo, revision, additionalFields: ["sha"], fetch: hub.fetch, ...hub.access });
-    if (!isCommit(sha)) throw new RangeError(`Cannot read ${repo}: the hub gave ${JSON.stringify(sha)} as commit of ${revision}`);
+    const { sha } = await modelInfo({
+      name: repo,
+      revision,
+      additionalFields: ["sha"],
+      fetch: hub.fetch,
+      ...hub.access,
+    });
+    if (!isCommit(sha)) {
+      throw new RangeError(`Cannot read ${repo}: the hub gave ${JSON.stringify(sha)} as commit of ${revision}`);
+    }
     await cache.replace(known, JSON.stringify({ commit: sha }));
     return sha;
   } catch (error) {
@@ -95,7 +115,15 @@ async function filesOf(hub: Hub, commit: string): Promise<ReadonlyMap<string, Hu
   if (kept) return new Map(Object.entries(kept as Record<string, HubEntry>));
   const files = new Map<string, HubEntry>();
   try {
-    for await (const { type, path, size, lfs } of listFiles({ repo, revision: commit, recursive: true, fetch: hub.fetch, ...hub.access })) {
+    for await (
+      const { type, path, size, lfs } of listFiles({
+        repo,
+        revision: commit,
+        recursive: true,
+        fetch: hub.fetch,
+        ...hub.access,
+      })
+    ) {
       // The hub's answer is a stranger's: a path becomes a name in the cache, a size an allocation.
       if (type !== "file" || !isInside(path) || !Number.isSafeInteger(size) || size < 0) continue;
       files.set(path, { size, ...lfs && { sha256: lfs.oid } });
@@ -109,13 +137,22 @@ async function filesOf(hub: Hub, commit: string): Promise<ReadonlyMap<string, Hu
 
 function refuse({ repo, revision, access }: Hub, error: Error): never {
   const what = `Cannot read ${repo} from the hub`, local = "give a local folder: it works the same";
-  if (error instanceof HubUnreachableError) throw new HubUnreachableError(`${what}: ${error.message}. Check the network, or ${local}`, { cause: error });
+  if (error instanceof HubUnreachableError) {
+    throw new HubUnreachableError(`${what}: ${error.message}. Check the network, or ${local}`, { cause: error });
+  }
   if (!(error instanceof HubApiError)) throw error;
   const { statusCode: status } = error;
   if (status === 401 || status === 403) {
-    const advice = access.accessToken ? `The token of HF_TOKEN may not read it: ask for access at ${HUB}/${repo}` : "Check the name, or set HF_TOKEN to a token that may read it";
+    const advice = access.accessToken
+      ? `The token of HF_TOKEN may not read it: ask for access at ${HUB}/${repo}`
+      : "Check the name, or set HF_TOKEN to a token that may read it";
     throw new RangeError(`${what}: it is gated, private or absent (HTTP ${status}). ${advice}`);
   }
-  if (status === 404) throw new RangeError(`${what}: there is no such repository, or no revision "${revision}" of it (HTTP 404). Check the name, or ${local}`);
+  if (status === 404) {
+    throw new RangeError(
+      `${what}: there is no such repository, or no revision "${revision}" of it (HTTP 404). Check the name, or ` +
+        `${local}`,
+    );
+  }
   throw new HubUnreachableError(`${what}: it answers HTTP ${status}. Try again later, or ${local}`, { cause: error });
 }

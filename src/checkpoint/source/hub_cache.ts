@@ -1,4 +1,7 @@
-/** Files of the hub that were read before, whole or in part. Names are relative, with "/" between folders; `isInside` (path.ts) holds for them. */
+/**
+ * Files of the hub that were read before, whole or in part. Names are relative, with "/" between folders; `isInside`
+ * (path.ts) holds for them.
+ */
 export interface HubCache {
   /** For messages. */
   readonly name: string;
@@ -6,9 +9,15 @@ export interface HubCache {
   size(name: string): Promise<number | null>;
   /** @throws RangeError if they are not there. */
   read(name: string, start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Puts bytes at their place, and has them on the disk when it resolves. The file and its folders are made if absent. @throws StorageFullError */
+  /**
+   * Puts bytes at their place, and has them on the disk when it resolves. The file and its folders are made if absent.
+   * @throws StorageFullError
+   */
   write(name: string, start: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Replaces a small file by this text: a reader finds the old one or the new one, or what is no JSON. @throws StorageFullError */
+  /**
+   * Replaces a small file by this text: a reader finds the old one or the new one, or what is no JSON. @throws
+   * StorageFullError
+   */
   replace(name: string, text: string): Promise<void>;
   /** No error if there is none. */
   remove(name: string): Promise<void>;
@@ -42,7 +51,11 @@ export function memoryCache(): HubCache {
     size: (name) => Promise.resolve(files.get(name)?.length ?? null),
     read(name, start, end) {
       const file = files.get(name);
-      if (!file || end > file.length) return Promise.reject(new RangeError(`Cannot read bytes ${start} to ${end} of ${name} in memory: it has ${file?.length ?? 0}`));
+      if (!file || end > file.length) {
+        return Promise.reject(
+          new RangeError(`Cannot read bytes ${start} to ${end} of ${name} in memory: it has ${file?.length ?? 0}`),
+        );
+      }
       return Promise.resolve(file.slice(start, end));
     },
     write,

@@ -38,7 +38,10 @@ export function directoryCache(path: string): HubCache {
     read: (name, start, end) => read(`${path}/${name}`, new Uint8Array(end - start), start),
     write: (name, start, bytes) => writing(write(name, start, bytes)),
     replace: (name, text) => writing(replace(name, text)),
-    remove: (name) => Deno.remove(`${path}/${name}`).catch((error) => error instanceof Deno.errors.NotFound ? undefined : refuse(path, error)),
+    remove: (name) =>
+      Deno.remove(`${path}/${name}`).catch((error) =>
+        error instanceof Deno.errors.NotFound ? undefined : refuse(path, error)
+      ),
   };
 }
 
@@ -59,7 +62,15 @@ async function read(path: string, bytes: Uint8Array<ArrayBuffer>, start: number)
 
 function refuse(path: string, error: Error & { code?: string }): never {
   if (error.code === "ENOSPC" || error.code === "EDQUOT") {
-    throw new StorageFullError(`Cannot keep files of the hub in ${path}: the disk is full. Free some space, or set SCRIMP_CACHE to another folder`, { cause: error });
+    throw new StorageFullError(
+      `Cannot keep files of the hub in ${path}: the disk is full. Free some space, or set SCRIMP_CACHE to another ` +
+        "folder",
+      { cause: error },
+    );
   }
-  throw new RangeError(`Cannot keep files of the hub in ${path}: ${error.message}. Set SCRIMP_CACHE to a folder that this user may write to`, { cause: error });
+  throw new RangeError(
+    `Cannot keep files of the hub in ${path}: ${error.message}. Set SCRIMP_CACHE to a folder that this user may ` +
+      "write to",
+    { cause: error },
+  );
 }

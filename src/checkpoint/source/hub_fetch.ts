@@ -25,7 +25,9 @@ export function patientFetch(fetch: typeof globalThis.fetch, pause: Pause): type
         await response.body?.cancel();
       } catch (error) {
         const host = new URL(input instanceof Request ? input.url : input).host;
-        if (wait === undefined) throw new HubUnreachableError(`${host} cannot be reached (${(error as Error).message})`, { cause: error });
+        if (wait === undefined) {
+          throw new HubUnreachableError(`${host} cannot be reached (${(error as Error).message})`, { cause: error });
+        }
       }
       await pause(wait);
     }

@@ -17,7 +17,9 @@ export interface HubPlace {
   /** Names in the cache: of the bytes, and of the record of what is there of them. */
   readonly bytes: string;
   readonly record: string;
-  /** Asks the hub for the bytes from `start` up to, not including, `end`. @throws for an answer other than 200 and 206. */
+  /**
+   * Asks the hub for the bytes from `start` up to, not including, `end`. @throws for an answer other than 200 and 206.
+   */
   request(start: number, end: number): Promise<Response>;
   readonly pause: Pause;
 }
@@ -29,13 +31,14 @@ export const PIECE_BYTES = 8 << 20;
 class InterruptedError extends Error {}
 
 /**
- * A file of the hub. What is read is fetched in whole pieces, once: from then on it is in the cache, in this process and in later ones.
- * The read that brings the last missing piece also checks the whole against its hash.
+ * A file of the hub. What is read is fetched in whole pieces, once: from then on it is in the cache, in this process
+ * and in later ones. The read that brings the last missing piece also checks the whole against its hash.
  */
 export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Promise<ByteSource> {
   const { name, cache, bytes } = place, count = Math.ceil(size / PIECE_BYTES);
   let { pieces, checked } = await readRecord(place, size, count);
-  const writeRecord = (): Promise<void> => cache.replace(place.record, JSON.stringify({ size, pieces: pieces.join(""), checked }));
+  const writeRecord = (): Promise<void> =>
+    cache.replace(place.record, JSON.stringify({ size, pieces: pieces.join(""), checked }));
 
   async function forget(): Promise<void> {
     pieces = Array(count).fill(0), checked = false;
@@ -56,7 +59,11 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
     const range = whole ? null : response.headers.get("Content-Range");
     if (range !== null && range !== `bytes ${start}-${end - 1}/${size}`) {
       await response.body?.cancel();
-      throw new RangeError(`Cannot read ${name}: expected bytes ${start}-${end - 1} of ${size}, the hub sent ${range}. Start again, it may have changed`);
+      throw new RangeError(
+        `Cannot read ${name}: expected bytes ${start}-${
+          end - 1
+        } of ${size}, the hub sent ${range}. Start again, it may have changed`,
+      );
     }
     await takeBody(name, response, whole ? 0 : start, whole ? size : end, (at, data) => keep(at / PIECE_BYTES, data));
   }
@@ -71,7 +78,11 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
         if (!(error instanceof InterruptedError)) throw error;
         if (pieces.join("") !== before) attempt = 0;
         const wait = WAITS[attempt++];
-        if (wait === undefined) throw new HubUnreachableError(`Cannot read ${name}: ${error.message}. Start again, it goes on from there`, { cause: error });
+        if (wait === undefined) {
+          throw new HubUnreachableError(`Cannot read ${name}: ${error.message}. Start again, it goes on from there`, {
+            cause: error,
+          });
+        }
         await place.pause(wait);
       }
     }
@@ -81,7 +92,10 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
     if (checked) return;
     if (sha256 !== undefined && await hashOf(cache, bytes, size) !== sha256) {
       await forget();
-      throw new RangeError(`Cannot read ${name}: its bytes do not have the sha256 that the hub gives. What was kept of it is removed: start again`);
+      throw new RangeError(
+        `Cannot read ${name}: its bytes do not have the sha256 that the hub gives. What was kept of it is removed: ` +
+          "start again",
+      );
     }
     checked = true;
     await writeRecord();
@@ -91,7 +105,9 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
     name,
     size,
     async read(start, end) {
-      if (!(0 <= start && start <= end && end <= size)) throw new RangeError(`Cannot read bytes ${start} to ${end} of ${name}: it has ${size}`);
+      if (!(0 <= start && start <= end && end <= size)) {
+        throw new RangeError(`Cannot read bytes ${start} to ${end} of ${name}: it has ${size}`);
+      }
       if (start === end) return new Uint8Array(0);
       if (!checked) {
         // One at a time, so that no piece is fetched twice. One that fails does not hold up the next.
@@ -105,25 +121,44 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
 }
 
 /** What an earlier process has left, as far as the file bears it out. */
-async function readRecord({ cache, record, bytes }: HubPlace, size: number, count: number): Promise<{ pieces: number[]; checked: boolean }> {
+async function readRecord(
+  { cache, record, bytes }: HubPlace,
+  size: number,
+  count: number,
+): Promise<{ pieces: number[]; checked: boolean }> {
   const found = await readJson(cache, record), text = String(found?.["pieces"] ?? "");
   const there = Math.min(size, (text.lastIndexOf("1") + 1) * PIECE_BYTES), kept = await cache.size(bytes) ?? 0;
-  const isTrue = found?.["size"] === size && text.length === count && /^[01]*$/.test(text) && kept >= there && kept <= size;
+  const isTrue = found?.["size"] === size && text.length === count && /^[01]*$/.test(text) && kept >= there &&
+    kept <= size;
   const pieces = Array.from({ length: count }, (_, i) => isTrue ? Number(text[i]) : 0);
   return { pieces, checked: isTrue && found["checked"] === true && !pieces.includes(0) };
 }
 
 /** Gives the body's bytes to `keep` a piece at a time. The last piece is shorter only where the file ends. */
-async function takeBody(name: string, response: Response, start: number, end: number, keep: (at: number, data: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void> {
+async function takeBody(
+  name: string,
+  response: Response,
+  start: number,
+  end: number,
+  keep: (at: number, data: Uint8Array<ArrayBuffer>) => Promise<void>,
+): Promise<void> {
   const reader = (response.body ?? new Blob().stream()).getReader();
   let at = start, piece = new Uint8Array(Math.min(PIECE_BYTES, end - start)), filled = 0;
   try {
     while (true) {
       const { done, value } = await reader.read().catch((error) => {
-        throw new InterruptedError(`the hub broke off after ${at + filled - start} of ${end - start} bytes (${(error as Error).message})`);
+        throw new InterruptedError(
+          `the hub broke off after ${at + filled - start} of ${end - start} bytes (${(error as Error).message})`,
+        );
       });
       if (done) break;
-      if (at + filled + value.length > end) throw new RangeError(`Cannot read ${name}: the hub sends more than the ${end - start} bytes expected. Start again, it may have changed`);
+      if (at + filled + value.length > end) {
+        throw new RangeError(
+          `Cannot read ${name}: the hub sends more than the ${
+            end - start
+          } bytes expected. Start again, it may have changed`,
+        );
+      }
       for (let from = 0; from < value.length;) {
         const part = value.subarray(from, from + piece.length - filled);
         piece.set(part, filled);
@@ -142,6 +177,8 @@ async function takeBody(name: string, response: Response, start: number, end: nu
 
 async function hashOf(cache: HubCache, name: string, size: number): Promise<string> {
   const hash = new Sha256();
-  for (let at = 0; at < size; at += PIECE_BYTES) hash.update(await cache.read(name, at, Math.min(at + PIECE_BYTES, size)));
+  for (let at = 0; at < size; at += PIECE_BYTES) {
+    hash.update(await cache.read(name, at, Math.min(at + PIECE_BYTES, size)));
+  }
   return hash.hex();
 }

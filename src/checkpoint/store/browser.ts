@@ -5,13 +5,14 @@ import { openSlots } from "./slots.ts";
 import type { CheckpointStore } from "./store.ts";
 
 /**
- * The checkpoints of a run in the browser's storage: files where this thread can write them (a dedicated Worker), a database elsewhere. What the one
- * holds the other does not see, so a run always opens in the same kind of thread.
+ * The checkpoints of a run in the browser's storage: files where this thread can write them (a dedicated Worker), a
+ * database elsewhere. What the one holds the other does not see, so a run always opens in the same kind of thread.
  * @param run any name. @param keep how many of the newest to keep.
  * @throws RunInUseError, StorageFullError
  */
 export async function openBrowserStore(run: string, keep: number): Promise<CheckpointStore> {
-  // Asks that the browser not evict the origin when space is short. Not waited for: it may ask the user. Workers have no such call.
+  // Asks that the browser not evict the origin when space is short. Not waited for: it may ask the user. Workers have
+  // no such call.
   navigator.storage.persist?.().catch(() => {});
   return await openSlots(run, await hasOriginFiles() ? openOriginSlots : openDatabaseSlots, keep);
 }

@@ -1,5 +1,13 @@
 import { directoryFolder } from "../source/directory.deno.ts";
-import { checkKeep, checkStep, type CheckpointStore, dropped, noCheckpoint, RunInUseError, StorageFullError } from "./store.ts";
+import {
+  checkKeep,
+  type CheckpointStore,
+  checkStep,
+  dropped,
+  noCheckpoint,
+  RunInUseError,
+  StorageFullError,
+} from "./store.ts";
 
 /** The name of a checkpoint's file. */
 export const fileOf = (step: number): string => `checkpoint-${step}.safetensors`;
@@ -7,8 +15,8 @@ const FILE = /^checkpoint-(0|[1-9]\d*)\.safetensors$/;
 const PARTIAL = /^checkpoint-\d+\.safetensors\.partial$/;
 
 /**
- * The checkpoints of a run as files of a folder, which is made if it is absent. One is written beside its place, synced, renamed into
- * it, and the folder synced: at no instant is there less than the last whole one.
+ * The checkpoints of a run as files of a folder, which is made if it is absent. One is written beside its place,
+ * synced, renamed into it, and the folder synced: at no instant is there less than the last whole one.
  * @throws RunInUseError if another process has it open; a process that is killed lets go.
  */
 export async function openDirectoryStore(folder: string, keep: number): Promise<CheckpointStore> {
@@ -40,15 +48,23 @@ export async function openDirectoryStore(folder: string, keep: number): Promise<
 }
 
 /** Steps of the checkpoints in a folder, ascending. It needs no lock: a file of this name is whole. */
-export const checkpointsIn = async (folder: string): Promise<number[]> => (await namesIn(folder)).flatMap((name) => FILE.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
+export const checkpointsIn = async (folder: string): Promise<number[]> =>
+  (await namesIn(folder)).flatMap((name) => FILE.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
 
-/** The kernel holds the lock for the open file, so that it goes with the process. The file stays: to remove one that another is about to lock would give two locks. */
+/**
+ * The kernel holds the lock for the open file, so that it goes with the process. The file stays: to remove one that
+ * another is about to lock would give two locks.
+ */
 async function lockFolder(folder: string): Promise<Deno.FsFile> {
   const path = `${folder}/run.lock`;
-  const file = await Deno.open(path, { create: true, write: true }).catch((error) => refuse(`Cannot use the run in ${folder}`, error));
+  const file = await Deno.open(path, { create: true, write: true }).catch((error) =>
+    refuse(`Cannot use the run in ${folder}`, error)
+  );
   if (await file.tryLock(true)) return file;
   file.close();
-  throw new RunInUseError(`Cannot use the run in ${folder}: another process does. Wait until it ends, or choose another folder`);
+  throw new RunInUseError(
+    `Cannot use the run in ${folder}: another process does. Wait until it ends, or choose another folder`,
+  );
 }
 
 async function namesIn(folder: string): Promise<string[]> {
@@ -61,7 +77,11 @@ async function namesIn(folder: string): Promise<string[]> {
   return names;
 }
 
-async function writeWhole(folder: string, name: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+async function writeWhole(
+  folder: string,
+  name: string,
+  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
   const path = `${folder}/${name}`, partial = `${path}.partial`;
   const onDisk = <T>(work: Promise<T>): Promise<T> => work.catch((error) => refuse(`Cannot write ${path}`, error));
   try {
@@ -90,13 +110,20 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 async function remove(path: string): Promise<void> {
-  await Deno.remove(path).catch((error) => error instanceof Deno.errors.NotFound ? undefined : refuse(`Cannot remove ${path}`, error));
+  await Deno.remove(path).catch((error) =>
+    error instanceof Deno.errors.NotFound ? undefined : refuse(`Cannot remove ${path}`, error)
+  );
 }
 
 /** Of the system, or of a user's share. */
-export const isDiskFull = (error: unknown): boolean => ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
+export const isDiskFull = (error: unknown): boolean =>
+  ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
 
 function refuse(what: string, error: Error): never {
-  if (isDiskFull(error)) throw new StorageFullError(`${what}: the disk is full. Free some space; the checkpoints before it are intact`, { cause: error });
+  if (isDiskFull(error)) {
+    throw new StorageFullError(`${what}: the disk is full. Free some space; the checkpoints before it are intact`, {
+      cause: error,
+    });
+  }
   throw new RangeError(`${what}: ${error.message}. Choose a folder that this user may write to`, { cause: error });
 }

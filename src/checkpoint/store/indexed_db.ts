@@ -21,8 +21,8 @@ export function openDatabaseSlots(run: string): Promise<Slots> {
 }
 
 /**
- * A database that reaches the disk before a transaction ends: idb-keyval's own stores have the browsers' "relaxed" durability. Its connection is
- * made again where the browser has ended it, as Safari does to tabs in the background.
+ * A database that reaches the disk before a transaction ends: idb-keyval's own stores have the browsers' "relaxed"
+ * durability. Its connection is made again where the browser has ended it, as Safari does to tabs in the background.
  */
 function strictStore(name: string): { store: UseStore; close(): void } {
   let connection: Promise<IDBDatabase> | undefined;
@@ -34,7 +34,8 @@ function strictStore(name: string): { store: UseStore; close(): void } {
     connection.then((database) => database.onclose = () => connection = undefined, () => connection = undefined);
     return connection;
   };
-  const begin = async (mode: IDBTransactionMode): Promise<IDBTransaction> => (await connect()).transaction(STORE, mode, { durability: "strict" });
+  const begin = async (mode: IDBTransactionMode): Promise<IDBTransaction> =>
+    (await connect()).transaction(STORE, mode, { durability: "strict" });
   const beginAgain = (mode: IDBTransactionMode, error: Error): Promise<IDBTransaction> => {
     if (error.name !== "InvalidStateError") throw error;
     connection = undefined;
@@ -42,7 +43,8 @@ function strictStore(name: string): { store: UseStore; close(): void } {
   };
   return {
     // A transaction lives until the microtasks after its beginning are done; `use` runs in one of them.
-    store: (mode, use) => begin(mode).catch((error) => beginAgain(mode, error)).then((transaction) => use(transaction.objectStore(STORE))),
+    store: (mode, use) =>
+      begin(mode).catch((error) => beginAgain(mode, error)).then((transaction) => use(transaction.objectStore(STORE))),
     close: () => void connection?.then((database) => database.close(), () => {}),
   };
 }

@@ -10,7 +10,10 @@ export async function openOriginSlots(run: string): Promise<Slots> {
     read: (name) => readOriginFile(folder, name),
     write: (name, bytes) => writeOriginFile(folder, name, bytes),
     // A Worker that was terminated may hold its file a moment longer: it goes with a later save.
-    remove: (name) => removeOriginFile(folder, name).catch((error) => error.name === "NoModificationAllowedError" ? undefined : Promise.reject(error)),
+    remove: (name) =>
+      removeOriginFile(folder, name).catch((error) =>
+        error.name === "NoModificationAllowedError" ? undefined : Promise.reject(error)
+      ),
     close: () => {},
   };
 }

@@ -1,9 +1,12 @@
-// The origin private file system: a browser's files of one origin. Written through synchronous handles, which only a dedicated Worker has:
-// they write in place and reach the disk at flush(), where createWritable() copies a file for each change of it.
+// The origin private file system: a browser's files of one origin. Written through synchronous handles, which only a
+// dedicated Worker has: they write in place and reach the disk at flush(), where createWritable() copies a file for
+// each change of it.
 
 /** Whether files can be written here. Not in a page itself, and in some browsers not in a private window. */
 export async function hasOriginFiles(): Promise<boolean> {
-  if (typeof FileSystemFileHandle === "undefined" || !("createSyncAccessHandle" in FileSystemFileHandle.prototype)) return false;
+  if (typeof FileSystemFileHandle === "undefined" || !("createSyncAccessHandle" in FileSystemFileHandle.prototype)) {
+    return false;
+  }
   return await navigator.storage.getDirectory().then(() => true, () => false);
 }
 
@@ -20,7 +23,8 @@ export async function readOriginFile(folder: FileSystemDirectoryHandle, name: st
 }
 
 /**
- * Writes from byte `start` on, and has it on the disk when it resolves. The file is made if absent, and ends after these bytes if `truncate`.
+ * Writes from byte `start` on, and has it on the disk when it resolves. The file is made if absent, and ends after
+ * these bytes if `truncate`.
  * @throws DOMException QuotaExceededError
  */
 export async function writeOriginFile(

@@ -1,6 +1,14 @@
 import { Sha256 } from "../sha256.ts";
 import { blobSource } from "../source/blob.ts";
-import { checkKeep, checkStep, type CheckpointStore, dropped, noCheckpoint, RunInUseError, StorageFullError } from "./store.ts";
+import {
+  checkKeep,
+  type CheckpointStore,
+  checkStep,
+  dropped,
+  noCheckpoint,
+  RunInUseError,
+  StorageFullError,
+} from "./store.ts";
 
 /** A flat folder in a browser's storage, where a file that is being written when the browser ends is anything. */
 export interface Slots {
@@ -27,22 +35,32 @@ const recordOf = (generation: number): string => `${generation}.json`;
 const generationOf = (name: string): number => Number(/^(\d+)\.(safetensors|json)$/.exec(name)?.[1] ?? -1);
 
 /**
- * Checkpoints where files cannot be replaced atomically. Each goes to a slot of its own, a new generation: the bytes first, then the
- * record that commits them. What has no record, or is not what its record says, is not there. With `keep` 1 these are two slots
- * that take turns.
+ * Checkpoints where files cannot be replaced atomically. Each goes to a slot of its own, a new generation: the bytes
+ * first, then the record that commits them. What has no record, or is not what its record says, is not there. With
+ * `keep` 1 these are two slots that take turns.
  * @throws RunInUseError if another tab or Worker has the run open; one that is closed or terminated lets go.
  */
-export async function openSlots(run: string, openPlace: (run: string) => Promise<Slots>, keep: number): Promise<CheckpointStore> {
+export async function openSlots(
+  run: string,
+  openPlace: (run: string) => Promise<Slots>,
+  keep: number,
+): Promise<CheckpointStore> {
   checkKeep(keep);
   const release = await lockRun(run);
-  const place = await openPlace(run).catch((error) => (release(), refuse(`Cannot keep checkpoints of run ${run}`, error)));
+  const place = await openPlace(run).catch((
+    error,
+  ) => (release(), refuse(`Cannot keep checkpoints of run ${run}`, error)));
   /** Generations whose bytes have been read and found to be those of the record. */
   const whole = new Set<number>();
 
   /** By step; of two of one step, the newer. */
-  async function committed(accept: (record: CommitRecord) => boolean | Promise<boolean>): Promise<Map<number, CommitRecord>> {
+  async function committed(
+    accept: (record: CommitRecord) => boolean | Promise<boolean>,
+  ): Promise<Map<number, CommitRecord>> {
     const records = new Map<number, CommitRecord>();
-    const generations = (await place.names()).filter((name) => name.endsWith(".json")).map(generationOf).sort((a, b) => a - b);
+    const generations = (await place.names()).filter((name) => name.endsWith(".json")).map(generationOf).sort((a, b) =>
+      a - b
+    );
     for (const generation of generations) {
       const record = await readRecord(place, generation);
       if (record && await accept(record)) records.set(record.step, record);
@@ -53,10 +71,15 @@ export async function openSlots(run: string, openPlace: (run: string) => Promise
     if (!whole.has(record.generation) && await agrees(place, record)) whole.add(record.generation);
     return whole.has(record.generation);
   }
-  /** Leaves the slots of these generations alone, and frees the others. The records go first: a record without bytes is nothing, but costs a look. */
+  /**
+   * Leaves the slots of these generations alone, and frees the others. The records go first: a record without bytes is
+   * nothing, but costs a look.
+   */
   async function keepOnly(generations: readonly number[]): Promise<void> {
     const names = (await place.names()).filter((name) => !generations.includes(generationOf(name)));
-    for (const name of names.sort((a, b) => Number(b.endsWith(".json")) - Number(a.endsWith(".json")))) await place.remove(name);
+    for (const name of names.sort((a, b) => Number(b.endsWith(".json")) - Number(a.endsWith(".json")))) {
+      await place.remove(name);
+    }
   }
   return {
     list: async () => [...(await committed(isWhole)).keys()],
@@ -69,7 +92,8 @@ export async function openSlots(run: string, openPlace: (run: string) => Promise
         const record = { generation, step, ...await writePayload(place, payloadOf(generation), bytes) };
         await place.write(recordOf(generation), [new TextEncoder().encode(JSON.stringify(record))]);
       } catch (error) {
-        for (const name of [recordOf(generation), payloadOf(generation)]) await place.remove(name).catch(() => {}); // or the next save does
+        // or the next save does
+        for (const name of [recordOf(generation), payloadOf(generation)]) await place.remove(name).catch(() => {});
         refuse(`Cannot save the checkpoint of step ${step} of run ${run}`, error as Error);
       }
       whole.add(generation);
@@ -95,7 +119,9 @@ export async function openSlots(run: string, openPlace: (run: string) => Promise
 function lockRun(run: string): Promise<() => void> {
   return new Promise((resolve, reject) => {
     navigator.locks.request(`scrimp run ${run}`, { ifAvailable: true }, (lock) => {
-      if (lock === null) throw new RunInUseError(`Cannot use run ${run}: another tab does. Close it, or choose another name`);
+      if (lock === null) {
+        throw new RunInUseError(`Cannot use run ${run}: another tab does. Close it, or choose another name`);
+      }
       return new Promise<void>(resolve);
     }).catch(reject);
   });
@@ -118,14 +144,20 @@ async function agrees(place: Slots, { generation, bytes, sha256 }: CommitRecord)
   if (payload?.size !== bytes) return false;
   const hash = new Sha256(), source = blobSource("", payload);
   try {
-    for (let at = 0; at < bytes; at += PIECE_BYTES) hash.update(await source.read(at, Math.min(at + PIECE_BYTES, bytes)));
+    for (let at = 0; at < bytes; at += PIECE_BYTES) {
+      hash.update(await source.read(at, Math.min(at + PIECE_BYTES, bytes)));
+    }
   } catch {
     return false;
   }
   return hash.hex() === sha256;
 }
 
-async function writePayload(place: Slots, name: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<{ bytes: number; sha256: string }> {
+async function writePayload(
+  place: Slots,
+  name: string,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<{ bytes: number; sha256: string }> {
   const hash = new Sha256();
   let bytes = 0;
   async function* measured(): AsyncGenerator<Uint8Array> {
@@ -141,5 +173,9 @@ async function writePayload(place: Slots, name: string, chunks: AsyncIterable<Ui
 
 function refuse(what: string, error: Error): never {
   if (error.name !== "QuotaExceededError") throw error;
-  throw new StorageFullError(`${what}: the browser gives this page no more space. Free some, or keep fewer; the checkpoints before it are intact`, { cause: error });
+  throw new StorageFullError(
+    `${what}: the browser gives this page no more space. Free some, or keep fewer; the checkpoints before it are ` +
+      "intact",
+    { cause: error },
+  );
 }

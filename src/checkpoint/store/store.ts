@@ -1,13 +1,13 @@
 import type { ByteSource } from "../source/source.ts";
 
 /**
- * What is kept of a run: numbered checkpoints, each whole or not there. One at a time uses a run, and it calls one method
- * at a time.
+ * What is kept of a run: numbered checkpoints, each whole or not there. One at a time uses a run, and it calls one
+ * method at a time.
  */
 export interface CheckpointStore {
   /**
-   * Writes one. Once its bytes survive a crash, others are dropped: all but the newest `keep`, and those of later steps, which
-   * a run that went back to an earlier one has left behind. If it rejects, the others are intact.
+   * Writes one. Once its bytes survive a crash, others are dropped: all but the newest `keep`, and those of later
+   * steps, which a run that went back to an earlier one has left behind. If it rejects, the others are intact.
    * @throws StorageFullError, or what `bytes` throws.
    */
   save(step: number, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void>;
@@ -31,16 +31,24 @@ export class RunInUseError extends Error {
 
 /** @throws RangeError */
 export function checkKeep(keep: number): void {
-  if (!(Number.isSafeInteger(keep) && keep >= 1)) throw new RangeError(`Cannot keep ${keep} checkpoints: expected a whole number above 0`);
+  if (!(Number.isSafeInteger(keep) && keep >= 1)) {
+    throw new RangeError(`Cannot keep ${keep} checkpoints: expected a whole number above 0`);
+  }
 }
 
 /** @throws RangeError */
 export function checkStep(step: number): void {
-  if (!(Number.isSafeInteger(step) && step >= 0)) throw new RangeError(`Cannot save a checkpoint of step ${step}: expected a whole number`);
+  if (!(Number.isSafeInteger(step) && step >= 0)) {
+    throw new RangeError(`Cannot save a checkpoint of step ${step}: expected a whole number`);
+  }
 }
 
 export const noCheckpoint = (run: string, step: number, steps: readonly number[]): RangeError =>
-  new RangeError(`Cannot open the checkpoint of step ${step} of ${run}: ${steps.length === 0 ? "there is none yet" : `expected one of ${steps.join(", ")}`}`);
+  new RangeError(
+    `Cannot open the checkpoint of step ${step} of ${run}: ${
+      steps.length === 0 ? "there is none yet" : `expected one of ${steps.join(", ")}`
+    }`,
+  );
 
 /** Which of the ascending `steps`, `saved` among them, go once `saved` is safe. */
 export function dropped(steps: readonly number[], saved: number, keep: number): number[] {

@@ -37,7 +37,8 @@ const MOST_LABELS = 1000;
 
 /**
  * The example that a row of a classification dataset gives, or "empty" if there is no text in it.
- * @throws TypeError that names the row, if it has another shape or type, RangeError if its label is none of the classes.
+ * @throws TypeError that names the row, if it has another shape or type, RangeError if its label is none of the
+ * classes.
  */
 export function classificationExample(source: NumberedRow, options: ClassificationOptions): ClassExample | Skipped {
   const { row } = source, { max_length, sep_token_id } = options;
@@ -49,12 +50,16 @@ export function classificationExample(source: NumberedRow, options: Classificati
   if (`${text}${second ?? ""}`.trim() === "") return "empty";
   const encoded = options.encode(text, second), input_ids = encoded.input_ids.slice(0, max_length);
   if (encoded.input_ids.length > max_length && sep_token_id !== null) input_ids[max_length - 1] = sep_token_id;
-  return { input_ids, ...(encoded.token_type_ids && { token_type_ids: encoded.token_type_ids.slice(0, max_length) }), label };
+  return {
+    input_ids,
+    ...(encoded.token_type_ids && { token_type_ids: encoded.token_type_ids.slice(0, max_length) }),
+    label,
+  };
 }
 
 /**
- * Names of the classes of a dataset: texts in the order of their first appearance; for numbers LABEL_0 to the largest, the names that
- * Hugging Face gives them. Reads all rows.
+ * Names of the classes of a dataset: texts in the order of their first appearance; for numbers LABEL_0 to the largest,
+ * the names that Hugging Face gives them. Reads all rows.
  * @throws TypeError that names the row, at another label or where texts and numbers mix; RangeError at more than 1000.
  */
 export async function collectLabels(rows: AsyncIterable<NumberedRow>): Promise<readonly string[]> {
@@ -66,13 +71,17 @@ export async function collectLabels(rows: AsyncIterable<NumberedRow>): Promise<r
     else names.add(label);
     if (largest >= 0 && names.size > 0) {
       throw new TypeError(
-        `Cannot use ${placeOf(source)}: expected all labels to be numbers or all to be names, got ${JSON.stringify(label)} beside the others. ` +
+        `Cannot use ${placeOf(source)}: expected all labels to be numbers or all to be names, got ${
+          JSON.stringify(label)
+        } beside the others. ` +
           "Correct the labels",
       );
     }
     if (Math.max(names.size, largest + 1) > MOST_LABELS) {
       throw new RangeError(
-        `Cannot use ${placeOf(source)}: expected at most ${MOST_LABELS} classes, got label ${JSON.stringify(label)}. Name the column of the class "label"`,
+        `Cannot use ${placeOf(source)}: expected at most ${MOST_LABELS} classes, got label ${
+          JSON.stringify(label)
+        }. Name the column of the class "label"`,
       );
     }
   }
@@ -86,7 +95,11 @@ function labelIndex(source: NumberedRow, labels: readonly string[]): number {
   const index = named < 0 && typeof label === "number" ? label : named;
   if (index >= 0 && index < labels.length) return index;
   const known = labels.slice(0, 12).join(", ") + (labels.length > 12 ? ", …" : "");
-  throw new RangeError(`Cannot use ${placeOf(source)}: expected a label of ${known} or its number, got ${JSON.stringify(label)}. Correct that row`);
+  throw new RangeError(
+    `Cannot use ${placeOf(source)}: expected a label of ${known} or its number, got ${
+      JSON.stringify(label)
+    }. Correct that row`,
+  );
 }
 
 /** A class's number, also one that a CSV file holds as text, or its name. */
@@ -97,5 +110,7 @@ function labelOf(source: NumberedRow): number | string {
   if (typeof label === "string" && /^\d{1,9}$/.test(label)) return Number(label);
   if (typeof label === "string" && label !== "") return label;
   const got = typeof label === "number" ? String(label) : label === "" ? "an empty text" : kindOf(label);
-  throw new TypeError(`Cannot use ${placeOf(source)}: expected "label" to be an integer from 0 or a name, got ${got}. Correct that row`);
+  throw new TypeError(
+    `Cannot use ${placeOf(source)}: expected "label" to be an integer from 0 or a name, got ${got}. Correct that row`,
+  );
 }

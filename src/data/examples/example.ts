@@ -2,7 +2,10 @@ import { IGNORED } from "../../ops/cross_entropy.ts";
 import type { NumberedRow } from "../rows/read_rows.ts";
 import { kindOf } from "../rows/jsonl.ts";
 
-/** What one row teaches a language model: `labels[i]` is the token that follows `input_ids[i]`, or IGNORED where nothing is to be learned. */
+/**
+ * What one row teaches a language model: `labels[i]` is the token that follows `input_ids[i]`, or IGNORED where nothing
+ * is to be learned.
+ */
 export interface Example {
   readonly input_ids: Uint32Array<ArrayBuffer>;
   readonly labels: Uint32Array<ArrayBuffer>;
@@ -15,7 +18,11 @@ export type Skipped = "empty" | "cut off";
  * The beginning of `ids`, at most `max_length` inputs and the token that follows each.
  * @param isTarget whether the token at a place of `ids` is to be learned.
  */
-export function exampleOf(ids: ArrayLike<number>, isTarget: (place: number) => boolean, max_length: number): Example | Skipped {
+export function exampleOf(
+  ids: ArrayLike<number>,
+  isTarget: (place: number) => boolean,
+  max_length: number,
+): Example | Skipped {
   const length = Math.max(0, Math.min(ids.length - 1, max_length));
   const input_ids = new Uint32Array(length), labels = new Uint32Array(length).fill(IGNORED);
   let learned = false;
@@ -37,7 +44,11 @@ export const placeOf = ({ file, number }: NumberedRow): string => `row ${number}
 export function textOf(source: NumberedRow, key: string): string {
   const value = source.row[key];
   if (value === null || value === undefined) return "";
-  if (typeof value !== "string") throw new TypeError(`Cannot use ${placeOf(source)}: expected "${key}" to be a string, got ${kindOf(value)}. Correct that row`);
+  if (typeof value !== "string") {
+    throw new TypeError(
+      `Cannot use ${placeOf(source)}: expected "${key}" to be a string, got ${kindOf(value)}. Correct that row`,
+    );
+  }
   return value;
 }
 
@@ -45,6 +56,8 @@ export function textOf(source: NumberedRow, key: string): string {
 export function refuseShape(source: NumberedRow, shapes: readonly string[]): never {
   const keys = Object.keys(source.row);
   throw new TypeError(
-    `Cannot use ${placeOf(source)}: expected ${shapes.join(" or ")}, got ${keys.length > 0 ? `the keys ${keys.slice(0, 12).join(", ")}` : "no keys"}. Rename its columns`,
+    `Cannot use ${placeOf(source)}: expected ${shapes.join(" or ")}, got ${
+      keys.length > 0 ? `the keys ${keys.slice(0, 12).join(", ")}` : "no keys"
+    }. Rename its columns`,
   );
 }

@@ -35,12 +35,14 @@ export interface ExampleOptions {
 const SHAPES = ["{text}", "{prompt, completion}", "{messages}", "{instruction, input, output}", "{input_ids}"];
 
 /**
- * The example that a row of a fine-tuning dataset gives, or why it gives none. The shapes are TRL's (huggingface/trl, dataset_formats):
+ * The example that a row of a fine-tuning dataset gives, or why it gives none. The shapes are TRL's (huggingface/trl,
+ * dataset_formats):
  * - `{messages: [{role, content}]}`: a conversation in the model's chat template;
  * - `{prompt, completion}`: two strings, or two lists of messages;
  * - `{instruction, input?, output}` (Stanford Alpaca): a prompt with the headings of that dataset, and a completion;
  * - `{text}`: a text, all of it to be learned;
- * - `{input_ids, labels?}`: token ids, with -100 in `labels` at those that are not to be learned, as Hugging Face's datasets keep them.
+ * - `{input_ids, labels?}`: token ids, with -100 in `labels` at those that are not to be learned, as Hugging Face's
+ * datasets keep them.
  * @throws TypeError that names the row, if it has another shape, or a value of another type.
  */
 export function languageModelExample(source: NumberedRow, options: ExampleOptions): Example | Skipped {
@@ -52,16 +54,33 @@ export function languageModelExample(source: NumberedRow, options: ExampleOption
     return fromPair(textOf(source, "prompt"), textOf(source, "completion"), options);
   }
   if ("instruction" in row && "output" in row) {
-    return fromPair(alpacaPrompt(textOf(source, "instruction"), textOf(source, "input")), textOf(source, "output"), options);
+    return fromPair(
+      alpacaPrompt(textOf(source, "instruction"), textOf(source, "input")),
+      textOf(source, "output"),
+      options,
+    );
   }
   return "text" in row ? fromText(textOf(source, "text"), options) : refuseShape(source, SHAPES);
 }
 
 function fromIds(source: NumberedRow, { max_length, vocab_size }: ExampleOptions): Example | Skipped {
-  const ids = integersOf(source, "input_ids", 0), labels = "labels" in source.row ? integersOf(source, "labels", NOT_LEARNED) : ids;
-  if (labels.length !== ids.length) throw new TypeError(`Cannot use ${placeOf(source)}: expected as many labels as input_ids, ${ids.length}, got ${labels.length}. Correct that row`);
+  const ids = integersOf(source, "input_ids", 0),
+    labels = "labels" in source.row ? integersOf(source, "labels", NOT_LEARNED) : ids;
+  if (labels.length !== ids.length) {
+    throw new TypeError(
+      `Cannot use ${
+        placeOf(source)
+      }: expected as many labels as input_ids, ${ids.length}, got ${labels.length}. Correct that row`,
+    );
+  }
   const unknown = ids.find((id) => id >= vocab_size);
-  if (unknown !== undefined) throw new RangeError(`Cannot use ${placeOf(source)}: its input_ids have ${unknown}, the vocabulary ends at ${vocab_size - 1}. Encode it with the model's own tokenizer`);
+  if (unknown !== undefined) {
+    throw new RangeError(
+      `Cannot use ${placeOf(source)}: its input_ids have ${unknown}, the vocabulary ends at ${
+        vocab_size - 1
+      }. Encode it with the model's own tokenizer`,
+    );
+  }
   return exampleOf(ids, (place) => labels[place] !== NOT_LEARNED, max_length);
 }
 
@@ -71,7 +90,11 @@ const NOT_LEARNED = -100;
 function integersOf(source: NumberedRow, key: string, least: number): readonly number[] {
   const value = source.row[key];
   if (Array.isArray(value) && value.every((id) => Number.isSafeInteger(id) && id >= least)) return value;
-  throw new TypeError(`Cannot use ${placeOf(source)}: expected "${key}" to be a list of whole numbers from ${least}, got ${kindOf(value)}. Correct that row`);
+  throw new TypeError(
+    `Cannot use ${placeOf(source)}: expected "${key}" to be a list of whole numbers from ${least}, got ${
+      kindOf(value)
+    }. Correct that row`,
+  );
 }
 
 /** The headings that models fine-tuned on Alpaca's data know. */
@@ -85,8 +108,8 @@ function fromText(text: string, options: ExampleOptions): Example | Skipped {
 }
 
 /**
- * Prompt and completion are encoded as one text, as they will be met; the completion begins where that differs from the prompt alone.
- * So special tokens that the tokenizer adds at either end, and a token across the border, do no harm.
+ * Prompt and completion are encoded as one text, as they will be met; the completion begins where that differs from the
+ * prompt alone. So special tokens that the tokenizer adds at either end, and a token across the border, do no harm.
  */
 function fromPair(prompt: string, completion: string, options: ExampleOptions): Example | Skipped {
   if (completion.trim() === "") return "empty";
@@ -115,10 +138,16 @@ function fromMessages(source: NumberedRow, options: ExampleOptions): Example | S
   const messages = messagesOf(source, "messages");
   if (messages.length === 0) return "empty";
   const { input_ids, assistant_mask } = chatOf(source, options)(messages);
-  return exampleOf(input_ids, (place) => !options.assistant_only_loss || Boolean(assistant_mask[place]), options.max_length);
+  return exampleOf(
+    input_ids,
+    (place) => !options.assistant_only_loss || Boolean(assistant_mask[place]),
+    options.max_length,
+  );
 }
 
-/** The completion is what the assistant says behind the prompt; the header of its turn is the template's, not its own. */
+/**
+ * The completion is what the assistant says behind the prompt; the header of its turn is the template's, not its own.
+ */
 function fromMessagePair(source: NumberedRow, options: ExampleOptions): Example | Skipped {
   const prompt = messagesOf(source, "prompt"), completion = messagesOf(source, "completion");
   if (completion.length === 0) return "empty";
@@ -132,7 +161,9 @@ function fromMessagePair(source: NumberedRow, options: ExampleOptions): Example 
 function chatOf(source: NumberedRow, { encodeChat }: ExampleOptions): NonNullable<ExampleOptions["encodeChat"]> {
   if (!encodeChat) {
     const advice = "Use {prompt, completion} rows of text, or another model";
-    throw new TypeError(`Cannot use ${placeOf(source)}: it holds a conversation, and the model has no chat template. ${advice}`);
+    throw new TypeError(
+      `Cannot use ${placeOf(source)}: it holds a conversation, and the model has no chat template. ${advice}`,
+    );
   }
   return (messages) => {
     try {
@@ -145,7 +176,11 @@ function chatOf(source: NumberedRow, { encodeChat }: ExampleOptions): NonNullabl
 
 function messagesOf(source: NumberedRow, key: string): readonly Message[] {
   const fail = (got: string): never => {
-    throw new TypeError(`Cannot use ${placeOf(source)}: expected "${key}" to be a list of {role, content} with texts, got ${got}. Correct that row`);
+    throw new TypeError(
+      `Cannot use ${
+        placeOf(source)
+      }: expected "${key}" to be a list of {role, content} with texts, got ${got}. Correct that row`,
+    );
   };
   const value = source.row[key];
   if (!Array.isArray(value)) return fail(kindOf(value));

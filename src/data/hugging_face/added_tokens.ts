@@ -23,22 +23,36 @@ export interface Section extends Span {
 export function addedTokenOf(description: Description, id: unknown = description["id"]): AddedToken {
   const { content, special } = description;
   if (typeof content !== "string" || content === "" || !Number.isInteger(id) || Number(id) < 0) {
-    throw new RangeError(`Cannot use the tokenizer: expected an added token to have a text and an id from 0 on, got ${show(description)}. Copy tokenizer.json again`);
+    throw new RangeError(
+      `Cannot use the tokenizer: expected an added token to have a text and an id from 0 on, got ${
+        show(description)
+      }. Copy tokenizer.json again`,
+    );
   }
   const is = (name: string): boolean => description[name] === true;
   const normalized = typeof description["normalized"] === "boolean" ? description["normalized"] : special !== true;
-  return { id: Number(id), content, single_word: is("single_word"), lstrip: is("lstrip"), rstrip: is("rstrip"), normalized, special: is("special") };
+  return {
+    id: Number(id),
+    content,
+    single_word: is("single_word"),
+    lstrip: is("lstrip"),
+    rstrip: is("rstrip"),
+    normalized,
+    special: is("special"),
+  };
 }
 
 const WORD = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]";
 const ENDS_WITH_WORD = new RegExp(`${WORD}$`, "u"), STARTS_WITH_WORD = new RegExp(`^${WORD}`, "u");
 
 /**
- * Cuts a text at added tokens: the leftmost, of those the longest, as `find_matches` of Hugging Face's `tokenizers` does
- * (tokenizers/src/tokenizer/added_vocabulary.rs). The library's own ignores `single_word` and strips what JavaScript calls white
- * space.
+ * Cuts a text at added tokens: the leftmost, of those the longest, as `find_matches` of Hugging Face's `tokenizers`
+ * does (tokenizers/src/tokenizer/added_vocabulary.rs). The library's own ignores `single_word` and strips what
+ * JavaScript calls white space.
  */
-export function compileSections(tokens: readonly (AddedToken & { readonly found_as: string })[]): (text: string) => Section[] {
+export function compileSections(
+  tokens: readonly (AddedToken & { readonly found_as: string })[],
+): (text: string) => Section[] {
   if (tokens.length === 0) return (text) => text === "" ? [] : [{ id: undefined, start: 0, end: text.length }];
   const by_text = new Map(tokens.map((token) => [token.found_as, token]));
   const longest_first = [...by_text.keys()].sort((a, b) => b.length - a.length);
@@ -49,9 +63,13 @@ export function compileSections(tokens: readonly (AddedToken & { readonly found_
     for (const { 0: found, index } of text.matchAll(pattern)) {
       const { id, single_word, lstrip, rstrip } = by_text.get(found)!;
       let start = index, end = index + found.length;
-      if (single_word && (ENDS_WITH_WORD.test(text.slice(Math.max(0, start - 2), start)) || STARTS_WITH_WORD.test(text.slice(end, end + 2)))) continue;
-      if (lstrip) while (start > done && /\p{White_Space}/u.test(text[start - 1]!)) start--;
-      if (rstrip) while (end < text.length && /\p{White_Space}/u.test(text[end]!)) end++;
+      if (
+        single_word &&
+        (ENDS_WITH_WORD.test(text.slice(Math.max(0, start - 2), start)) ||
+          STARTS_WITH_WORD.test(text.slice(end, end + 2)))
+      ) continue;
+      if (lstrip) { while (start > done && /\p{White_Space}/u.test(text[start - 1]!)) start--; }
+      if (rstrip) { while (end < text.length && /\p{White_Space}/u.test(text[end]!)) end++; }
       if (start > done) sections.push({ id: undefined, start: done, end: start });
       sections.push({ id, start, end });
       done = end;

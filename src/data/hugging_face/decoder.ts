@@ -7,9 +7,9 @@ import { patternOf } from "./pattern.ts";
 type Step = (tokens: readonly string[]) => readonly string[];
 
 /**
- * What a `decoder` of tokenizer.json does.
- * Not the library's own: its ByteFallback gives one U+FFFD for several wrong bytes and drops a byte order mark, its Metaspace
- * knows no prepend_scheme, and its ByteLevel searches all added tokens for each token.
+ * What a `decoder` of tokenizer.json does. Not the library's own: its ByteFallback gives one U+FFFD for several wrong
+ * bytes and drops a byte order mark, its Metaspace knows no prepend_scheme, and its ByteLevel searches all added tokens
+ * for each token.
  * @throws RangeError at a kind whose results could differ from those of Hugging Face's `tokenizers`.
  */
 export function compileDecoder(value: unknown): (tokens: readonly string[]) => string {
@@ -37,9 +37,14 @@ function stepOf(description: Description): Step {
       return (tokens) => tokens.map((token) => token.replace(pattern, () => content));
     }
     case "Strip":
-      return strip(String(description["content"] ?? ""), Number(description["start"] ?? 0), Number(description["stop"] ?? 0));
+      return strip(
+        String(description["content"] ?? ""),
+        Number(description["start"] ?? 0),
+        Number(description["stop"] ?? 0),
+      );
     case "Metaspace": {
-      const sign = String(description["replacement"] ?? "▁"), never = description["prepend_scheme"] === "never" || description["add_prefix_space"] === false;
+      const sign = String(description["replacement"] ?? "▁"),
+        never = description["prepend_scheme"] === "never" || description["add_prefix_space"] === false;
       return (tokens) => tokens.map((token, place) => token.replaceAll(sign, place === 0 && !never ? "" : " "));
     }
     case "WordPiece":
@@ -120,8 +125,17 @@ function wordPiece(prefix: string, cleanup: boolean): Step {
     });
 }
 
-/** Takes the spaces before English punctuation and contractions away, as transformers does where a tokenizer's config asks for it. */
+/**
+ * Takes the spaces before English punctuation and contractions away, as transformers does where a tokenizer's config
+ * asks for it.
+ */
 export function cleanUp(text: string): string {
-  return text.replaceAll(" .", ".").replaceAll(" ?", "?").replaceAll(" !", "!").replaceAll(" ,", ",").replaceAll(" ' ", "'")
-    .replaceAll(" n't", "n't").replaceAll(" 'm", "'m").replaceAll(" 's", "'s").replaceAll(" 've", "'ve").replaceAll(" 're", "'re");
+  return text.replaceAll(" .", ".").replaceAll(" ?", "?").replaceAll(" !", "!").replaceAll(" ,", ",").replaceAll(
+    " ' ",
+    "'",
+  )
+    .replaceAll(" n't", "n't").replaceAll(" 'm", "'m").replaceAll(" 's", "'s").replaceAll(" 've", "'ve").replaceAll(
+      " 're",
+      "'re",
+    );
 }

@@ -5,12 +5,18 @@ export type Description = Readonly<Record<string, unknown>>;
 export function descriptionOf(value: unknown, name: string): Description | null {
   if (value === undefined || value === null) return null;
   if (typeof value === "object" && !Array.isArray(value)) return value as Description;
-  throw new TypeError(`Cannot use the tokenizer: expected ${name} to be an object, got ${show(value)}. Save it again with its library`);
+  throw new TypeError(
+    `Cannot use the tokenizer: expected ${name} to be an object, got ${show(value)}. Save it again with its library`,
+  );
 }
 
 /** `value` as a list of objects of JSON. */
 export function descriptionsOf(value: unknown, name: string): readonly Description[] {
-  if (!Array.isArray(value)) throw new TypeError(`Cannot use the tokenizer: expected ${name} to be a list, got ${show(value)}. Save it again with its library`);
+  if (!Array.isArray(value)) {
+    throw new TypeError(
+      `Cannot use the tokenizer: expected ${name} to be a list, got ${show(value)}. Save it again with its library`,
+    );
+  }
   return value.map((item, place) => {
     const description = descriptionOf(item, `${name}[${place}]`);
     return description ?? refuse(`${name}[${place}]`, "null");
@@ -19,7 +25,10 @@ export function descriptionsOf(value: unknown, name: string): readonly Descripti
 
 /** Ends loading at a construct whose ids could not be those of Hugging Face's `tokenizers`. */
 export function refuse(name: string, got: string): never {
-  throw new RangeError(`Cannot use the tokenizer: ${name} is ${got}, which is not supported and would give wrong ids. Use a model with another tokenizer`);
+  throw new RangeError(
+    `Cannot use the tokenizer: ${name} is ${got}, which is not supported and would give wrong ids. Use a model with ` +
+      "another tokenizer",
+  );
 }
 
 /** A value on a short line. */

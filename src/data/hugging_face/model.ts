@@ -17,7 +17,8 @@ export interface Model {
 /**
  * The `model` of tokenizer.json: BPE or WordPiece.
  * @param seen What the model sees of a word.
- * @throws RangeError at another model, or at settings with which the library would give other ids than Hugging Face's `tokenizers`.
+ * @throws RangeError at another model, or at settings with which the library would give other ids than Hugging Face's
+ * `tokenizers`.
  */
 export function compileModel(value: unknown, seen: (word: string) => string): Model {
   const model = descriptionOf(value, "model");
@@ -25,9 +26,14 @@ export function compileModel(value: unknown, seen: (word: string) => string): Mo
   const ids = vocabularyOf(model);
   // Files of older versions name no type: merges tell.
   const type = model["type"] ?? (model["merges"] ? "BPE" : "WordPiece");
-  const tokenize = type === "BPE" ? bpe(model, ids) : type === "WordPiece" ? wordPiece(model) : refuse("its model", `"${String(type)}"`);
+  const tokenize = type === "BPE"
+    ? bpe(model, ids)
+    : type === "WordPiece"
+    ? wordPiece(model)
+    : refuse("its model", `"${String(type)}"`);
   const unknown = ids.get(String(model["unk_token"]));
-  const idOf = (token: string): number => ids.get(token) ?? unknown ?? refuse("its unk_token", `${show(model["unk_token"])}, not a token of its vocabulary,`);
+  const idOf = (token: string): number =>
+    ids.get(token) ?? unknown ?? refuse("its unk_token", `${show(model["unk_token"])}, not a token of its vocabulary,`);
   const remembered = new Map<string, readonly number[]>();
   return {
     ids,
@@ -46,15 +52,28 @@ export function compileModel(value: unknown, seen: (word: string) => string): Mo
 function vocabularyOf(model: Description): ReadonlyMap<string, number> {
   const { type, vocab } = model;
   // Unigram's vocabulary is a list of tokens with scores.
-  if (Array.isArray(vocab) || (type !== undefined && type !== "BPE" && type !== "WordPiece")) refuse("its model", `"${String(type ?? "Unigram")}"`);
+  if (Array.isArray(vocab) || (type !== undefined && type !== "BPE" && type !== "WordPiece")) {
+    refuse("its model", `"${String(type ?? "Unigram")}"`);
+  }
   const ids = new Map(Object.entries(descriptionOf(vocab, "model.vocab") ?? {})) as ReadonlyMap<string, number>;
   const wrong = [...ids].find(([, id]) => !Number.isInteger(id) || id < 0);
-  if (wrong || ids.size === 0) throw new RangeError(`Cannot use the tokenizer: expected model.vocab to give each token an id from 0 on, got ${show(wrong ?? {})}. Copy tokenizer.json again`);
+  if (wrong || ids.size === 0) {
+    throw new RangeError(
+      `Cannot use the tokenizer: expected model.vocab to give each token an id from 0 on, got ${
+        show(wrong ?? {})
+      }. Copy tokenizer.json again`,
+    );
+  }
   return ids;
 }
 
 function wordPiece(model: Description): (word: string) => string[] {
-  const config = { continuing_subword_prefix: "##", max_input_chars_per_word: 100, ...model, type: "WordPiece" } as unknown;
+  const config = {
+    continuing_subword_prefix: "##",
+    max_input_chars_per_word: 100,
+    ...model,
+    type: "WordPiece",
+  } as unknown;
   const library = new WordPiece(config as ConstructorParameters<typeof WordPiece>[0]);
   return (word) => library.encode([word]);
 }
@@ -68,18 +87,36 @@ function bpe(model: Description, ids: ReadonlyMap<string, number>): (word: strin
   const library = new BPE({ ...model, merges } as unknown as ConstructorParameters<typeof BPE>[0]);
   // A word at a time: the library would fuse unknown tokens across words.
   const encode = (word: string): string[] => library([word]);
-  if (model["ignore_merges"] === true || !ids.has(SPACE) || merges.some(([left, right]) => /[^▁]▁/.test(left + right))) return encode;
-  // No merge joins a space to what stands before it, so words can be merged apart, and remembered, where nothing else splits the text.
+  if (
+    model["ignore_merges"] === true || !ids.has(SPACE) || merges.some(([left, right]) => /[^▁]▁/.test(left + right))
+  ) return encode;
+  // No merge joins a space to what stands before it, so words can be merged apart, and remembered, where nothing else
+  // splits the text.
   return (word) => (word.match(/[^▁]+|▁+[^▁]*/g) ?? []).flatMap(encode);
 }
 
 function mergesOf(value: unknown, ids: ReadonlyMap<string, number>): [string, string][] {
-  if (!Array.isArray(value)) throw new TypeError(`Cannot use the tokenizer: expected model.merges to be a list, got ${show(value)}. Copy tokenizer.json again`);
+  if (!Array.isArray(value)) {
+    throw new TypeError(
+      `Cannot use the tokenizer: expected model.merges to be a list, got ${show(value)}. Copy tokenizer.json again`,
+    );
+  }
   return value.map((merge: unknown, rank) => {
-    const [left, right, ...rest] = typeof merge === "string" ? merge.split(" ") : Array.isArray(merge) ? merge as unknown[] : [];
+    const [left, right, ...rest] = typeof merge === "string"
+      ? merge.split(" ")
+      : Array.isArray(merge)
+      ? merge as unknown[]
+      : [];
     // The library would leave a token out that is not in the vocabulary.
-    if (typeof left !== "string" || typeof right !== "string" || rest.length > 0 || !ids.has(left) || !ids.has(right) || !ids.has(left + right)) {
-      throw new RangeError(`Cannot use the tokenizer: expected merge ${rank} to join two tokens of the vocabulary to a third, got ${show(merge)}. Copy tokenizer.json again`);
+    if (
+      typeof left !== "string" || typeof right !== "string" || rest.length > 0 || !ids.has(left) || !ids.has(right) ||
+      !ids.has(left + right)
+    ) {
+      throw new RangeError(
+        `Cannot use the tokenizer: expected merge ${rank} to join two tokens of the vocabulary to a third, got ${
+          show(merge)
+        }. Copy tokenizer.json again`,
+      );
     }
     return [left, right];
   });

@@ -2,10 +2,12 @@ import { SplitPreTokenizer } from "@huggingface/tokenizers";
 import { type Description, descriptionOf, refuse, show } from "./description.ts";
 
 /** What an expression says once classes and escapes, whose signs mean themselves, are left out. */
-const withoutClasses = (source: string): string => source.replace(/\\G/g, "(?>").replace(/\\.|\[(?:\\.|[^\]])*\]/gsu, "x");
+const withoutClasses = (source: string): string =>
+  source.replace(/\\G/g, "(?>").replace(/\\.|\[(?:\\.|[^\]])*\]/gsu, "x");
 
 /**
- * The expression of a `pattern` of tokenizer.json ({String} or {Regex}, in Oniguruma's syntax) for matching all over a text.
+ * The expression of a `pattern` of tokenizer.json ({String} or {Regex}, in Oniguruma's syntax) for matching all over a
+ * text.
  * @throws RangeError at what JavaScript's expressions cannot do: possessive quantifiers, atomic groups, `\G`.
  */
 export function patternOf(value: unknown): RegExp {
@@ -14,9 +16,12 @@ export function patternOf(value: unknown): RegExp {
   if (typeof text === "string") return new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "gu");
   if (typeof regex !== "string") refuse("a pattern", show(value));
   // The library reads these as ordinary quantifiers and groups, which may match elsewhere.
-  if (/[*+?]\+|\(\?>/.test(withoutClasses(regex))) refuse("a pattern with a possessive quantifier, an atomic group or \\G", show(regex));
+  if (/[*+?]\+|\(\?>/.test(withoutClasses(regex))) {
+    refuse("a pattern with a possessive quantifier, an atomic group or \\G", show(regex));
+  }
   try {
-    const compiled = new SplitPreTokenizer({ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false }).pattern;
+    const compiled =
+      new SplitPreTokenizer({ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false }).pattern;
     if (compiled) return compiled;
   } catch (error) {
     refuse("a pattern", `${show(regex)} (${(error as Error).message})`);

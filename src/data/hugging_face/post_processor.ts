@@ -18,8 +18,8 @@ interface Piece {
 const PLAIN: PostProcessor = fromTemplates([{ from: 0, type: 0 }], [{ from: 0, type: 0 }, { from: 1, type: 1 }]);
 
 /**
- * What a `post_processor` of tokenizer.json does.
- * Not the library's own: it gives the second text of RoBERTa type 1 (the reference 0), and takes an empty second text for none.
+ * What a `post_processor` of tokenizer.json does. Not the library's own: it gives the second text of RoBERTa type 1
+ * (the reference 0), and takes an empty second text for none.
  * @throws RangeError at a kind whose results could differ from those of Hugging Face's `tokenizers`.
  */
 export function compilePostProcessor(value: unknown): PostProcessor {
@@ -35,11 +35,18 @@ export function compilePostProcessor(value: unknown): PostProcessor {
       const roberta = description!["type"] === "RobertaProcessing";
       const cls = [idOf(description!, "cls")], sep = [idOf(description!, "sep")], second = roberta ? 0 : 1;
       const single: Piece[] = [{ from: cls, type: 0 }, { from: 0, type: 0 }, { from: sep, type: 0 }];
-      return fromTemplates(single, [...single, ...(roberta ? [{ from: sep, type: 0 }] : []), { from: 1, type: second }, { from: sep, type: second }]);
+      return fromTemplates(single, [
+        ...single,
+        ...(roberta ? [{ from: sep, type: 0 }] : []),
+        { from: 1, type: second },
+        { from: sep, type: second },
+      ]);
     }
     case "Sequence": {
       const steps = descriptionsOf(description!["processors"], "processors").filter(({ type }) => type !== "ByteLevel");
-      return steps.length > 1 ? refuse("its post_processor", "a Sequence that adds tokens twice") : compilePostProcessor(steps[0]);
+      return steps.length > 1
+        ? refuse("its post_processor", "a Sequence that adds tokens twice")
+        : compilePostProcessor(steps[0]);
     }
     default:
       return refuse("its post_processor", `"${String(description!["type"])}"`);
@@ -58,7 +65,9 @@ function fromTemplates(single: readonly Piece[], pair: readonly Piece[]): PostPr
 
 function idOf(description: Description, name: string): number {
   const value = description[name];
-  return Array.isArray(value) && Number.isInteger(value[1]) ? value[1] : refuse(`"${name}" of its post_processor`, show(value));
+  return Array.isArray(value) && Number.isInteger(value[1])
+    ? value[1]
+    : refuse(`"${name}" of its post_processor`, show(value));
 }
 
 function templateOf(description: Description, name: string): Piece[] {
@@ -68,6 +77,8 @@ function templateOf(description: Description, name: string): Piece[] {
     const type = Number(piece["type_id"] ?? 0);
     if (Sequence) return { from: piece["id"] === "B" ? 1 : 0, type };
     const ids = descriptionOf(tokens[String(piece["id"])], `special token ${show(piece["id"])}`)?.["ids"];
-    return Array.isArray(ids) && ids.every(Number.isInteger) ? { from: ids as number[], type } : refuse("a template's special token", show(piece));
+    return Array.isArray(ids) && ids.every(Number.isInteger)
+      ? { from: ids as number[], type }
+      : refuse("a template's special token", show(piece));
   });
 }

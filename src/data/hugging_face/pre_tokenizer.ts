@@ -32,20 +32,25 @@ function joined(parts: readonly Part[], joins: (part: Part, before: Part) => boo
 }
 
 /**
- * What a `pre_tokenizer` of tokenizer.json does.
- * Not the library's own: its ByteLevel and Whitespace know JavaScript's white space and ASCII's letters only, its Digits ASCII's
- * digits, its Punctuation keeps signs together that belong apart, its Metaspace never splits, and its Split has two behaviours.
+ * What a `pre_tokenizer` of tokenizer.json does. Not the library's own: its ByteLevel and Whitespace know JavaScript's
+ * white space and ASCII's letters only, its Digits ASCII's digits, its Punctuation keeps signs together that belong
+ * apart, its Metaspace never splits, and its Split has two behaviours.
  * @throws RangeError at a kind whose results could differ from those of Hugging Face's `tokenizers`.
  */
 export function compilePreTokenizer(value: unknown): PreTokenizer {
   const description = descriptionOf(value, "pre_tokenizer");
   if (!description) return { split: (text) => [text], byte_level: false };
-  if (description["type"] !== "Sequence") return { split: splitOf(description), byte_level: description["type"] === "ByteLevel" };
+  if (description["type"] !== "Sequence") {
+    return { split: splitOf(description), byte_level: description["type"] === "ByteLevel" };
+  }
   const steps = descriptionsOf(description["pretokenizers"], "pretokenizers").map(compilePreTokenizer);
   const byte_level = steps.at(-1)?.byte_level === true;
-  if (steps.slice(0, -1).some((step) => step.byte_level)) refuse("its pre_tokenizer", "a Sequence that goes on after ByteLevel");
+  if (steps.slice(0, -1).some((step) => step.byte_level)) {
+    refuse("its pre_tokenizer", "a Sequence that goes on after ByteLevel");
+  }
   return {
-    split: (text, first) => steps.reduce((words, step) => words.flatMap((word, place) => step.split(word, first && place === 0)), [text]),
+    split: (text, first) =>
+      steps.reduce((words, step) => words.flatMap((word, place) => step.split(word, first && place === 0)), [text]),
     byte_level,
   };
 }
@@ -62,13 +67,17 @@ function splitOf(description: Description): Split {
     case "Punctuation":
       return splitBy(PUNCTUATION, description["behavior"] ?? "Isolated");
     case "Whitespace": // \w and \s of Rust's regex
-      return (text) => text.match(/[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu) ?? [];
+      return (text) =>
+        text.match(
+          /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu,
+        ) ?? [];
     case "WhitespaceSplit":
       return (text) => text.match(/\P{White_Space}+/gu) ?? [];
     case "CharDelimiterSplit":
       return splitBy(patternOf({ String: description["delimiter"] }), "Removed");
     case "BertPreTokenizer":
-      return (text) => (text.match(/\P{White_Space}+/gu) ?? []).flatMap((word) => MERGED["Isolated"]!(partsOf(word, PUNCTUATION)));
+      return (text) =>
+        (text.match(/\P{White_Space}+/gu) ?? []).flatMap((word) => MERGED["Isolated"]!(partsOf(word, PUNCTUATION)));
     case "Metaspace":
       return metaspace(description);
     default:
@@ -96,7 +105,9 @@ function byteLevel(description: Description): Split {
 function metaspace(description: Description): Split {
   const sign = String(description["replacement"] ?? "▁");
   const scheme = description["prepend_scheme"] ?? (description["add_prefix_space"] === false ? "never" : "always");
-  if (description["str_rep"] !== undefined && description["str_rep"] !== sign) refuse("its Metaspace", show(description));
+  if (description["str_rep"] !== undefined && description["str_rep"] !== sign) {
+    refuse("its Metaspace", show(description));
+  }
   const pattern = patternOf({ String: sign });
   return (text, first) => {
     let visible = text.replaceAll(" ", () => sign);

@@ -4,8 +4,8 @@ import { checkUnfinished, type ReadableBytes, refuse, type Row, textPieces } fro
 const QUOTING = 'Put fields with quotes, delimiters or newlines in double quotes, and write "" for a quote in them';
 
 /**
- * Rows of a CSV or TSV file (RFC 4180, by papaparse): the first line names the columns, fields in quotes may hold newlines, blank lines
- * are skipped, every value is a string. Holds a piece of the file and one row.
+ * Rows of a CSV or TSV file (RFC 4180, by papaparse): the first line names the columns, fields in quotes may hold
+ * newlines, blank lines are skipped, every value is a string. Holds a piece of the file and one row.
  * @throws RangeError that names the row, if its quotes are wrong or it has another number of fields than the header.
  */
 export async function* readCsv(file: ReadableBytes, delimiter: "," | "\t"): AsyncGenerator<Row> {
@@ -17,7 +17,9 @@ export async function* readCsv(file: ReadableBytes, delimiter: "," | "\t"): Asyn
     const { data, errors, meta } = parser.parse(text, 0, !isEnd);
     for (const [index, fields] of data.entries()) {
       const wrong = errors.find(({ row }) => row === index);
-      if (wrong) refuse(file, `${header ? `row ${count + 1}` : "the header"} has wrong quotes (${wrong.message})`, QUOTING);
+      if (wrong) {
+        refuse(file, `${header ? `row ${count + 1}` : "the header"} has wrong quotes (${wrong.message})`, QUOTING);
+      }
       if (fields.length === 1 && fields[0] === "") continue;
       if (!header) checkHeader(file, header = fields);
       else yield toRow(file, header, fields, ++count);
@@ -49,7 +51,11 @@ function checkHeader(file: ReadableBytes, header: readonly string[]): void {
 
 function toRow(file: ReadableBytes, header: readonly string[], fields: readonly string[], number: number): Row {
   if (fields.length !== header.length) {
-    refuse(file, `row ${number} has ${fields.length} fields, expected ${header.length} (${header.join(", ")})`, QUOTING);
+    refuse(
+      file,
+      `row ${number} has ${fields.length} fields, expected ${header.length} (${header.join(", ")})`,
+      QUOTING,
+    );
   }
   return Object.fromEntries(header.map((name, index) => [name, fields[index]!]));
 }

@@ -4,13 +4,14 @@ import type { ReadableBytes } from "./row_source.ts";
 const END_BYTES = 1 << 16;
 
 /**
- * Tells one dataset from another without reading all of it: SHA-256, in hexadecimal, over each file's name (without folders), size, first
- * and last 64 KiB. A change in the middle that keeps the size goes unnoticed.
+ * Tells one dataset from another without reading all of it: SHA-256, in hexadecimal, over each file's name (without
+ * folders), size, first and last 64 KiB. A change in the middle that keeps the size goes unnoticed.
  */
 export async function fingerprint(files: readonly ReadableBytes[]): Promise<string> {
   const digests: string[] = [];
   for (const file of files) {
-    const first = await file.read(0, Math.min(END_BYTES, file.size)), last = await file.read(Math.max(0, file.size - END_BYTES), file.size);
+    const first = await file.read(0, Math.min(END_BYTES, file.size)),
+      last = await file.read(Math.max(0, file.size - END_BYTES), file.size);
     const name = file.name.slice(Math.max(file.name.lastIndexOf("/"), file.name.lastIndexOf("\\")) + 1);
     digests.push(JSON.stringify([name, file.size, await sha256(first), await sha256(last)]));
   }

@@ -10,7 +10,11 @@ const LARGEST_BYTES = 256 * 2 ** 20;
  */
 export async function* readJson(file: ReadableBytes): AsyncGenerator<Row> {
   if (file.size > LARGEST_BYTES) {
-    refuse(file, `expected at most ${LARGEST_BYTES} bytes of JSON, which is read as a whole, got ${file.size}`, "Convert it to JSONL, which is read line by line");
+    refuse(
+      file,
+      `expected at most ${LARGEST_BYTES} bytes of JSON, which is read as a whole, got ${file.size}`,
+      "Convert it to JSONL, which is read line by line",
+    );
   }
   let value: unknown;
   try {
@@ -19,9 +23,13 @@ export async function* readJson(file: ReadableBytes): AsyncGenerator<Row> {
     const advice = "Write one array of objects, or one object on each line in a file named .jsonl";
     refuse(file, `it is not valid JSON (${reasonOf(error)})`, advice);
   }
-  if (!Array.isArray(value)) refuse(file, `it holds ${kindOf(value)}, expected an array of objects`, "Put the rows in one array");
+  if (!Array.isArray(value)) {
+    refuse(file, `it holds ${kindOf(value)}, expected an array of objects`, "Put the rows in one array");
+  }
   for (const [index, row] of value.entries()) {
-    if (!isRow(row)) refuse(file, `row ${index + 1} is ${kindOf(row)}, expected an object`, "Correct or remove that row");
+    if (!isRow(row)) {
+      refuse(file, `row ${index + 1} is ${kindOf(row)}, expected an object`, "Correct or remove that row");
+    }
     yield row;
   }
 }

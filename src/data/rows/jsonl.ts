@@ -26,11 +26,14 @@ function parseLine(file: ReadableBytes, line: string, number: number): Row {
   } catch (error) {
     refuse(file, `line ${number} is not valid JSON (${reasonOf(error)})`, "Write one JSON object on each line");
   }
-  if (!isRow(value)) refuse(file, `line ${number} holds ${kindOf(value)}, expected an object`, "Write one JSON object on each line");
+  if (!isRow(value)) {
+    refuse(file, `line ${number} holds ${kindOf(value)}, expected an object`, "Write one JSON object on each line");
+  }
   return value;
 }
 
-export const isRow = (value: unknown): value is Row => typeof value === "object" && value !== null && !Array.isArray(value);
+export const isRow = (value: unknown): value is Row =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** For messages: "a string", "an array", "null". */
 export function kindOf(value: unknown): string {

@@ -4,8 +4,8 @@ import { type ReadableBytes, reasonOf, refuse, type Row } from "./row_source.ts"
 const READABLE_CODECS: readonly string[] = ["UNCOMPRESSED", "SNAPPY"];
 
 /**
- * Rows of a Parquet file (by hyparquet): flat columns, lists and structs. Holds one row group. Integers of 64 bits become numbers where a
- * double holds them exactly and stay BigInt elsewhere; what is missing is null.
+ * Rows of a Parquet file (by hyparquet): flat columns, lists and structs. Holds one row group. Integers of 64 bits
+ * become numbers where a double holds them exactly and stay BigInt elsewhere; what is missing is null.
  * @throws RangeError if the file is cut short or damaged, or compressed with something else than Snappy.
  */
 export async function* readParquet(file: ReadableBytes): AsyncGenerator<Row> {
@@ -21,16 +21,26 @@ export async function* readParquet(file: ReadableBytes): AsyncGenerator<Row> {
     const columns: [string, DecodedArray][] = [];
     for (const { element: { name } } of schema.children) {
       const values = await attempt(file, () => scan.readColumn({ column: name, rowStart, rowEnd }));
-      if (values.length !== rowEnd - rowStart) refuse(file, `column ${name} has ${values.length} values for rows ${rowStart + 1} to ${rowEnd}`, "Copy the file again");
+      if (values.length !== rowEnd - rowStart) {
+        refuse(
+          file,
+          `column ${name} has ${values.length} values for rows ${rowStart + 1} to ${rowEnd}`,
+          "Copy the file again",
+        );
+      }
       columns.push([name, values]);
     }
-    for (let at = 0; at < rowEnd - rowStart; at++) yield Object.fromEntries(columns.map(([name, values]) => [name, toNumbers(values[at])]));
+    for (let at = 0; at < rowEnd - rowStart; at++) {
+      yield Object.fromEntries(columns.map(([name, values]) => [name, toNumbers(values[at])]));
+    }
   }
 }
 
 function bufferOf(file: ReadableBytes): AsyncBuffer {
   const read = async (start: number, end: number): Promise<ArrayBuffer> => {
-    if (!(start >= 0 && start <= end && end <= file.size)) throw new RangeError(`it refers to bytes ${start} to ${end}, it has ${file.size}`);
+    if (!(start >= 0 && start <= end && end <= file.size)) {
+      throw new RangeError(`it refers to bytes ${start} to ${end}, it has ${file.size}`);
+    }
     const bytes = await file.read(start, end);
     return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
   };
@@ -45,14 +55,19 @@ function bufferOf(file: ReadableBytes): AsyncBuffer {
 }
 
 /** Paths of the columns that hold values. */
-const leavesOf = (schema: SchemaTree): string[] => schema.children.flatMap((child) => (child.children.length > 0 ? leavesOf(child) : [child.path.join(".")]));
+const leavesOf = (schema: SchemaTree): string[] =>
+  schema.children.flatMap((child) => (child.children.length > 0 ? leavesOf(child) : [child.path.join(".")]));
 
 /** A column that the schema does not know would fail in the background, where nobody can catch it. */
 function checkColumns(file: ReadableBytes, { row_groups }: FileMetaData, leaves: readonly string[]): void {
   for (const { columns } of row_groups) {
     const paths = columns.map(({ meta_data }) => meta_data?.path_in_schema?.join("."));
     if (paths.length === new Set(leaves).size && leaves.every((path, index) => path === paths[index])) continue;
-    refuse(file, `a row group has the columns ${paths.join(", ")}, its schema ${leaves.join(", ")}`, "Copy the file again");
+    refuse(
+      file,
+      `a row group has the columns ${paths.join(", ")}, its schema ${leaves.join(", ")}`,
+      "Copy the file again",
+    );
   }
 }
 
@@ -69,7 +84,11 @@ function checkCodecs(file: ReadableBytes, { row_groups }: FileMetaData): void {
     for (const { meta_data } of columns) {
       if (!meta_data || READABLE_CODECS.includes(meta_data.codec)) continue;
       const column = meta_data.path_in_schema.join(".");
-      refuse(file, `column ${column} is compressed with ${meta_data.codec}, expected SNAPPY or none`, "Write it again with Snappy, or as JSONL");
+      refuse(
+        file,
+        `column ${column} is compressed with ${meta_data.codec}, expected SNAPPY or none`,
+        "Write it again with Snappy, or as JSONL",
+      );
     }
   }
 }

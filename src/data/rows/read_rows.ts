@@ -6,7 +6,14 @@ import { type ReadableBytes, refuse, type Row } from "./row_source.ts";
 
 export type RowFormat = "jsonl" | "json" | "csv" | "tsv" | "parquet";
 
-const FORMATS: Readonly<Record<string, RowFormat>> = { jsonl: "jsonl", ndjson: "jsonl", json: "json", csv: "csv", tsv: "tsv", parquet: "parquet" };
+const FORMATS: Readonly<Record<string, RowFormat>> = {
+  jsonl: "jsonl",
+  ndjson: "jsonl",
+  json: "json",
+  csv: "csv",
+  tsv: "tsv",
+  parquet: "parquet",
+};
 
 const READERS: Readonly<Record<RowFormat, (file: ReadableBytes) => AsyncGenerator<Row>>> = {
   jsonl: readJsonLines,
@@ -46,7 +53,9 @@ export interface NumberedRow {
 export async function* readFiles(files: readonly ReadableBytes[]): AsyncGenerator<NumberedRow> {
   for (const file of files) {
     const format = formatOf(file.name);
-    if (format === "text") refuse(file, `expected a name that ends in .${Object.keys(FORMATS).join(", .")}`, "Rename or convert the file");
+    if (format === "text") {
+      refuse(file, `expected a name that ends in .${Object.keys(FORMATS).join(", .")}`, "Rename or convert the file");
+    }
     let number = 0;
     for await (const row of readRows(file, format)) yield { row, file: file.name, number: ++number };
   }

@@ -17,7 +17,10 @@ const SPLITS: Readonly<Record<string, keyof SplitFiles>> = {
   test: "test",
 };
 
-/** train.jsonl, or one of several parts: train-00001-of-00004.parquet (with or without a hash behind it), train-3.jsonl, train_3.jsonl. */
+/**
+ * train.jsonl, or one of several parts: train-00001-of-00004.parquet (with or without a hash behind it), train-3.jsonl,
+ * train_3.jsonl.
+ */
 const SPLIT_NAME = /^(train|validation|valid|val|dev|test)(?:[-_](\d+)(?:-of-(\d+))?(?:-[0-9a-f]+)?)?\.(\w+)$/i;
 
 interface Part {
@@ -29,21 +32,26 @@ interface Part {
 }
 
 /**
- * The files of a folder by split, as the Hugging Face hub and MLX name them: train, valid or validation, test, each one file or several
- * parts. Other files are left alone.
+ * The files of a folder by split, as the Hugging Face hub and MLX name them: train, valid or validation, test, each one
+ * file or several parts. Other files are left alone.
  * @throws RangeError if there is no file for training, a part is missing, or one split has files of two formats.
  */
 export function splitFiles(names: readonly string[]): SplitFiles {
   const parts = names.flatMap(parsePart);
   const of = (split: keyof SplitFiles): string[] => {
-    const files = parts.filter((part) => part.split === split).sort((a, b) => a.index - b.index || (a.name < b.name ? -1 : 1));
+    const files = parts.filter((part) => part.split === split).sort((a, b) =>
+      a.index - b.index || (a.name < b.name ? -1 : 1)
+    );
     checkParts(files, split);
     return files.map(({ name }) => name);
   };
   const found = { train: of("train"), validation: of("validation"), test: of("test") };
   if (found.train.length === 0) {
     const shown = names.length > 0 ? names.slice(0, 8).join(", ") + (names.length > 8 ? ", …" : "") : "no file";
-    throw new RangeError(`Cannot find the training data: expected train.jsonl, .json, .csv, .tsv, .parquet or .txt, got ${shown}. Rename the file`);
+    throw new RangeError(
+      `Cannot find the training data: expected train.jsonl, .json, .csv, .tsv, .parquet or .txt, got ${shown}. ` +
+        "Rename the file",
+    );
   }
   return found;
 }
@@ -52,17 +60,28 @@ function parsePart(name: string): Part[] {
   const match = SPLIT_NAME.exec(name.slice(name.lastIndexOf("/") + 1));
   if (!match || (formatOf(name) === "text" && match[4]!.toLowerCase() !== "txt")) return [];
   const [, split, index, of] = match;
-  return [{ name, split: SPLITS[split!.toLowerCase()]!, index: Number(index ?? 0), of: of === undefined ? null : Number(of), format: formatOf(name) }];
+  return [{
+    name,
+    split: SPLITS[split!.toLowerCase()]!,
+    index: Number(index ?? 0),
+    of: of === undefined ? null : Number(of),
+    format: formatOf(name),
+  }];
 }
 
 function checkParts(files: readonly Part[], split: string): void {
   const [first] = files;
   const other = files.find(({ format, of }) => format !== first!.format || of !== first!.of);
   if (other) {
-    throw new RangeError(`Cannot choose the ${split} data: ${first!.name} and ${other.name} do not belong together. Remove one of them`);
+    throw new RangeError(
+      `Cannot choose the ${split} data: ${first!.name} and ${other.name} do not belong together. Remove one of them`,
+    );
   }
   if (first && first.of !== null && files.length !== first.of) {
-    throw new RangeError(`Cannot read the ${split} data: expected ${first.of} parts like ${first.name}, got ${files.length}. Copy the other parts too`);
+    throw new RangeError(
+      `Cannot read the ${split} data: expected ${first.of} parts like ${first.name}, got ${files.length}. Copy the ` +
+        "other parts too",
+    );
   }
 }
 
@@ -75,13 +94,20 @@ export interface HoldOut {
 }
 
 /**
- * Rows of one part: of each 1 / validation_split rows (rounded) that follow one another, a random one is for validation and the others for
- * training. Which one depends on the seed and the place alone, so no row needs to be held or counted first.
+ * Rows of one part: of each 1 / validation_split rows (rounded) that follow one another, a random one is for validation
+ * and the others for training. Which one depends on the seed and the place alone, so no row needs to be held or counted
+ * first.
  * @throws RangeError if the share is not above 0 and at most 1/2.
  */
-export async function* heldOut<R>(rows: AsyncIterable<R>, { part, validation_split, seed }: HoldOut): AsyncGenerator<R> {
+export async function* heldOut<R>(
+  rows: AsyncIterable<R>,
+  { part, validation_split, seed }: HoldOut,
+): AsyncGenerator<R> {
   if (!(validation_split > 0 && validation_split <= 0.5)) {
-    throw new RangeError(`Cannot split the rows: expected a validation_split above 0 and at most 0.5, got ${validation_split}. Choose one like 0.1`);
+    throw new RangeError(
+      `Cannot split the rows: expected a validation_split above 0 and at most 0.5, got ${validation_split}. Choose ` +
+        "one like 0.1",
+    );
   }
   const every = Math.round(1 / validation_split);
   let index = 0;

@@ -1,9 +1,13 @@
 /**
- * bf16 on the host: the upper half of an f32, so the same range with 8 bits of precision. Two numbers in a u32 word, the even
- * one in the low half. Kernels unpack them with shaders/lib/bf16.wgsl and round with shaders/lib/bf16_round.wgsl.
+ * bf16 on the host: the upper half of an f32, so the same range with 8 bits of precision. Two numbers in a u32 word,
+ * the even one in the low half. Kernels unpack them with shaders/lib/bf16.wgsl and round with
+ * shaders/lib/bf16_round.wgsl.
  */
 
-/** The bf16 nearest to a number, ties to even, both as bits. A NaN stays one: its payload may lie in the lower half only. */
+/**
+ * The bf16 nearest to a number, ties to even, both as bits. A NaN stays one: its payload may lie in the lower half
+ * only.
+ */
 function roundBits(bits: number): number {
   const isNaN = (bits & 0x7fffffff) > 0x7f800000;
   return isNaN ? (bits >>> 16) | 0x40 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;

@@ -1,6 +1,6 @@
 /**
- * f16 on the host: IEEE 754 half precision, 11 bits of precision up to 65 504, subnormals down to 2^-24. Two numbers in a u32
- * word, the even one in the low half. Kernels unpack them with shaders/lib/f16.wgsl.
+ * f16 on the host: IEEE 754 half precision, 11 bits of precision up to 65 504, subnormals down to 2^-24. Two numbers in
+ * a u32 word, the even one in the low half. Kernels unpack them with shaders/lib/f16.wgsl.
  */
 
 import { roundToEven } from "./rounding.ts";
@@ -21,7 +21,10 @@ function roundBits(bits: number, value: number): number {
   return sign | ((absolute - REBIAS + 0xfff + ((absolute >>> 13) & 1)) >>> 13);
 }
 
-/** The words of an f16 tensor with these values, each rounded to nearest even: 65 520 and more to infinity. The last half of an odd length is 0. */
+/**
+ * The words of an f16 tensor with these values, each rounded to nearest even: 65 520 and more to infinity. The last
+ * half of an odd length is 0.
+ */
 export function toF16(values: Float32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const words = new Uint32Array(Math.ceil(bits.length / 2));

@@ -1,4 +1,5 @@
-// How a tensor's numbers lie in its words (u32): the formats that the GPU keeps and kernels unpack as they load, all in f32.
+// How a tensor's numbers lie in its words (u32): the formats that the GPU keeps and kernels unpack as they load, all in
+// f32.
 //
 // | format | bits a number | |
 // | --- | --- | --- |
@@ -52,24 +53,33 @@ export const numbersTogether = (format: Format): number => (isQuantised(format) 
 /** Words of the numbers alone, which is where the scales start. */
 export const dataWords = (format: Format, length: number): number => Math.ceil(length / FORMATS[format].perWord);
 /** Words of a tensor of `length` numbers. */
-export const wordsOf = (format: Format, length: number): number => dataWords(format, length) + (isQuantised(format) ? Math.ceil(length / GROUP) : 0);
+export const wordsOf = (format: Format, length: number): number =>
+  dataWords(format, length) + (isQuantised(format) ? Math.ceil(length / GROUP) : 0);
 
 /**
  * The words of a tensor with these values, each rounded to the nearest number of the format. Of f32 a view, no copy.
- * @throws RangeError if int8 or nf4 values are not finite: they would spoil their group. `name` and `first`, the number of the
- * first value in its tensor, are for the message.
+ * @throws RangeError if int8 or nf4 values are not finite: they would spoil their group. `name` and `first`, the number
+ * of the first value in its tensor, are for the message.
  */
 export function pack(format: Format, values: Floats, name = "the values", first = 0): Words {
   const words = FORMATS[format].pack(values);
   if (!isQuantised(format)) return words;
   // A group's scale tells of all its numbers.
-  const scales = new Float32Array(words.buffer, 4 * dataWords(format, values.length)), group = scales.findIndex((scale) => !Number.isFinite(scale));
+  const scales = new Float32Array(words.buffer, 4 * dataWords(format, values.length)),
+    group = scales.findIndex((scale) => !Number.isFinite(scale));
   if (group < 0) return words;
   const bad = values.findIndex((value, i) => i >= GROUP * group && !Number.isFinite(value));
-  throw new RangeError(`Cannot store ${name} as ${format}: number ${first + bad} is ${values[bad]}, expected finite ones. Store it as f32, f16 or bf16`);
+  throw new RangeError(
+    `Cannot store ${name} as ${format}: number ${first + bad} is ${
+      values[bad]
+    }, expected finite ones. Store it as f32, f16 or bf16`,
+  );
 }
 
-/** The numbers of a tensor of `length` from all its words. Of f32 a view, no copy; of int8 and nf4 rounded to f32 as kernels round them. */
+/**
+ * The numbers of a tensor of `length` from all its words. Of f32 a view, no copy; of int8 and nf4 rounded to f32 as
+ * kernels round them.
+ */
 export function unpack(format: Format, words: Words, length: number): Floats {
   return FORMATS[format].unpack(words, length);
 }

@@ -1,7 +1,7 @@
 /**
- * int8 on the host: value = q * scale, with one scale for each group of 64 numbers, absmax / 127, so that q lies in -127 … 127 and
- * the error is half a scale at most. Four q in a u32 word, the first in the low byte; the scales (f32) follow the last of those
- * words. Kernels unpack them with shaders/lib/int8.wgsl.
+ * int8 on the host: value = q * scale, with one scale for each group of 64 numbers, absmax / 127, so that q lies in
+ * -127 … 127 and the error is half a scale at most. Four q in a u32 word, the first in the low byte; the scales (f32)
+ * follow the last of those words. Kernels unpack them with shaders/lib/int8.wgsl.
  */
 
 import { GROUP, groupOf, largestOfGroups } from "./groups.ts";
@@ -9,10 +9,15 @@ import { roundToEven } from "./rounding.ts";
 
 const LARGEST = 127;
 
-/** The words of an int8 tensor with these values. A group of zeros has the scale 0; one with numbers that are not finite has such a scale, and no codes. */
+/**
+ * The words of an int8 tensor with these values. A group of zeros has the scale 0; one with numbers that are not finite
+ * has such a scale, and no codes.
+ */
 export function toInt8(values: Float32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
   const largest = largestOfGroups(values), dataWords = Math.ceil(values.length / 4);
-  const words = new Uint32Array(dataWords + largest.length), bytes = new Int8Array(words.buffer), scales = new Float32Array(words.buffer, 4 * dataWords);
+  const words = new Uint32Array(dataWords + largest.length),
+    bytes = new Int8Array(words.buffer),
+    scales = new Float32Array(words.buffer, 4 * dataWords);
   for (let group = 0; group < largest.length; group++) {
     scales[group] = largest[group]! / LARGEST;
     const scale = scales[group]!, end = Math.min(GROUP * (group + 1), values.length);

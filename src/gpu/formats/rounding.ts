@@ -1,4 +1,6 @@
-/** Added to a number below 2^51 it leaves no bits for a fraction: the sum is rounded to nearest even, as all sums are. */
+/**
+ * Added to a number below 2^51 it leaves no bits for a fraction: the sum is rounded to nearest even, as all sums are.
+ */
 const NO_FRACTION = 1.5 * 2 ** 52;
 
 /** The integer nearest to x, ties to even. For |x| < 2^51. */

@@ -16,7 +16,13 @@ const applyKernel = memoize((weight: WeightForm) => {
     name: "apply",
     code: applyCode,
     libraries: [threadCode, scheduleCode, clockCode, clipCode, finiteCode, ...libraries],
-    bindings: { schedule: "read", clock: "read", clip: "read", delta: "read", parameter: "read_write" } satisfies Record<string, Access>,
+    bindings: {
+      schedule: "read",
+      clock: "read",
+      clip: "read",
+      delta: "read",
+      parameter: "read_write",
+    } satisfies Record<string, Access>,
     params: { n: "u32", weight_decay: "f32", lr_scale: "f32", seed: "u32", purpose: "u32" },
     constants: { WORKGROUP: 64, ...constants },
     groups: perThread,
@@ -28,7 +34,17 @@ export function recordApply(
   r: Recorder,
   tensors: Readonly<Record<"schedule" | "clock" | "clip" | "delta" | "parameter", Tensor>>,
   weight: WeightForm,
-  { weight_decay, lr_scale, key: [seed, purpose] }: { readonly weight_decay: number; readonly lr_scale: number; readonly key: readonly [number, number] },
+  { weight_decay, lr_scale, key: [seed, purpose] }: {
+    readonly weight_decay: number;
+    readonly lr_scale: number;
+    readonly key: readonly [number, number];
+  },
 ): void {
-  r.run(applyKernel(weight), tensors, { n: size(tensors.parameter) / weight.width, weight_decay, lr_scale, seed, purpose });
+  r.run(applyKernel(weight), tensors, {
+    n: size(tensors.parameter) / weight.width,
+    weight_decay,
+    lr_scale,
+    seed,
+    purpose,
+  });
 }

@@ -30,15 +30,29 @@ export interface StateFullRule {
   readonly stepFactor: (bias_correction1: number, bias_correction2: number) => number;
 }
 
-const adamNumbers = (ownEpsilon: number) => (s: RuleSettings): RuleNumbers => ({ beta1: s.adam_beta1, beta2: s.adam_beta2, eps: s.adam_epsilon ?? ownEpsilon });
+const adamNumbers = (ownEpsilon: number) => (s: RuleSettings): RuleNumbers => ({
+  beta1: s.adam_beta1,
+  beta2: s.adam_beta2,
+  eps: s.adam_epsilon ?? ownEpsilon,
+});
 const unchanged = (): number => 1;
 
 /** Every state-full rule by its name in `active_update_rule`. A rule is a shader and a row here. */
 export const RULES = {
   adam: { code: adamCode, state: ["m", "v"], numbers: adamNumbers(1e-8), stepFactor: unchanged },
-  adam_hf: { code: adamHfCode, state: ["m", "v"], numbers: adamNumbers(1e-6), stepFactor: (c1, c2) => Math.sqrt(c2) / c1 },
+  adam_hf: {
+    code: adamHfCode,
+    state: ["m", "v"],
+    numbers: adamNumbers(1e-6),
+    stepFactor: (c1, c2) => Math.sqrt(c2) / c1,
+  },
   lion: { code: lionCode, state: ["m"], numbers: adamNumbers(0), stepFactor: unchanged },
-  sgd: { code: sgdCode, state: ["momentum"], numbers: (s) => ({ beta1: s.momentum, beta2: 0, eps: 0 }), stepFactor: unchanged },
+  sgd: {
+    code: sgdCode,
+    state: ["momentum"],
+    numbers: (s) => ({ beta1: s.momentum, beta2: 0, eps: 0 }),
+    stepFactor: unchanged,
+  },
 } as const satisfies Record<string, StateFullRule>;
 
 export type RuleName = keyof typeof RULES;

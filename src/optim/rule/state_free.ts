@@ -32,10 +32,24 @@ const stateFreeKernel = defineKernel({
   groups: perThread,
 });
 
-/** Records residual = factor · sign(residual), or factor · residual, or 0. `partly`: only if the clock says that nothing is state-full. */
-export function signResidual(r: Recorder, { clock, clip, residual }: Common, rule: StateFreeRule, factor: number, partly: boolean): void {
+/**
+ * Records residual = factor · sign(residual), or factor · residual, or 0. `partly`: only if the clock says that nothing
+ * is state-full.
+ */
+export function signResidual(
+  r: Recorder,
+  { clock, clip, residual }: Common,
+  rule: StateFreeRule,
+  factor: number,
+  partly: boolean,
+): void {
   const { constants, width } = vectorsOf(size(residual));
-  const kernel = stateFreeKernel.with({ ...constants, FREE_SIGN: rule === "sign_sgd", FREE_SGD: rule === "sgd", PARTLY: partly });
+  const kernel = stateFreeKernel.with({
+    ...constants,
+    FREE_SIGN: rule === "sign_sgd",
+    FREE_SGD: rule === "sgd",
+    PARTLY: partly,
+  });
   r.run(kernel, { clock, clip, x: residual }, { n: size(residual) / width, factor });
 }
 
@@ -46,7 +60,10 @@ const axisSquaresKernel = defineKernel({
   bindings: { clock: "read", x: "read", squares: "read_write" },
   params: { rows: "u32", columns: "u32", layers: "u32" },
   constants: { WORKGROUP: 16, ROWS: true, COUNTED: false },
-  groups: ({ rows, columns, layers }, { ROWS, WORKGROUP }) => [ceilDiv(ROWS ? rows : columns, Number(WORKGROUP)), layers, 1],
+  groups: (
+    { rows, columns, layers },
+    { ROWS, WORKGROUP },
+  ) => [ceilDiv(ROWS ? rows : columns, Number(WORKGROUP)), layers, 1],
 });
 
 /** Threads that keep a GPU busy with sums, and the fewest numbers worth a thread. */
@@ -55,21 +72,35 @@ const WANTED_THREADS = 8192, SMALLEST_SHARE = 32;
 /** Which axis the sums of squares are taken along: one for each row, or one for each column. */
 type Axis = "rows" | "columns";
 
-/** Records the sums of squares of each row or column of x (rows, columns): (layers, sums), to be added up over the layers. */
+/**
+ * Records the sums of squares of each row or column of x (rows, columns): (layers, sums), to be added up over the
+ * layers.
+ */
 function axisSquares(r: Recorder, x: Tensor, clock: Tensor, axis: Axis, counted = false): Tensor {
   const [rows, columns] = matrixOf(x);
   const sums = axis === "rows" ? rows : columns, length = axis === "rows" ? columns : rows;
   const layers = Math.max(1, Math.min(ceilDiv(WANTED_THREADS, sums), Math.floor(length / SMALLEST_SHARE), 64));
   const squares = r.tensor("squares", [layers, sums], "scratch");
-  r.run(axisSquaresKernel.with({ ROWS: axis === "rows", COUNTED: counted }), { clock, x, squares }, { rows, columns, layers });
+  r.run(axisSquaresKernel.with({ ROWS: axis === "rows", COUNTED: counted }), { clock, x, squares }, {
+    rows,
+    columns,
+    layers,
+  });
   return squares;
 }
 
 /** A vector is a matrix of one row. */
-const matrixOf = ({ shape }: Tensor): readonly [number, number] => (shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
+const matrixOf = (
+  { shape }: Tensor,
+): readonly [number, number] => (shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
 
 const normRatioKernel = memoize((constants: { readonly RATIO: boolean; readonly SINGLE: boolean }) => {
-  const bindings: Record<string, Access> = { clip: "read", x_squares: "read", ...(constants.RATIO ? { direction_squares: "read" } : {}), ratio: "read_write" };
+  const bindings: Record<string, Access> = {
+    clip: "read",
+    x_squares: "read",
+    ...(constants.RATIO ? { direction_squares: "read" } : {}),
+    ratio: "read_write",
+  };
   return defineKernel({
     name: "norm_ratio",
     code: normRatioCode,
@@ -81,37 +112,66 @@ const normRatioKernel = memoize((constants: { readonly RATIO: boolean; readonly 
   });
 });
 
-const scaleResidualKernel = memoize((constants: { readonly LIMITED: boolean; readonly ROWS: boolean; readonly PARTLY: boolean }) => {
-  const bindings: Record<string, Access> = { clock: "read", ratio: "read", ...(constants.LIMITED ? { factor: "read" } : {}), x: "read_write" };
-  return defineKernel({
-    name: "scale_residual",
-    code: scaleResidualCode,
-    libraries: [threadCode, clockCode],
-    bindings,
-    params: { n: "u32", columns: "u32", factor: "f32" },
-    constants: { WORKGROUP: 64, ...constants },
-    groups: perThread,
-  });
-});
+const scaleResidualKernel = memoize(
+  (constants: { readonly LIMITED: boolean; readonly ROWS: boolean; readonly PARTLY: boolean }) => {
+    const bindings: Record<string, Access> = {
+      clock: "read",
+      ratio: "read",
+      ...(constants.LIMITED ? { factor: "read" } : {}),
+      x: "read_write",
+    };
+    return defineKernel({
+      name: "scale_residual",
+      code: scaleResidualCode,
+      libraries: [threadCode, clockCode],
+      bindings,
+      params: { n: "u32", columns: "u32", factor: "f32" },
+      constants: { WORKGROUP: 64, ...constants },
+      groups: perThread,
+    });
+  },
+);
 
 /**
- * Records residual = factor · residual / root mean square of its row (or column): SCALE's normalised gradient (Glentis et al., 2025).
- * A row of zeros stays. `partly`: only if the clock says that nothing is state-full.
+ * Records residual = factor · residual / root mean square of its row (or column): SCALE's normalised gradient (Glentis
+ * et al., 2025). A row of zeros stays. `partly`: only if the clock says that nothing is state-full.
  */
-export function normalizeResidual(r: Recorder, { clock, clip, residual }: Common, axis: Axis, factor: number, partly: boolean): void {
+export function normalizeResidual(
+  r: Recorder,
+  { clock, clip, residual }: Common,
+  axis: Axis,
+  factor: number,
+  partly: boolean,
+): void {
   const [rows, columns] = matrixOf(residual);
   const squares = axisSquares(r, residual, clock, axis);
   const [layers, n] = squares.shape as [number, number];
   const ratio = r.tensor("ratio", [n], "scratch");
-  r.run(normRatioKernel({ RATIO: false, SINGLE: false }), { clip, x_squares: squares, ratio }, { n, layers, scale: 1, length: axis === "rows" ? columns : rows });
-  r.run(scaleResidualKernel({ LIMITED: false, ROWS: axis === "rows", PARTLY: partly }), { clock, ratio, x: residual }, { n: size(residual), columns, factor });
+  r.run(normRatioKernel({ RATIO: false, SINGLE: false }), { clip, x_squares: squares, ratio }, {
+    n,
+    layers,
+    scale: 1,
+    length: axis === "rows" ? columns : rows,
+  });
+  r.run(scaleResidualKernel({ LIMITED: false, ROWS: axis === "rows", PARTLY: partly }), { clock, ratio, x: residual }, {
+    n: size(residual),
+    columns,
+    factor,
+  });
 }
 
 const growthLimiterKernel = defineKernel({
   name: "growth_limiter",
   code: growthLimiterCode,
   libraries: [clockCode, clipCode, reduceCode, finiteCode],
-  bindings: { clock: "read", clip: "read", ratio: "read", squares: "read", previous: "read_write", factor: "read_write" },
+  bindings: {
+    clock: "read",
+    clip: "read",
+    ratio: "read",
+    squares: "read",
+    previous: "read_write",
+    factor: "read_write",
+  },
   params: { n: "u32", layers: "u32", front: "f32", back: "f32", growth: "f32" },
   constants: { WORKGROUP: 64, ...SCALAR },
   groups: () => 1,
@@ -136,30 +196,57 @@ export interface NormScaling {
 }
 
 /**
- * Records residual = residual · ‖direction‖ / ‖x‖, row by row, column by column or as a whole, its norm limited to grow by 1 % a step: how
- * Fira (Chen et al., 2024) and APOLLO (Zhu et al., 2024) let the subspace's adaptive rates act on the rest of the gradient.
+ * Records residual = residual · ‖direction‖ / ‖x‖, row by row, column by column or as a whole, its norm limited to grow
+ * by 1 % a step: how Fira (Chen et al., 2024) and APOLLO (Zhu et al., 2024) let the subspace's adaptive rates act on
+ * the rest of the gradient.
  * @param x, direction in the subspace, as recordStateFull() leaves them.
  * @param previous (1) state of the limiter.
  */
 export function scaleByNorms(
   r: Recorder,
-  { clock, clip, residual, x, direction, previous }: Common & { readonly x: Tensor; readonly direction: Tensor; readonly previous: Tensor },
+  { clock, clip, residual, x, direction, previous }: Common & {
+    readonly x: Tensor;
+    readonly direction: Tensor;
+    readonly previous: Tensor;
+  },
   { axis, single, counted, scale, front, back, limited }: NormScaling,
 ): void {
   const columns = matrixOf(residual)[1], along = axis ?? "rows";
-  const x_squares = axisSquares(r, x, clock, along, counted), direction_squares = axisSquares(r, direction, clock, along, counted);
+  const x_squares = axisSquares(r, x, clock, along, counted),
+    direction_squares = axisSquares(r, direction, clock, along, counted);
   const squares = axisSquares(r, residual, clock, along);
   const n = squares.shape[1]!;
   const ratio = r.tensor("ratio", [n], "scratch");
   recordRatio(r, { clip, x_squares, direction_squares, ratio }, single, scale);
   const factor = r.tensor("factor", [1], "scratch");
-  r.run(growthLimiterKernel, { clock, clip, ratio, squares, previous, factor }, { n, layers: squares.shape[0]!, front, back, growth: limited ? GROWTH : ANY_GROWTH });
-  r.run(scaleResidualKernel({ LIMITED: true, ROWS: along === "rows", PARTLY: false }), { clock, ratio, factor, x: residual }, { n: size(residual), columns, factor: 1 });
+  r.run(growthLimiterKernel, { clock, clip, ratio, squares, previous, factor }, {
+    n,
+    layers: squares.shape[0]!,
+    front,
+    back,
+    growth: limited ? GROWTH : ANY_GROWTH,
+  });
+  r.run(scaleResidualKernel({ LIMITED: true, ROWS: along === "rows", PARTLY: false }), {
+    clock,
+    ratio,
+    factor,
+    x: residual,
+  }, { n: size(residual), columns, factor: 1 });
 }
 
 /** One ratio for each row or column; `single`: the same for all, of the norms of everything. */
-function recordRatio(r: Recorder, tensors: Readonly<Record<"clip" | "x_squares" | "direction_squares" | "ratio", Tensor>>, single: boolean, scale: number): void {
+function recordRatio(
+  r: Recorder,
+  tensors: Readonly<Record<"clip" | "x_squares" | "direction_squares" | "ratio", Tensor>>,
+  single: boolean,
+  scale: number,
+): void {
   const [layers, sums] = tensors.x_squares.shape as [number, number];
   const n = size(tensors.ratio);
-  r.run(normRatioKernel({ RATIO: true, SINGLE: single }), tensors, { n, layers: single ? layers * sums : layers, scale, length: 1 });
+  r.run(normRatioKernel({ RATIO: true, SINGLE: single }), tensors, {
+    n,
+    layers: single ? layers * sums : layers,
+    scale,
+    length: 1,
+  });
 }

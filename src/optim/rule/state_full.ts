@@ -29,12 +29,17 @@ export const bitsFor = (optim_bits: 32 | 8, n: number): 32 | 8 => (n < SMALLEST_
 /** The state tensors of a rule for n numbers. */
 export function stateTensors(label: string, rule: RuleName, bits: 32 | 8, shape: readonly number[]): Tensor[] {
   const n = shape.reduce((a, b) => a * b, 1);
-  return RULES[rule].state.map((name) => bits === 32 ? tensor(`${label}.${name}`, shape, "state") : tensor(`${label}.${name}`, [ceilDiv(n, BLOCK) * BLOCK_WORDS], "state", "u32"));
+  return RULES[rule].state.map((name) =>
+    bits === 32
+      ? tensor(`${label}.${name}`, shape, "state")
+      : tensor(`${label}.${name}`, [ceilDiv(n, BLOCK) * BLOCK_WORDS], "state", "u32")
+  );
 }
 
 /** (512) The values of the 8-bit codes, signed and unsigned: one for all, written once. */
 export const codesTensor = (): Tensor => tensor("8-bit codes", [2 * 256], "frozen");
-export const codeValues = (): Float32Array<ArrayBuffer> => new Float32Array([...dynamicMap(true), ...dynamicMap(false)]);
+export const codeValues = (): Float32Array<ArrayBuffer> =>
+  new Float32Array([...dynamicMap(true), ...dynamicMap(false)]);
 
 interface StateFullForm {
   readonly rule: RuleName;
@@ -42,12 +47,26 @@ interface StateFullForm {
   readonly keep: boolean;
 }
 
-const PARAMS = { n: "u32", stride: "u32", beta1: "f32", beta2: "f32", eps: "f32", scale: "f32", x_scale: "f32" } as const;
+const PARAMS = {
+  n: "u32",
+  stride: "u32",
+  beta1: "f32",
+  beta2: "f32",
+  eps: "f32",
+  scale: "f32",
+  x_scale: "f32",
+} as const;
 
 /** Bindings and their numbers, which depend on what a form has. */
 function bindingsOf({ rule, keep }: StateFullForm, first: Record<string, Access>) {
   const has_b = RULES[rule].state.length > 1;
-  const bindings: Record<string, Access> = { ...first, x: "read_write", ...(keep ? { direction: "read_write" } : {}), a: "read_write", ...(has_b ? { b: "read_write" } : {}) };
+  const bindings: Record<string, Access> = {
+    ...first,
+    x: "read_write",
+    ...(keep ? { direction: "read_write" } : {}),
+    a: "read_write",
+    ...(has_b ? { b: "read_write" } : {}),
+  };
   const a = Object.keys(bindings).indexOf("a");
   return { bindings, constants: { KEEP_X: keep, HAS_B: has_b, A_BINDING: a, B_BINDING: a + 1 } };
 }
@@ -108,13 +127,20 @@ export interface StateFullOptions {
 }
 
 /**
- * Records the state-full rule on a dense tensor of gradients: direction = scale · rule(x), and x = -x_scale · x. Without `direction`
- * x itself becomes the direction. Numbers beyond clock.count · stride are left alone.
+ * Records the state-full rule on a dense tensor of gradients: direction = scale · rule(x), and x = -x_scale · x.
+ * Without `direction` x itself becomes the direction. Numbers beyond clock.count · stride are left alone.
  * @param codes for 8-bit state, see codesTensor().
  */
 export function recordStateFull(
   r: Recorder,
-  tensors: { readonly clock: Tensor; readonly clip: Tensor; readonly x: Tensor; readonly direction?: Tensor; readonly state: readonly Tensor[]; readonly codes: Tensor },
+  tensors: {
+    readonly clock: Tensor;
+    readonly clip: Tensor;
+    readonly x: Tensor;
+    readonly direction?: Tensor;
+    readonly state: readonly Tensor[];
+    readonly codes: Tensor;
+  },
   { rule, nesterov, numbers, scale, x_scale, bits, stride }: StateFullOptions,
 ): void {
   const { state: [a, b], codes, ...rest } = tensors;

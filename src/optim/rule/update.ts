@@ -6,7 +6,7 @@ import type { Recorder } from "../../plan/recorder.ts";
 import { size, type Tensor } from "../../plan/tensor.ts";
 import type { StateFreeRule } from "../grid.ts";
 import { type RuleName, type RuleNumbers, RULES } from "./rules.ts";
-import { selectionText, type SelectionKind } from "../split/selection.ts";
+import { type SelectionKind, selectionText } from "../split/selection.ts";
 import { type WeightForm, weightText } from "./weight.ts";
 import clipCode from "../../../shaders/lib/clip.wgsl" with { type: "text" };
 import clockCode from "../../../shaders/lib/clock.wgsl" with { type: "text" };
@@ -33,7 +33,10 @@ interface UpdateForm {
   readonly partly: boolean;
   readonly free: StateFreeRule;
   readonly weight: WeightForm;
-  /** How threads share a matrix with selected columns: rows of each, and threads in succession that have the same columns. */
+  /**
+   * How threads share a matrix with selected columns: rows of each, and threads in succession that have the same
+   * columns.
+   */
   readonly rows: number;
   readonly lanes: number;
 }
@@ -46,7 +49,13 @@ const updateKernel = memoize((form: UpdateForm) => {
   const states = rule === "none" ? 0 : RULES[rule].state.length;
   const { constants, libraries } = weightText(weight);
   const vector = isWhole(form), first = selection ? 6 : 5;
-  const bindings: Record<string, Access> = { this_schedule: "read", this_clock: "read", this_clip: "read", gradient: "read", parameter: "read_write" };
+  const bindings: Record<string, Access> = {
+    this_schedule: "read",
+    this_clock: "read",
+    this_clip: "read",
+    gradient: "read",
+    parameter: "read_write",
+  };
   if (selection) bindings["selection"] = "read";
   if (states > 0) bindings["a"] = "read_write";
   if (states > 1) bindings["b"] = "read_write";
@@ -60,7 +69,19 @@ const updateKernel = memoize((form: UpdateForm) => {
       ...(selection ? [selectionText(selection, weight.width).code] : []),
     ],
     bindings,
-    params: { n: "u32", columns: "u32", beta1: "f32", beta2: "f32", eps: "f32", weight_decay: "f32", lr_scale: "f32", inactive_lr_scale: "f32", scale: "f32", seed: "u32", purpose: "u32" },
+    params: {
+      n: "u32",
+      columns: "u32",
+      beta1: "f32",
+      beta2: "f32",
+      eps: "f32",
+      weight_decay: "f32",
+      lr_scale: "f32",
+      inactive_lr_scale: "f32",
+      scale: "f32",
+      seed: "u32",
+      purpose: "u32",
+    },
     constants: {
       ...constants,
       ...(selection ? selectionText(selection, weight.width).constants : { PER_ROW: false, PER_COLUMN: false }),
@@ -89,35 +110,53 @@ const updateKernel = memoize((form: UpdateForm) => {
 /** The state-full ones of a thread's neighbours, one after another: their state is not contiguous. */
 function componentsText(width: 1 | 4): string {
   if (width === 1) return "  if (here.bits != 0u) { change = state_change(slot, raw, good); }";
-  return ["x", "y", "z", "w"].map((c, i) => `  if ((here.bits & ${1 << i}u) != 0u) {
+  return ["x", "y", "z", "w"].map((c, i) =>
+    `  if ((here.bits & ${1 << i}u) != 0u) {
     change.${c} = state_change(slot, raw.${c}, good.${c});
     slot += 1u;
-  }`).join("\n");
+  }`
+  ).join("\n");
 }
 
 /**
- * The selected ones of a thread's columns one after another, each in all of the thread's rows. A software adapter runs every branch of an
- * `if`, but a loop only as often as one of its lanes needs: once for each selected column where all lanes have the same.
+ * The selected ones of a thread's columns one after another, each in all of the thread's rows. A software adapter runs
+ * every branch of an `if`, but a loop only as often as one of its lanes needs: once for each selected column where all
+ * lanes have the same.
  */
 function columnsText(width: 1 | 4, rows: number): string {
-  const each = (text: (row: number, at: string) => string): string => [...Array(rows).keys()].map((row) => text(row, `i + ${row}u * across`)).join("\n");
+  const each = (text: (row: number, at: string) => string): string =>
+    [...Array(rows).keys()].map((row) => text(row, `i + ${row}u * across`)).join("\n");
   const change = (row: number, raw: string): string => `column_change(slot + ${row}u * clock.count, ${raw})`;
   return [
     each((row, at) => `  let raw${row} = gradient[${at}];\n  var change${row} = free_change(raw${row});`),
     width === 1 ? "  if (here.bits != 0u) {" : `  for (var rest = here.bits; rest != 0u; rest &= rest - 1u) {
     let c = firstTrailingBit(rest);
     let chosen = vec4u(0u, 1u, 2u, 3u) == vec4u(c);`,
-    each((row) => `    change${row} = ${width === 1 ? change(row, `raw${row}`) : `select(change${row}, vec4f(${change(row, `raw${row}[c]`)}), chosen)`};`),
+    each((row) =>
+      `    change${row} = ${
+        width === 1 ? change(row, `raw${row}`) : `select(change${row}, vec4f(${change(row, `raw${row}[c]`)}), chosen)`
+      };`
+    ),
     "    slot += 1u;\n  }",
-    each((row, at) => `  let weight${row} = weight_at(${at});\n  put_weight(${at}, select(weight${row}, moved(weight${row}, change${row}), is_good(raw${row})));`),
+    each((row, at) =>
+      `  let weight${row} = weight_at(${at});\n  put_weight(${at}, select(weight${row}, moved(weight${row}, ` +
+      `change${row}), is_good(raw${row})));`
+    ),
   ].join("\n");
 }
 
-/** Rows that the threads of a software adapter's vector share, where they divide a matrix, and how many lanes its vectors have. */
+/**
+ * Rows that the threads of a software adapter's vector share, where they divide a matrix, and how many lanes its
+ * vectors have.
+ */
 const BANDS = [64, 32, 16, 8], LANES = { portable: 8, portable_small: 4 };
 
 /** GPUs want neighbours at neighbouring addresses, and other matrices have rows that would be left over. */
-function shareOf(variant: Variant, selection: SelectionKind | null, height: number): Pick<UpdateForm, "rows" | "lanes"> {
+function shareOf(
+  variant: Variant,
+  selection: SelectionKind | null,
+  height: number,
+): Pick<UpdateForm, "rows" | "lanes"> {
   const band = BANDS.find((rows) => height % rows === 0);
   if (selection !== "columns" || variant === "tiled" || band === undefined) return { rows: 1, lanes: 1 };
   return { rows: band / LANES[variant], lanes: LANES[variant] };
@@ -137,18 +176,41 @@ export interface UpdateOptions {
 }
 
 /**
- * Records a whole update in one pass: for every split into elements (all, none, columns, rows, randk, blocks), every 32-bit rule, and
- * a state-free part that needs no more than its own element.
+ * Records a whole update in one pass: for every split into elements (all, none, columns, rows, randk, blocks), every
+ * 32-bit rule, and a state-free part that needs no more than its own element.
  * @param tensors gradient and parameter of one shape; `selection` for splits within the matrix; `state` of the rule.
  */
 export function recordUpdate(
   r: Recorder,
-  tensors: UpdateInputs & { readonly clock: Tensor; readonly gradient: Tensor; readonly parameter: Tensor; readonly selection?: Tensor; readonly state: readonly Tensor[] },
+  tensors: UpdateInputs & {
+    readonly clock: Tensor;
+    readonly gradient: Tensor;
+    readonly parameter: Tensor;
+    readonly selection?: Tensor;
+    readonly state: readonly Tensor[];
+  },
   { form, weight, numbers, weight_decay, lr_scale, inactive_lr_scale, scale, key: [seed, purpose] }: UpdateOptions,
 ): void {
   const { state: [a, b], schedule, clock, clip, ...rest } = tensors, { width } = weight;
-  const named: Record<string, Tensor> = { this_schedule: schedule, this_clock: clock, this_clip: clip, ...rest, ...(a ? { a } : {}), ...(b ? { b } : {}) };
+  const named: Record<string, Tensor> = {
+    this_schedule: schedule,
+    this_clock: clock,
+    this_clip: clip,
+    ...rest,
+    ...(a ? { a } : {}),
+    ...(b ? { b } : {}),
+  };
   const columns = form.selection === "rows" || form.selection === "columns" ? tensors.parameter.shape.at(-1)! : 0;
   const share = shareOf(r.variant, form.selection, tensors.parameter.shape[0]!);
-  r.run(updateKernel({ ...form, ...share, weight }), named, { n: size(tensors.parameter) / width, columns, ...numbers, weight_decay, lr_scale, inactive_lr_scale, scale, seed, purpose });
+  r.run(updateKernel({ ...form, ...share, weight }), named, {
+    n: size(tensors.parameter) / width,
+    columns,
+    ...numbers,
+    weight_decay,
+    lr_scale,
+    inactive_lr_scale,
+    scale,
+    seed,
+    purpose,
+  });
 }

@@ -1,6 +1,6 @@
 import { SCALAR, vectorsOf } from "../../ops/vector.ts";
 import type { Constants } from "../../gpu/preprocess.ts";
-import { type Tensor, size } from "../../plan/tensor.ts";
+import { size, type Tensor } from "../../plan/tensor.ts";
 import bf16Code from "../../../shaders/lib/bf16.wgsl" with { type: "text" };
 import bf16RoundCode from "../../../shaders/lib/bf16_round.wgsl" with { type: "text" };
 import philoxCode from "../../../shaders/lib/philox.wgsl" with { type: "text" };
@@ -17,16 +17,33 @@ export interface WeightForm {
   readonly decayAfter: boolean;
 }
 
-/** @param length whose multiple of four lets a thread have four neighbours: of the tensor, or of a row where those must not be mixed. */
+/**
+ * @param length whose multiple of four lets a thread have four neighbours: of the tensor, or of a row where those must
+ * not be mixed.
+ */
 export function weightForm(parameter: Tensor, decay: "before" | "after", length = size(parameter)): WeightForm {
-  return { type: parameter.type === "bf16" ? "bf16" : "f32", width: vectorsOf(length).width as 1 | 4, decayAfter: decay === "after" };
+  return {
+    type: parameter.type === "bf16" ? "bf16" : "f32",
+    width: vectorsOf(length).width as 1 | 4,
+    decayAfter: decay === "after",
+  };
 }
 
 /** Constants and libraries of a kernel that writes such a parameter. */
-export function weightText({ type, width, decayAfter }: WeightForm): { readonly constants: Constants; readonly libraries: readonly string[] } {
+export function weightText(
+  { type, width, decayAfter }: WeightForm,
+): { readonly constants: Constants; readonly libraries: readonly string[] } {
   const vectors = width === 4 ? vectorsOf(4).constants : SCALAR;
   return {
-    constants: { ...vectors, BF16: type === "bf16", WEIGHT: type === "bf16" ? "vec2u" : vectors["VECTOR"]!, DECAY_AFTER: decayAfter },
-    libraries: [weightCode, ...(type === "bf16" ? [bf16Code, bf16RoundCode, philoxCode, weightBf16Code] : [weightF32Code])],
+    constants: {
+      ...vectors,
+      BF16: type === "bf16",
+      WEIGHT: type === "bf16" ? "vec2u" : vectors["VECTOR"]!,
+      DECAY_AFTER: decayAfter,
+    },
+    libraries: [
+      weightCode,
+      ...(type === "bf16" ? [bf16Code, bf16RoundCode, philoxCode, weightBf16Code] : [weightF32Code]),
+    ],
   };
 }

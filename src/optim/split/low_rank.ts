@@ -40,13 +40,16 @@ export interface LowRankOptions {
 }
 
 /**
- * A projection of a matrix G (m, n) to rank k: G P (m, k) from the right, Pᵀ G (k, n) from the left, or both (k, k).
- * P is of leading singular vectors (GaLore, Zhao et al., 2024), random and orthonormal, normal(0, 1/k) without (APOLLO, Zhu et al., 2024), or of the
- * best vectors of a cosine transform (Modoranu et al., 2025). Normal and cosine ones are made again in each step, not kept.
+ * A projection of a matrix G (m, n) to rank k: G P (m, k) from the right, Pᵀ G (k, n) from the left, or both (k, k). P
+ * is of leading singular vectors (GaLore, Zhao et al., 2024), random and orthonormal, normal(0, 1/k) without (APOLLO,
+ * Zhu et al., 2024), or of the best vectors of a cosine transform (Modoranu et al., 2025). Normal and cosine ones are
+ * made again in each step, not kept.
  */
 export function lowRankSubspace(label: string, shape: readonly [number, number], options: LowRankOptions): Subspace {
   const [m, n] = shape, { rank: k, proj, proj_type } = options;
-  const bases = sidesOf(proj_type, shape).map((side) => basisOf(`${label}.${side}`, side, side === "left" ? m : n, options));
+  const bases = sidesOf(proj_type, shape).map((side) =>
+    basisOf(`${label}.${side}`, side, side === "left" ? m : n, options)
+  );
   const [first, second] = bases as [Basis, Basis | undefined];
   return {
     shape: second ? [k, k] : first.side === "right" ? [m, k] : [k, n],
@@ -59,7 +62,9 @@ export function lowRankSubspace(label: string, shape: readonly [number, number],
     prepare(r, context, refresh, moments) {
       const tensors = bases.map((basis) => basis.record(r, context, refresh, second ? [] : moments));
       const { gradient } = context;
-      return second ? bothSides(r, gradient, tensors as [Tensor, Tensor]) : oneSide(r, gradient, first.side, tensors[0]!);
+      return second
+        ? bothSides(r, gradient, tensors as [Tensor, Tensor])
+        : oneSide(r, gradient, first.side, tensors[0]!);
     },
   };
 }
@@ -71,10 +76,22 @@ interface Basis {
   record(r: Recorder, context: SubspaceContext, refresh: Refresh, moments: readonly Tensor[]): Tensor;
 }
 
-function basisOf(label: string, side: "left" | "right", length: number, { rank, proj, seed, rotate, cosines }: LowRankOptions): Basis {
+function basisOf(
+  label: string,
+  side: "left" | "right",
+  length: number,
+  { rank, proj, seed, rotate, cosines }: LowRankOptions,
+): Basis {
   const stream = { seed, purpose: `basis ${label}` };
   /** The refresh between a copy of the old basis and the moments' rotation to the new one. */
-  const turning = (r: Recorder, { clock }: SubspaceContext, refresh: Refresh, moments: readonly Tensor[], current: () => Tensor, renew: () => void): Tensor => {
+  const turning = (
+    r: Recorder,
+    { clock }: SubspaceContext,
+    refresh: Refresh,
+    moments: readonly Tensor[],
+    current: () => Tensor,
+    renew: () => void,
+  ): Tensor => {
     if (refresh === "none") return current();
     const before = refresh === "warm" && rotate && moments.length > 0 ? copyTensor(r, current()) : undefined;
     renew();
@@ -93,7 +110,14 @@ function basisOf(label: string, side: "left" | "right", length: number, { rank, 
           dctFill(r, indices, table, basis);
           return basis;
         };
-        return turning(r, context, refresh, moments, fill, () => dctSelect(r, context.gradient, indices, side, table, refresh === "cold"));
+        return turning(
+          r,
+          context,
+          refresh,
+          moments,
+          fill,
+          () => dctSelect(r, context.gradient, indices, side, table, refresh === "cold"),
+        );
       },
     };
   }
@@ -114,8 +138,9 @@ function basisOf(label: string, side: "left" | "right", length: number, { rank, 
     state: [basis],
     record: (r, context, refresh, moments) =>
       turning(r, context, refresh, moments, () => basis, () => {
-        if (proj === "svd") powerIteration(r, context.gradient, basis, side, context.clock, { ...stream, cold: refresh === "cold" });
-        else randomOrthogonal(r, basis, context.clock, stream);
+        if (proj === "svd") {
+          powerIteration(r, context.gradient, basis, side, context.clock, { ...stream, cold: refresh === "cold" });
+        } else randomOrthogonal(r, basis, context.clock, stream);
       }),
   };
 }

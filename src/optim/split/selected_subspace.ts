@@ -7,18 +7,28 @@ import type { PreparedSubspace, Subspace, SubspaceContext } from "./subspace.ts"
 import { POSITIONS_PER_WORD } from "./subset.ts";
 
 /** What a selection with density 1 takes of a matrix (m, n): rows, columns or elements. */
-export const selectable = (kind: SelectionKind, [m, n]: readonly [number, number]): number => ({ columns: n, rows: m, randk: m * n })[kind];
+export const selectable = (kind: SelectionKind, [m, n]: readonly [number, number]): number =>
+  ({ columns: n, rows: m, randk: m * n })[kind];
 
 export interface SelectedSubspace extends Subspace {
-  /** Which rows or columns: written by the host at each switch, see packSelection(). Elements are drawn on the device. */
+  /**
+   * Which rows or columns: written by the host at each switch, see packSelection(). Elements are drawn on the device.
+   */
   readonly selection: Tensor | undefined;
 }
 
 /**
- * Selected columns, rows or elements of a matrix (m, n), at most `count` of them: FRUGAL's coordinate splits (Zmushko et al., 2025).
- * Elements (randk) cost a bit each beside their moments; which they are is a function of (seed, purpose, clock.drawn).
+ * Selected columns, rows or elements of a matrix (m, n), at most `count` of them: FRUGAL's coordinate splits (Zmushko
+ * et al., 2025). Elements (randk) cost a bit each beside their moments; which they are is a function of (seed, purpose,
+ * clock.drawn).
  */
-export function selectedSubspace(kind: SelectionKind, label: string, [m, n]: readonly [number, number], count: number, seed: number): SelectedSubspace {
+export function selectedSubspace(
+  kind: SelectionKind,
+  label: string,
+  [m, n]: readonly [number, number],
+  count: number,
+  seed: number,
+): SelectedSubspace {
   const access = (r: Recorder, { clock, gradient }: SubspaceContext, selection: Tensor): PreparedSubspace => ({
     selection,
     down() {
@@ -46,7 +56,12 @@ export function selectedSubspace(kind: SelectionKind, label: string, [m, n]: rea
       },
     };
   }
-  const selection = tensor(`${label}.selection`, [ceilDiv(selectable(kind, [m, n]), POSITIONS_PER_WORD)], "input", "u32");
+  const selection = tensor(
+    `${label}.selection`,
+    [ceilDiv(selectable(kind, [m, n]), POSITIONS_PER_WORD)],
+    "input",
+    "u32",
+  );
   return {
     ...common,
     stride: kind === "columns" ? m : n,

@@ -17,8 +17,20 @@ import threadCode from "../../../shaders/lib/thread.wgsl" with { type: "text" };
 export type SelectionKind = "columns" | "rows" | "randk";
 
 /** The library that finds a thread's selected elements, for a kernel whose threads handle `width` neighbours. */
-export function selectionText(kind: SelectionKind, width: 1 | 4): { readonly code: string; readonly constants: Constants } {
-  return { code: selectionCode, constants: { PER_ROW: kind === "rows", PER_COLUMN: kind === "columns", PER_ELEMENT: kind === "randk", WIDTH: width, MASK: width === 4 ? 15 : 1 } };
+export function selectionText(
+  kind: SelectionKind,
+  width: 1 | 4,
+): { readonly code: string; readonly constants: Constants } {
+  return {
+    code: selectionCode,
+    constants: {
+      PER_ROW: kind === "rows",
+      PER_COLUMN: kind === "columns",
+      PER_ELEMENT: kind === "randk",
+      WIDTH: width,
+      MASK: width === 4 ? 15 : 1,
+    },
+  };
 }
 
 const byElement = {
@@ -27,17 +39,45 @@ const byElement = {
   constants: { WORKGROUP: 64, ACCUMULATE: false, ...SCALAR, ...selectionText("columns", 1).constants },
   groups: perThread,
 } as const;
-const gatherKernel = defineKernel({ ...byElement, name: "gather", code: gatherCode, bindings: { clock: "read", selection: "read", gradient: "read", chosen: "read_write" } });
-const scatterKernel = defineKernel({ ...byElement, name: "scatter", code: scatterCode, bindings: { clock: "read", selection: "read", chosen: "read", out: "read_write" } });
+const gatherKernel = defineKernel({
+  ...byElement,
+  name: "gather",
+  code: gatherCode,
+  bindings: { clock: "read", selection: "read", gradient: "read", chosen: "read_write" },
+});
+const scatterKernel = defineKernel({
+  ...byElement,
+  name: "scatter",
+  code: scatterCode,
+  bindings: { clock: "read", selection: "read", chosen: "read", out: "read_write" },
+});
 
 /** Records chosen = the selected elements of `gradient` (m, n), in row-major order. */
-export function gather(r: Recorder, kind: SelectionKind, tensors: { readonly clock: Tensor; readonly selection: Tensor; readonly gradient: Tensor; readonly chosen: Tensor }): void {
-  r.run(gatherKernel.with(selectionText(kind, 1).constants), tensors, { n: size(tensors.gradient), columns: tensors.gradient.shape.at(-1)! });
+export function gather(
+  r: Recorder,
+  kind: SelectionKind,
+  tensors: { readonly clock: Tensor; readonly selection: Tensor; readonly gradient: Tensor; readonly chosen: Tensor },
+): void {
+  r.run(gatherKernel.with(selectionText(kind, 1).constants), tensors, {
+    n: size(tensors.gradient),
+    columns: tensors.gradient.shape.at(-1)!,
+  });
 }
 
-/** Records out (m, n) = chosen at the selected elements and 0 at the others that are finite, or adds chosen to them if `accumulate`. */
-export function scatter(r: Recorder, kind: SelectionKind, tensors: { readonly clock: Tensor; readonly selection: Tensor; readonly chosen: Tensor; readonly out: Tensor }, accumulate: boolean): void {
-  r.run(scatterKernel.with({ ...selectionText(kind, 1).constants, ACCUMULATE: accumulate }), tensors, { n: size(tensors.out), columns: tensors.out.shape.at(-1)! });
+/**
+ * Records out (m, n) = chosen at the selected elements and 0 at the others that are finite, or adds chosen to them if
+ * `accumulate`.
+ */
+export function scatter(
+  r: Recorder,
+  kind: SelectionKind,
+  tensors: { readonly clock: Tensor; readonly selection: Tensor; readonly chosen: Tensor; readonly out: Tensor },
+  accumulate: boolean,
+): void {
+  r.run(scatterKernel.with({ ...selectionText(kind, 1).constants, ACCUMULATE: accumulate }), tensors, {
+    n: size(tensors.out),
+    columns: tensors.out.shape.at(-1)!,
+  });
 }
 
 const randomMaskKernel = defineKernel({
@@ -50,8 +90,16 @@ const randomMaskKernel = defineKernel({
   groups: ({ words }) => ceilDiv(words, 64),
 });
 
-/** Records a mask of `clock.count` random ones among n elements, a bit each: a function of the key and of clock.drawn. */
-export function randomMask(r: Recorder, mask: Tensor, clock: Tensor, n: number, [seed, purpose]: readonly [number, number]): void {
+/**
+ * Records a mask of `clock.count` random ones among n elements, a bit each: a function of the key and of clock.drawn.
+ */
+export function randomMask(
+  r: Recorder,
+  mask: Tensor,
+  clock: Tensor,
+  n: number,
+  [seed, purpose]: readonly [number, number],
+): void {
   const HALF = Math.max(1, Math.ceil(Math.ceil(Math.log2(n)) / 2));
   r.run(randomMaskKernel.with({ HALF }), { clock, mask }, { n, words: size(mask), seed, purpose });
 }
@@ -65,7 +113,10 @@ const maskSelectionKernel = defineKernel({
   groups: () => 1,
 });
 
-/** Records the selection of a mask, (words, 2) u32. It is made again in each step rather than kept: the mask is all that is state. */
+/**
+ * Records the selection of a mask, (words, 2) u32. It is made again in each step rather than kept: the mask is all that
+ * is state.
+ */
 export function maskSelection(r: Recorder, mask: Tensor): Tensor {
   const selection = r.tensor("selection", [size(mask), 2], "scratch", "u32");
   r.run(maskSelectionKernel, { mask, selection }, { words: size(mask) });

@@ -11,8 +11,8 @@ export interface SubspaceContext {
 }
 
 /**
- * The part of a matrix (m, n) that is state-full, as a map between the matrix and a smaller dense tensor: selected columns, rows,
- * elements, or a projection onto a basis.
+ * The part of a matrix (m, n) that is state-full, as a map between the matrix and a smaller dense tensor: selected
+ * columns, rows, elements, or a projection onto a basis.
  */
 export interface Subspace {
   /** Shape of what `down` gives, at its largest. */

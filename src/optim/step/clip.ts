@@ -16,7 +16,16 @@ const squareSumKernel = defineKernel({
   code: squareSumCode,
   libraries: [threadCode, vectorCode],
   bindings: { g0: "read", g1: "read", g2: "read", g3: "read", g4: "read", g5: "read", partial_sum: "read_write" },
-  params: { n: "u32", first: "u32", size0: "u32", size1: "u32", size2: "u32", size3: "u32", size4: "u32", size5: "u32" },
+  params: {
+    n: "u32",
+    first: "u32",
+    size0: "u32",
+    size1: "u32",
+    size2: "u32",
+    size3: "u32",
+    size4: "u32",
+    size5: "u32",
+  },
   constants: { WORKGROUP: 16, ...SCALAR },
   groups: perThread,
 });
@@ -27,8 +36,20 @@ const clipNorm = {
   groups: () => 1,
 } as const;
 const clipNormKernel = {
-  portable: defineKernel({ ...clipNorm, name: "clip_norm", code: clipNormCode, libraries: [clipCode, finiteCode], constants: SCALAR }),
-  tiled: defineKernel({ ...clipNorm, name: "clip_norm_tiled", code: clipNormTiledCode, libraries: [clipCode, finiteCode, reduceCode], constants: { WORKGROUP: 256, ...SCALAR } }),
+  portable: defineKernel({
+    ...clipNorm,
+    name: "clip_norm",
+    code: clipNormCode,
+    libraries: [clipCode, finiteCode],
+    constants: SCALAR,
+  }),
+  tiled: defineKernel({
+    ...clipNorm,
+    name: "clip_norm_tiled",
+    code: clipNormTiledCode,
+    libraries: [clipCode, finiteCode, reduceCode],
+    constants: { WORKGROUP: 256, ...SCALAR },
+  }),
 };
 
 /** Gradients that one launch of square_sum takes: WebGPU guarantees eight storage buffers. */
@@ -38,7 +59,9 @@ const ELEMENTS_PER_THREAD = 256;
 /** Partial sums in all: on llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error. */
 const MAX_PARTIAL_SUMS = 32768;
 
-/** A `Clip` that changes nothing, for updates recorded before the global norm can be known. Written once by the host. */
+/**
+ * A `Clip` that changes nothing, for updates recorded before the global norm can be known. Written once by the host.
+ */
 export const noClip = (): Tensor => tensor("no clip", [3], "input", "u32");
 export const NO_CLIP: Uint32Array<ArrayBuffer> = new Uint32Array(new Float32Array([0, 1, 0]).buffer);
 
@@ -69,7 +92,16 @@ export function gradientNorm(r: Recorder, sizes: readonly number[], together: bo
         r.run(
           squareSumKernel.with(constants),
           { g0: slot(0), g1: slot(1), g2: slot(2), g3: slot(3), g4: slot(4), g5: slot(5), partial_sum },
-          { n: threads, first, size0: sizeOf(0), size1: sizeOf(1), size2: sizeOf(2), size3: sizeOf(3), size4: sizeOf(4), size5: sizeOf(5) },
+          {
+            n: threads,
+            first,
+            size0: sizeOf(0),
+            size1: sizeOf(1),
+            size2: sizeOf(2),
+            size3: sizeOf(3),
+            size4: sizeOf(4),
+            size5: sizeOf(5),
+          },
         );
         first += threads;
       }

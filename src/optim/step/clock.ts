@@ -21,7 +21,9 @@ export interface ClockNumbers {
 
 export const clockTensor = (label: string): Tensor => tensor(label, [8], "input", "u32");
 
-export function packClock({ bias_correction1, bias_correction2, step_factor, restart, first, count, drawn, step }: ClockNumbers): Uint32Array<ArrayBuffer> {
+export function packClock(
+  { bias_correction1, bias_correction2, step_factor, restart, first, count, drawn, step }: ClockNumbers,
+): Uint32Array<ArrayBuffer> {
   const words = Uint32Array.of(0, 0, 0, restart ? 1 : 0, first, count, drawn, step);
   new Float32Array(words.buffer).set([bias_correction1, bias_correction2, step_factor]);
   return words;

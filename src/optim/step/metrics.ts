@@ -8,7 +8,9 @@ import metricsTiledCode from "../../../shaders/metrics_tiled.wgsl" with { type: 
 import reduceCode from "../../../shaders/lib/reduce.wgsl" with { type: "text" };
 import scheduleCode from "../../../shaders/lib/schedule.wgsl" with { type: "text" };
 
-/** On llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error: this makes a million tokens of it. */
+/**
+ * On llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error: this makes a million tokens of it.
+ */
 const UNROLL = 16;
 
 const definition = {
@@ -17,8 +19,20 @@ const definition = {
   groups: () => 1,
 } as const;
 const metricsKernel = {
-  portable: defineKernel({ ...definition, name: "metrics", code: metricsCode, libraries: [scheduleCode, clipCode], constants: { UNROLL, LOSSES: range(UNROLL).map((i) => `loss[i + ${i}u]`).join(" + ") } }),
-  tiled: defineKernel({ ...definition, name: "metrics_tiled", code: metricsTiledCode, libraries: [scheduleCode, clipCode, reduceCode], constants: { WORKGROUP: 256 } }),
+  portable: defineKernel({
+    ...definition,
+    name: "metrics",
+    code: metricsCode,
+    libraries: [scheduleCode, clipCode],
+    constants: { UNROLL, LOSSES: range(UNROLL).map((i) => `loss[i + ${i}u]`).join(" + ") },
+  }),
+  tiled: defineKernel({
+    ...definition,
+    name: "metrics_tiled",
+    code: metricsTiledCode,
+    libraries: [scheduleCode, clipCode, reduceCode],
+    constants: { WORKGROUP: 256 },
+  }),
 };
 
 /** Numbers of a step in `metrics`: loss, gradient norm, 1 if the update was skipped. */
@@ -27,7 +41,13 @@ export const METRICS = 3;
 /** The ring: (rows, METRICS). */
 export const metricsTensor = (rows: number): Tensor => tensor("metrics", [rows, METRICS], "output");
 
-/** Records what the host wants to know of a step into a ring of rows, to be read every so often: a read-back stalls the GPU. */
-export function recordMetrics(r: Recorder, tensors: Readonly<Record<"schedule" | "clip" | "loss" | "metrics", Tensor>>): void {
+/**
+ * Records what the host wants to know of a step into a ring of rows, to be read every so often: a read-back stalls the
+ * GPU.
+ */
+export function recordMetrics(
+  r: Recorder,
+  tensors: Readonly<Record<"schedule" | "clip" | "loss" | "metrics", Tensor>>,
+): void {
   r.run(metricsKernel, tensors, { n: size(tensors.loss) });
 }

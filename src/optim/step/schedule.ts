@@ -1,4 +1,4 @@
-import { tensor, type Tensor } from "../../plan/tensor.ts";
+import { type Tensor, tensor } from "../../plan/tensor.ts";
 
 /** The numbers of one optimizer step, in the order of `struct Schedule` in shaders/lib/schedule.wgsl. */
 export interface StepNumbers {
@@ -38,7 +38,10 @@ export interface LearningRateSchedule {
   readonly num_cycles: number;
 }
 
-/** Learning rate of step 0, 1, …, as in Hugging Face's schedules: step s of the warm-up has (s + 1) / warm-up of the peak. */
+/**
+ * Learning rate of step 0, 1, …, as in Hugging Face's schedules: step s of the warm-up has (s + 1) / warm-up of the
+ * peak.
+ */
 export function learningRateAt(step: number, schedule: LearningRateSchedule): number {
   const { learning_rate: peak, min_learning_rate: floor, max_steps, num_cycles } = schedule;
   const warmup = warmupStepsOf(schedule);

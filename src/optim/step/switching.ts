@@ -25,8 +25,9 @@ export interface SwitchingState {
 const STILL_FALLING = 0.005, GAP_GROWTH = 1.5;
 
 /**
- * Decides at which steps subspaces change: the first one, then every `update_gap` steps; the groups of a staggered switch one after another.
- * With BAdam's counting the first period is a step short. The gap may grow with the validation loss.
+ * Decides at which steps subspaces change: the first one, then every `update_gap` steps; the groups of a staggered
+ * switch one after another. With BAdam's counting the first period is a step short. The gap may grow with the
+ * validation loss.
  */
 export class Switching {
   readonly #grid: Grid;
@@ -97,11 +98,19 @@ export class Switching {
     const { update_gap_max } = this.#grid, before = this.#evaluation;
     this.#evaluation = loss;
     if (update_gap_max === null || before === null) return;
-    if ((before - loss) / before < STILL_FALLING) this.#gap = Math.min(update_gap_max, Math.ceil(this.#gap * GAP_GROWTH));
+    if ((before - loss) / before < STILL_FALLING) {
+      this.#gap = Math.min(update_gap_max, Math.ceil(this.#gap * GAP_GROWTH));
+    }
   }
 
   save(): SwitchingState {
-    return { phases: this.#phases.map((phase) => ({ ...phase })), begun: this.#begun, restarted: this.#restarted, update_gap: this.#gap, evaluation: this.#evaluation };
+    return {
+      phases: this.#phases.map((phase) => ({ ...phase })),
+      begun: this.#begun,
+      restarted: this.#restarted,
+      update_gap: this.#gap,
+      evaluation: this.#evaluation,
+    };
   }
 
   restore(state: SwitchingState): void {

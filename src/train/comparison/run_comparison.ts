@@ -27,17 +27,25 @@ export interface PreparedComparison {
 }
 
 /**
- * Plans each run before there is one. Of new models a text is made into tokens once for all that read it with the same tokenizer.
- * @param source text of the dataset, or undefined for the embedded stories; or where a pretrained model and its data are.
+ * Plans each run before there is one. Of new models a text is made into tokens once for all that read it with the same
+ * tokenizer.
+ * @param source text of the dataset, or undefined for the embedded stories; or where a pretrained model and its data
+ * are.
  * @param available bytes that a run may use in all; Infinity if unknown.
  * @throws ConfigError naming the method that does not fit.
  */
-export async function prepareComparison(comparison: Comparison, source: string | undefined | FineTuningSources, gpu: Gpu, available: number): Promise<PreparedComparison> {
+export async function prepareComparison(
+  comparison: Comparison,
+  source: string | undefined | FineTuningSources,
+  gpu: Gpu,
+  available: number,
+): Promise<PreparedComparison> {
   const { methods, seeds } = comparison;
   const prepare = typeof source === "object" ? tunings(source, gpu) : trainings(comparison, source, gpu);
   for (const method of methods) {
     for (const entry of method.sweep) {
-      await prepare({ method, entry, seed: seeds[0]! }).then(({ run, base }) => checkRunFits(run, gpu, available, base)).catch((error) => named(method, entry, error));
+      await prepare({ method, entry, seed: seeds[0]! }).then(({ run, base }) => checkRunFits(run, gpu, available, base))
+        .catch((error) => named(method, entry, error));
     }
   }
   return { comparison, prepare };
@@ -64,7 +72,10 @@ const tunings = (sources: FineTuningSources, gpu: Gpu): PreparedComparison["prep
   return { run: prepareRun(config, prepared, gpu.variant), load, base: prepared.base };
 };
 
-/** Runs, one after another, what `results` lack of a comparison, and gives each result as it is found; the caller adds it to `results`. */
+/**
+ * Runs, one after another, what `results` lack of a comparison, and gives each result as it is found; the caller adds
+ * it to `results`.
+ */
 export async function* runComparison(
   gpu: Gpu,
   { comparison, prepare }: PreparedComparison,
@@ -82,18 +93,28 @@ export async function* runComparison(
 }
 
 /** Trains and keeps the numbers. A loss that is not finite is a result. */
-async function measure(gpu: Gpu, { run, load }: Ready, recovery: RecoveryOptions, onStep: (step: number) => void): Promise<Omit<RunResult, "method" | "entry" | "seed">> {
+async function measure(
+  gpu: Gpu,
+  { run, load }: Ready,
+  recovery: RecoveryOptions,
+  onStep: (step: number) => void,
+): Promise<Omit<RunResult, "method" | "entry" | "seed">> {
   const begun = performance.now();
   const curve: Point[] = [];
   let tokens_per_second: number | null = null, eval_loss: number | null = null, problem: string | null = null;
   const listen = (event: TrainEvent): void => {
-    if (event.type === "evaluation" && Number.isFinite(event.eval_loss)) curve.push({ step: event.step, loss: event.eval_loss });
+    if (event.type === "evaluation" && Number.isFinite(event.eval_loss)) {
+      curve.push({ step: event.step, loss: event.eval_loss });
+    }
     if (event.type === "step") onStep(event.step);
     if (event.type === "step") tokens_per_second = event.tokens_per_second;
     if (event.type === "end") eval_loss = event.summary.eval_loss;
   };
   try {
-    const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, listen, { load, recovery });
+    const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, listen, {
+      load,
+      recovery,
+    });
     trainer.destroy();
     if (!Number.isFinite(eval_loss)) [problem, eval_loss] = [`The validation loss is ${eval_loss}`, null];
   } catch (error) {

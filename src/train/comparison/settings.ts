@@ -1,6 +1,14 @@
 import * as v from "valibot";
 import { OPTIMIZERS } from "../../optim/presets.ts";
-import { ALIASES, CONFIG_KEYS, ConfigError, nameSettings, nearestName, parseConfig, type TrainingConfig } from "../config/config.ts";
+import {
+  ALIASES,
+  CONFIG_KEYS,
+  ConfigError,
+  nameSettings,
+  nearestName,
+  parseConfig,
+  type TrainingConfig,
+} from "../config/config.ts";
 
 export type Settings = Readonly<Record<string, unknown>>;
 
@@ -32,15 +40,32 @@ export interface Entry {
 const text = v.string("must be text");
 const layer = v.custom<Settings>(isObject, "must be an object of settings");
 const sweep = v.array(layer, "must be a list of objects of settings");
-const seed = v.pipe(v.number("must be whole numbers, 0 or more"), v.check((x) => Number.isSafeInteger(x) && x >= 0, "must be whole numbers, 0 or more"));
+const seed = v.pipe(
+  v.number("must be whole numbers, 0 or more"),
+  v.check((x) => Number.isSafeInteger(x) && x >= 0, "must be whole numbers, 0 or more"),
+);
 const differ = <T>(values: readonly T[]): boolean => new Set(values).size === values.length;
 
 /** The keys that a comparison has beside the settings of its runs. */
 const entries = {
   title: v.optional(text, "Optimizers compared"),
   optims: v.optional(v.pipe(v.array(text, "must be a list of optimizers"), v.nonEmpty("must name an optimizer"))),
-  methods: v.optional(v.pipe(v.array(v.intersect([layer, v.looseObject({ name: v.optional(text), sweep: v.optional(sweep) })]), "must be a list of objects"), v.nonEmpty("must have a method"))),
-  seeds: v.optional(v.pipe(v.array(seed, "must be a list of whole numbers"), v.nonEmpty("must have a seed"), v.check(differ, "must differ from each other"))),
+  methods: v.optional(
+    v.pipe(
+      v.array(
+        v.intersect([layer, v.looseObject({ name: v.optional(text), sweep: v.optional(sweep) })]),
+        "must be a list of objects",
+      ),
+      v.nonEmpty("must have a method"),
+    ),
+  ),
+  seeds: v.optional(
+    v.pipe(
+      v.array(seed, "must be a list of whole numbers"),
+      v.nonEmpty("must have a seed"),
+      v.check(differ, "must differ from each other"),
+    ),
+  ),
   sweep: v.optional(sweep, []),
   replicates: v.optional(v.picklist(["all", "best"], 'must be "all" or "best"'), "best"),
 };
@@ -77,7 +102,9 @@ function listOf(value: unknown, key: "optims" | "seeds"): unknown {
 function suggestOwn(key: string): string {
   const known = [...CONFIG_KEYS, ...Object.keys(ALIASES)];
   const nearest = known.includes(key) ? undefined : nearestName(key, [...known, ...KEYS]);
-  if (nearest !== undefined && KEYS.includes(nearest)) throw new ConfigError(`Cannot use unknown setting "${key}": did you mean "${nearest}"?`);
+  if (nearest !== undefined && KEYS.includes(nearest)) {
+    throw new ConfigError(`Cannot use unknown setting "${key}": did you mean "${nearest}"?`);
+  }
   return key;
 }
 
@@ -89,7 +116,11 @@ export function parseComparison(given: Settings, note: (message: string) => void
   const result = v.safeParse(schema, given);
   if (!result.success) throw new ConfigError(describe(result.issues[0]));
   const { title, optims, methods: ownMethods, replicates, sweep: commonSweep, seeds: ownSeeds } = result.output;
-  if (optims && ownMethods) throw new ConfigError('Cannot use "optims" beside "methods": each method has an optim of its own. Remove one of them');
+  if (optims && ownMethods) {
+    throw new ConfigError(
+      'Cannot use "optims" beside "methods": each method has an optim of its own. Remove one of them',
+    );
+  }
 
   const shared = Object.fromEntries(Object.entries(given).filter(([key]) => !KEYS.includes(key)));
   // What an optimizer reads is checked with the optimizer it is for.
@@ -112,7 +143,10 @@ interface Surroundings {
   readonly note: (message: string) => void;
 }
 
-function parseMethod(given: Settings, { shared, commonSweep, seed, note }: Surroundings): Method & { readonly given: Settings } {
+function parseMethod(
+  given: Settings,
+  { shared, commonSweep, seed, note }: Surroundings,
+): Method & { readonly given: Settings } {
   const { name: ownName, sweep: ownSweep, ...own } = given;
   const name = String(ownName ?? own["optim"] ?? shared["optim"] ?? OPTIMIZERS[0]);
   const settings = naming(`Method "${name}"`, () => nameLayer(own, note));
@@ -122,28 +156,46 @@ function parseMethod(given: Settings, { shared, commonSweep, seed, note }: Surro
       const layer = nameLayer(entry, note);
       const config = parseConfig({ ...[shared, settings, layer].reduce(lay), ...NO_SAMPLES, seed });
       return { label: ownLabel === undefined ? labelOf(layer) : String(ownLabel), layer, config };
-    }));
-  naming(`Method "${name}"`, () => checkNames(sweep.map(({ label }) => label), "entries of a sweep", "Remove one of them"));
+    })
+  );
+  naming(
+    `Method "${name}"`,
+    () => checkNames(sweep.map(({ label }) => label), "entries of a sweep", "Remove one of them"),
+  );
   const written = given_sweep.length > 0 ? sweep.map(({ label, layer }) => ({ name: label, ...layer })) : [];
-  return { name, sweep: sweep.map(({ label, config }) => ({ label, config })), given: { name, ...settings, sweep: written } };
+  return {
+    name,
+    sweep: sweep.map(({ label, config }) => ({ label, config })),
+    given: { name, ...settings, sweep: written },
+  };
 }
 
 function nameLayer(given: Settings, note: (message: string) => void): Record<string, unknown> {
   const settings = nameSettings(given, note);
   const fixed = SHARED.find((key) => key in settings);
-  if (fixed !== undefined) throw new ConfigError(`Cannot use "${fixed}" here: it is the same for all methods${fixed === "seed" ? '. "seeds" lists the seeds' : ""}`);
+  if (fixed !== undefined) {
+    throw new ConfigError(
+      `Cannot use "${fixed}" here: it is the same for all methods${
+        fixed === "seed" ? '. "seeds" lists the seeds' : ""
+      }`,
+    );
+  }
   return settings;
 }
 
 /** One layer of settings over another. Objects of settings, as optim_args, are laid over each other key by key. */
 function lay(below: Settings, above: Settings): Settings {
-  const merged = Object.entries(above).map(([key, value]) => [key, isObject(value) && isObject(below[key]) ? { ...below[key], ...value } : value]);
+  const merged = Object.entries(above).map((
+    [key, value],
+  ) => [key, isObject(value) && isObject(below[key]) ? { ...below[key], ...value } : value]);
   return { ...below, ...Object.fromEntries(merged) };
 }
 
 /** "lr 0.003, rank 4" */
 function labelOf(settings: Settings): string {
-  const flat = Object.entries(settings).flatMap(([key, value]) => (isObject(value) ? Object.entries(value) : [[key, value] as const]));
+  const flat = Object.entries(settings).flatMap((
+    [key, value],
+  ) => (isObject(value) ? Object.entries(value) : [[key, value] as const]));
   return flat.map(([key, value]) => `${key === "learning_rate" ? "lr" : key} ${String(value)}`).join(", ");
 }
 
@@ -162,7 +214,10 @@ export function naming<T>(subject: string, work: () => T): T {
 }
 
 function describe(issue: v.BaseIssue<unknown>): string {
-  const path = (issue.path ?? []).map(({ key }, i) => (typeof key === "number" ? `[${key}]` : `${i ? "." : ""}${String(key)}`)).join("");
+  const path = (issue.path ?? []).map((
+    { key },
+    i,
+  ) => (typeof key === "number" ? `[${key}]` : `${i ? "." : ""}${String(key)}`)).join("");
   return `Cannot use "${path}": ${issue.message}, got ${JSON.stringify(issue.input).slice(0, 100)}`;
 }
 

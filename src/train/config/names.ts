@@ -46,7 +46,14 @@ export const ALIASES: Readonly<Record<string, ConfigKey>> = {
 const OPTIMIZER_ALIASES: ReadonlyMap<unknown, string> = new Map([
   ...["adamw_torch", "adamw_hf", "adamw_torch_fused"].map((name) => [name, "adamw"] as const),
   ...["adamw_bnb_8bit", "adamw_torch_8bit"].map((name) => [name, "adamw_8bit"] as const),
-  ...[["galore_adamw", "galore"], ["galore_adamw_8bit", "galore_8bit"], ["apollo_adamw", "apollo"], ["lion_32bit", "lion"], ["signsgd", "sign_sgd"], ["fira_adamw", "fira"]] as const,
+  ...[
+    ["galore_adamw", "galore"],
+    ["galore_adamw_8bit", "galore_8bit"],
+    ["apollo_adamw", "apollo"],
+    ["lion_32bit", "lion"],
+    ["signsgd", "sign_sgd"],
+    ["fira_adamw", "fira"],
+  ] as const,
   ...[["coord_adamw", "frugal"], ["block_adamw", "frugal_blocks"], ["galore_frugal", "frugal_svd"]] as const,
 ]);
 
@@ -62,7 +69,10 @@ function optimizerOf(value: unknown): unknown {
  * The settings under their own names, so that those of two sources can be laid over each other.
  * @throws ConfigError for an unknown key, or one that is given twice.
  */
-export function nameSettings(given: Readonly<Record<string, unknown>>, note: (message: string) => void): Record<string, unknown> {
+export function nameSettings(
+  given: Readonly<Record<string, unknown>>,
+  note: (message: string) => void,
+): Record<string, unknown> {
   const named: Record<string, unknown> = {}, peft: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(given)) {
     if (Object.hasOwn(PEFT_ALIASES, key)) {
@@ -71,16 +81,22 @@ export function nameSettings(given: Readonly<Record<string, unknown>>, note: (me
       continue;
     }
     const name = nameOf(key, note);
-    if (Object.hasOwn(named, name)) throw new ConfigError(`Cannot use "${key}": "${name}" is given twice. Remove one of them`);
+    if (Object.hasOwn(named, name)) {
+      throw new ConfigError(`Cannot use "${key}": "${name}" is given twice. Remove one of them`);
+    }
     if (name === "optim") named[name] = optimizerOf(value);
-    else if (name === "optim_args") named[name] = isObject(pairsOf(value)) ? nameOptimArgs(pairsOf(value) as Record<string, unknown>) : value;
-    else if (name === "lr_scheduler_kwargs") named[name] = pairsOf(value);
+    else if (name === "optim_args") {
+      named[name] = isObject(pairsOf(value)) ? nameOptimArgs(pairsOf(value) as Record<string, unknown>) : value;
+    } else if (name === "lr_scheduler_kwargs") named[name] = pairsOf(value);
     // A list of modules has commas of its own.
-    else if (name === "peft") named[name] = namePeft(typeof value === "string" ? parsePairs(value, /,?\s+|,(?=\w+=)/) : value);
-    else if (LISTS.has(name)) named[name] = typeof value === "string" ? listOf(value) : value;
+    else if (name === "peft") {
+      named[name] = namePeft(typeof value === "string" ? parsePairs(value, /,?\s+|,(?=\w+=)/) : value);
+    } else if (LISTS.has(name)) named[name] = typeof value === "string" ? listOf(value) : value;
     else named[name] = value;
   }
-  if (Object.keys(peft).length > 0) named["peft"] = { ...(namePeft(named["peft"]) as object), ...(namePeft(peft) as object) };
+  if (Object.keys(peft).length > 0) {
+    named["peft"] = { ...(namePeft(named["peft"]) as object), ...(namePeft(peft) as object) };
+  }
   return named;
 }
 
@@ -91,24 +107,31 @@ function nameOf(key: string, note: (message: string) => void): string {
     return ALIASES[key]!;
   }
   const nearest = nearestName(key, [...CONFIG_KEYS, ...Object.keys(ALIASES)]);
-  throw new ConfigError(`Cannot use unknown setting ${show(key)}${nearest ? `: did you mean "${nearest}"?` : `. Known settings: ${CONFIG_KEYS.join(", ")}`}`);
+  throw new ConfigError(
+    `Cannot use unknown setting ${show(key)}${
+      nearest ? `: did you mean "${nearest}"?` : `. Known settings: ${CONFIG_KEYS.join(", ")}`
+    }`,
+  );
 }
 
 const pairsOf = (value: unknown): unknown => (typeof value === "string" ? parsePairs(value) : value);
 /** Settings whose value may be written with commas. */
 const LISTS: ReadonlySet<string> = new Set(["optim_target_modules", "frozen_modules", "trainable_modules"]);
 /** "all-linear" is transformers' name for the default. */
-const listOf = (text: string): readonly string[] | null => (text === "all-linear" ? null : text.split(",").filter(Boolean));
+const listOf = (
+  text: string,
+): readonly string[] | null => (text === "all-linear" ? null : text.split(",").filter(Boolean));
 
 /** transformers writes optim_args as "momentum=0.9, nesterov=true". */
 function parsePairs(text: string, separator = /[,\s]+/): Record<string, unknown> {
-  return Object.fromEntries(text.split(separator).filter(Boolean).map((pair) => {
-    const [name = "", value = "true"] = pair.split("=", 2);
-    if (value === "true" || value === "false") return [name, value === "true"];
-    return [name, value !== "" && Number.isFinite(Number(value)) ? Number(value) : value];
-  }));
+  return Object.fromEntries(
+    text.split(separator).filter(Boolean).map((pair) => {
+      const [name = "", value = "true"] = pair.split("=", 2);
+      if (value === "true" || value === "false") return [name, value === "true"];
+      return [name, value !== "" && Number.isFinite(Number(value)) ? Number(value) : value];
+    }),
+  );
 }
-
 
 /** A value on one line, cut short. JSON has no NaN and no infinities. */
 export function show(value: unknown): string {
@@ -116,12 +139,15 @@ export function show(value: unknown): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-export const isObject = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 /** The candidate with the fewest edits from `name`, if that is close enough to be what was meant. */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   const distances = candidates.map((candidate) => editDistance(name, candidate));
   const best = Math.min(...distances);
-  return best <= Math.max(name.length > 3 ? 2 : 1, Math.floor(name.length / 3)) ? candidates[distances.indexOf(best)] : undefined;
+  return best <= Math.max(name.length > 3 ? 2 : 1, Math.floor(name.length / 3))
+    ? candidates[distances.indexOf(best)]
+    : undefined;
 }
 
 /** Levenshtein's distance. */
@@ -129,7 +155,9 @@ function editDistance(a: string, b: string): number {
   let row = [...Array(b.length + 1).keys()];
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
     row = next;
   }
   return row[b.length]!;

@@ -4,7 +4,10 @@ import { type Grid, PROJECTIONS, SIDES, SPLITS, STATE_FREE_RULES, SWITCHES } fro
 import { RULE_NAMES } from "../../optim/rule/rules.ts";
 import { count, flag, fraction, oneOf, patterns, positive, share, zeroOrMore } from "./checks.ts";
 
-/** Every key of optim_args; what is not given is the optimizer's own. Names are those of FRUGAL, GaLore, APOLLO and transformers. */
+/**
+ * Every key of optim_args; what is not given is the optimizer's own. Names are those of FRUGAL, GaLore, APOLLO and
+ * transformers.
+ */
 const entries = {
   split: v.optional(oneOf(SPLITS)),
   density: v.optional(share),
@@ -50,10 +53,12 @@ export const ALIASES: Readonly<Record<string, keyof typeof entries>> = {
 
 /** optim_args under their own names. */
 export function nameOptimArgs(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(given).map(([key, value]) => {
-    if (key === "reset_statistics") return ["switch_moments", value === true ? "reset" : "keep"];
-    return [Object.hasOwn(ALIASES, key) ? ALIASES[key]! : key, value];
-  }));
+  return Object.fromEntries(
+    Object.entries(given).map(([key, value]) => {
+      if (key === "reset_statistics") return ["switch_moments", value === true ? "reset" : "keep"];
+      return [Object.hasOwn(ALIASES, key) ? ALIASES[key]! : key, value];
+    }),
+  );
 }
 
 /** The changes that optim_args make to a grid. */

@@ -1,7 +1,21 @@
 import * as v from "valibot";
 import { LR_SCHEDULER_TYPES } from "../../optim/step/schedule.ts";
 import { OPTIMIZERS } from "../../optim/presets.ts";
-import { bounded, bytesOf, count, countOrZero, flag, fraction, layers, oneOf, patterns, positive, stepsOrShare, text, zeroOrMore } from "./checks.ts";
+import {
+  bounded,
+  bytesOf,
+  count,
+  countOrZero,
+  flag,
+  fraction,
+  layers,
+  oneOf,
+  patterns,
+  positive,
+  stepsOrShare,
+  text,
+  zeroOrMore,
+} from "./checks.ts";
 import { optimArgs } from "./optim_args.ts";
 import { peftConfig } from "./peft.ts";
 
@@ -13,7 +27,10 @@ export const entries = {
   completion_only_loss: v.optional(flag, true),
   assistant_only_loss: v.optional(flag, true),
   tokenizer: v.optional(text, "bpe"),
-  vocab_size: v.optional(bounded("a whole number from 256 to 262144", (x) => Number.isInteger(x) && x >= 256 && x <= 262144), 512),
+  vocab_size: v.optional(
+    bounded("a whole number from 256 to 262144", (x) => Number.isInteger(x) && x >= 256 && x <= 262144),
+    512,
+  ),
   validation_split: v.optional(bounded("a number between 0 and 1", (x) => x > 0 && x < 1), 0.05),
   max_length: v.optional(count, 128),
   // Model: a pretrained one, or the shape of a new one.
@@ -39,7 +56,10 @@ export const entries = {
   optim: v.optional(oneOf(OPTIMIZERS), "adamw"),
   learning_rate: v.optional(v.nullable(positive), null),
   lr_scheduler_type: v.optional(oneOf(LR_SCHEDULER_TYPES), "cosine"),
-  lr_scheduler_kwargs: v.optional(v.strictObject({ num_cycles: v.optional(count, 1), min_lr_rate: v.optional(fraction, 0.1) }), {}),
+  lr_scheduler_kwargs: v.optional(
+    v.strictObject({ num_cycles: v.optional(count, 1), min_lr_rate: v.optional(fraction, 0.1) }),
+    {},
+  ),
   warmup_steps: v.optional(stepsOrShare, 0.05),
   weight_decay: v.optional(zeroOrMore, 0.1),
   adam_beta1: v.optional(fraction, 0.9),
@@ -52,7 +72,10 @@ export const entries = {
   peft: v.optional(v.nullable(peftConfig), null),
   adapter: v.optional(text, ""),
   relora_steps: v.optional(countOrZero, 0),
-  memory_budget: v.optional(v.nullable(v.pipe(text, v.check((x) => bytesOf(x) !== undefined, 'must be a size such as "512MB"'))), null),
+  memory_budget: v.optional(
+    v.nullable(v.pipe(text, v.check((x) => bytesOf(x) !== undefined, 'must be a size such as "512MB"'))),
+    null,
+  ),
   max_grad_norm: v.optional(zeroOrMore, 1),
   per_device_train_batch_size: v.optional(count, 8),
   gradient_accumulation_steps: v.optional(count, 1),

@@ -17,7 +17,9 @@ const T = 6;
 
 /** A model on the device whose only program is its evaluation. */
 export async function openModel(model: Model, load: LoadWeights): Promise<Trainer> {
-  const gpu = await testGpu(), needs = needsOf(model), rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);
+  const gpu = await testGpu(),
+    needs = needsOf(model),
+    rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);
   const programs = { rope_table, evaluate: recordEvaluate({ variant: gpu.variant, model, rope_table, B: 1, T }) };
   return await Trainer.create(gpu, model, programs, planPrograms(programs), { load });
 }
@@ -30,7 +32,10 @@ export const withValues = (values: ReadonlyMap<string, Floats>): LoadWeights => 
 
 /** What a model thinks of a sequence. */
 export const judge = (trainer: Trainer, classifies = false): Promise<Evaluation> =>
-  trainer.evaluate([{ input_ids: Uint32Array.of(5, 31, 7, 0, 12, 9), labels: classifies ? Uint32Array.of(1) : Uint32Array.of(31, 7, 0, 12, 9, 3) }]);
+  trainer.evaluate([{
+    input_ids: Uint32Array.of(5, 31, 7, 0, 12, 9),
+    labels: classifies ? Uint32Array.of(1) : Uint32Array.of(31, 7, 0, 12, 9, 3),
+  }]);
 
 export interface SavedFolder {
   readonly folder: Folder;
@@ -39,13 +44,17 @@ export interface SavedFolder {
 
 export async function collect(files: Files, name = "made"): Promise<SavedFolder> {
   const blobs = new Map<string, Blob>();
-  for (const [path, contents] of files) blobs.set(path, new Blob(contents instanceof Uint8Array ? [contents] : await Array.fromAsync(contents)));
+  for (const [path, contents] of files) {
+    blobs.set(path, new Blob(contents instanceof Uint8Array ? [contents] : await Array.fromAsync(contents)));
+  }
   return { folder: filesFolder(name, blobs), files: blobs };
 }
 
 /** The folder that a model on the device is saved to. */
-export const saveModel = (trainer: Trainer, saved: Partial<ModelToSave> & Pick<ModelToSave, "model" | "json">): Promise<SavedFolder> =>
-  collect(modelFiles({ tokenizer: null, generation: null, ...saved }, trainer.executor));
+export const saveModel = (
+  trainer: Trainer,
+  saved: Partial<ModelToSave> & Pick<ModelToSave, "model" | "json">,
+): Promise<SavedFolder> => collect(modelFiles({ tokenizer: null, generation: null, ...saved }, trainer.executor));
 
 export const json = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(JSON.stringify(value));
 
@@ -56,8 +65,15 @@ interface FolderOptions {
 }
 
 /** A folder of a model's config.json and these tensors, its own by default, made without the device. */
-export function folderOf(model: Model, config: Json, { tensors = tensorsOf(model), files = {} }: FolderOptions = {}): Folder {
-  const all = new Map<string, Blob>([["config.json", new Blob([json(config)])], ["model.safetensors", new Blob([encodeSafetensors(tensors)])]]);
+export function folderOf(
+  model: Model,
+  config: Json,
+  { tensors = tensorsOf(model), files = {} }: FolderOptions = {},
+): Folder {
+  const all = new Map<string, Blob>([["config.json", new Blob([json(config)])], [
+    "model.safetensors",
+    new Blob([encodeSafetensors(tensors)]),
+  ]]);
   for (const [name, bytes] of Object.entries(files)) {
     if (bytes) all.set(name, new Blob([bytes]));
     else all.delete(name);
@@ -67,5 +83,10 @@ export function folderOf(model: Model, config: Json, { tensors = tensorsOf(model
 
 export function tensorsOf(model: Model): TensorData[] {
   const values = randomValues(model, 1);
-  return model.parameters.map(({ value: { label, shape } }) => ({ name: label, dtype: "F32", shape, data: values.get(label)! }));
+  return model.parameters.map(({ value: { label, shape } }) => ({
+    name: label,
+    dtype: "F32",
+    shape,
+    data: values.get(label)!,
+  }));
 }

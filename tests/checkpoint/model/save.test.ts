@@ -29,11 +29,14 @@ async function load(folder: Folder): Promise<{ model: Model; trainer: Trainer }>
   return { model, trainer: await openModel(model, (executor, model) => loadWeights(executor, model, weights)) };
 }
 
-const wordsOf = ({ executor }: Trainer, model: Model) => Promise.all(model.parameters.map(async ({ value }) => [value.label, await executor.readWords(value)] as const));
+const wordsOf = ({ executor }: Trainer, model: Model) =>
+  Promise.all(model.parameters.map(async ({ value }) => [value.label, await executor.readWords(value)] as const));
 
 for (const family of FAMILIES) {
   test(`${family}: saved and loaded, every weight has its bits and the loss is the same`, async () => {
-    const json = SMALL[family], model = createModel(json), trainer = await openModel(model, withValues(randomValues(model, 1)));
+    const json = SMALL[family],
+      model = createModel(json),
+      trainer = await openModel(model, withValues(randomValues(model, 1)));
     const { folder, files } = await saveModel(trainer, { model, json });
     assertEquals([...files.keys()], ["config.json", "model.safetensors"]);
     const pretrained = await openPretrained(folder), { tensors } = pretrained.weights;
@@ -51,13 +54,23 @@ for (const family of FAMILIES) {
 for (const [format, dtype] of [["bf16", "BF16"], ["f16", "F16"]] as const) {
   test(`frozen weights in ${format} are saved as they are, bit for bit, what is trained in f32`, async () => {
     for (const family of ["tied", "gpt2"] as const) {
-      const json = { ...SMALL[family], dtype: "float16" }, trains = (label: string): boolean => /\.1\.|norm|ln_/.test(label);
-      const model = freeze(createModel(json), { trains: ({ value }) => trains(value.label), storedAs: () => format, quantized: undefined });
-      const trainer = await openModel(model, withValues(randomValues(model, 2))), { folder, files } = await saveModel(trainer, { model, json });
+      const json = { ...SMALL[family], dtype: "float16" },
+        trains = (label: string): boolean => /\.1\.|norm|ln_/.test(label);
+      const model = freeze(createModel(json), {
+        trains: ({ value }) => trains(value.label),
+        storedAs: () => format,
+        quantized: undefined,
+      });
+      const trainer = await openModel(model, withValues(randomValues(model, 2))),
+        { folder, files } = await saveModel(trainer, { model, json });
       const { weights, storedAs } = await openPretrained(folder);
       for (const { value: { label, shape } } of model.parameters) {
         const isStored = !trains(label) && shape.length === 2;
-        assertEquals([label, weights.tensors.get(label)!.dtype, storedAs(label)], [label, isStored ? dtype : "F32", isStored ? format : "f32"]);
+        assertEquals([label, weights.tensors.get(label)!.dtype, storedAs(label)], [
+          label,
+          isStored ? dtype : "F32",
+          isStored ? format : "f32",
+        ]);
       }
       const config = JSON.parse(await files.get("config.json")!.text()) as Record<string, unknown>;
       assertEquals([config["dtype"], config["torch_dtype"]], ["float32", "float32"], "the widest of its types");
@@ -77,31 +90,60 @@ for (const quantized of ["int8", "nf4"] as const) {
     for (const { value } of model.parameters) {
       const type = value.type as WeightType, numbers = values.get(value.label)!;
       assertEquals(type, value.shape.length === 2 && /_proj/.test(value.label) ? quantized : "f32", value.label);
-      assertEquals(new Float32Array(found.get(value.label)!.buffer), unpack(type, pack(type, numbers), size(value)), value.label);
+      assertEquals(
+        new Float32Array(found.get(value.label)!.buffer),
+        unpack(type, pack(type, numbers), size(value)),
+        value.label,
+      );
     }
     for (const one of [trainer, again.trainer]) one.destroy();
   });
 }
 
 for (const family of ["llama", "gpt2", "roberta"] as const) {
-  test(`${family}: adapters are saved merged, under the names of the base, and score there what they scored beside it`, async () => {
-    const json = SMALL[family], lora = { r: 3, lora_alpha: 6, lora_dropout: 0, target_modules: "all-linear", modules_to_save: [], use_rslora: true };
-    const plain = createModel(json), model = withLora(plain, lora), values = randomValues(model, 4);
-    for (const { value: { label, shape } } of model.parameters) if (label.includes("lora_B")) values.set(label, someNumbers(shape, 5));
-    const trainer = await openModel(model, withValues(values)), { folder } = await saveModel(trainer, { model, json });
-    assertEquals([...(await openPretrained(folder)).weights.tensors.keys()].sort(), plain.parameters.map(({ value }) => value.label).sort());
-    const merged = await load(folder), base = await openModel(plain, withValues(values)), isClassifier = classifies(plain);
-    const [own, saved, without] = [await judge(trainer, isClassifier), await judge(merged.trainer, isClassifier), await judge(base, isClassifier)];
-    // The merged weight is rounded once, to 6e-8 of it, where the adapter's sums are rounded on their own.
-    assertClose([saved.eval_loss], [own.eval_loss], { name: "loss", relative: 1e-5 });
-    assert(Math.abs(own.eval_loss - without.eval_loss) > 1e-3, "the adapters make no difference");
-    for (const one of [trainer, merged.trainer, base]) one.destroy();
-  });
+  test(
+    `${family}: adapters are saved merged, under the names of the base, and score there what they ` +
+      "scored beside it",
+    async () => {
+      const json = SMALL[family],
+        lora = {
+          r: 3,
+          lora_alpha: 6,
+          lora_dropout: 0,
+          target_modules: "all-linear",
+          modules_to_save: [],
+          use_rslora: true,
+        };
+      const plain = createModel(json), model = withLora(plain, lora), values = randomValues(model, 4);
+      for (const { value: { label, shape } } of model.parameters) {
+        if (label.includes("lora_B")) values.set(label, someNumbers(shape, 5));
+      }
+      const trainer = await openModel(model, withValues(values)),
+        { folder } = await saveModel(trainer, { model, json });
+      assertEquals(
+        [...(await openPretrained(folder)).weights.tensors.keys()].sort(),
+        plain.parameters.map(({ value }) => value.label).sort(),
+      );
+      const merged = await load(folder),
+        base = await openModel(plain, withValues(values)),
+        isClassifier = classifies(plain);
+      const [own, saved, without] = [
+        await judge(trainer, isClassifier),
+        await judge(merged.trainer, isClassifier),
+        await judge(base, isClassifier),
+      ];
+      // The merged weight is rounded once, to 6e-8 of it, where the adapter's sums are rounded on their own.
+      assertClose([saved.eval_loss], [own.eval_loss], { name: "loss", relative: 1e-5 });
+      assert(Math.abs(own.eval_loss - without.eval_loss) > 1e-3, "the adapters make no difference");
+      for (const one of [trainer, merged.trainer, base]) one.destroy();
+    },
+  );
 }
 
 test("factors are saved as their products", async () => {
   const config = parseLlamaConfig(SMALL.llama), model = createLlama(config, "f32", { rank: 4, alpha: 8 });
-  const trainer = await openModel(model, withValues(randomValues(model, 6))), { folder } = await saveModel(trainer, { model, json: llamaJson(config) });
+  const trainer = await openModel(model, withValues(randomValues(model, 6))),
+    { folder } = await saveModel(trainer, { model, json: llamaJson(config) });
   const again = await load(folder);
   assertEquals(again.model.config, config);
   const [own, saved] = [await judge(trainer), await judge(again.trainer)];
@@ -111,15 +153,43 @@ test("factors are saved as their products", async () => {
 });
 
 test("config.json has what transformers 4 and 5 read, and what else it came with", async () => {
-  const config = parseLlamaConfig({ ...SMALL.llama, rope_theta: 5000, attention_bias: true }), made = createLlama(config);
+  const config = parseLlamaConfig({ ...SMALL.llama, rope_theta: 5000, attention_bias: true }),
+    made = createLlama(config);
   const trainer = await openModel(made, withValues(randomValues(made, 1)));
-  const read = async (json: Readonly<Record<string, unknown>>) => JSON.parse(await (await saveModel(trainer, { model: made, json })).files.get("config.json")!.text()) as Record<string, unknown>;
+  const read = async (json: Readonly<Record<string, unknown>>) =>
+    JSON.parse(await (await saveModel(trainer, { model: made, json })).files.get("config.json")!.text()) as Record<
+      string,
+      unknown
+    >;
   const own = await read(llamaJson(config));
-  for (const [key, value] of Object.entries({ architectures: ["LlamaForCausalLM"], model_type: "llama", hidden_act: "silu", max_position_embeddings: 24, rope_theta: 5000, attention_bias: true, torch_dtype: "float32", dtype: "float32", vocab_size: 37, head_dim: 4 })) {
+  for (
+    const [key, value] of Object.entries({
+      architectures: ["LlamaForCausalLM"],
+      model_type: "llama",
+      hidden_act: "silu",
+      max_position_embeddings: 24,
+      rope_theta: 5000,
+      attention_bias: true,
+      torch_dtype: "float32",
+      dtype: "float32",
+      vocab_size: 37,
+      head_dim: 4,
+    })
+  ) {
     assertEquals(own[key], value, key);
   }
-  const given = await read({ ...llamaJson(config), transformers_version: "4.9", torch_dtype: "float16", quantization_config: { bits: 8 } });
-  assertEquals([given["transformers_version"], given["torch_dtype"], given["dtype"], given["quantization_config"]], ["4.9", "float32", "float32", undefined]);
+  const given = await read({
+    ...llamaJson(config),
+    transformers_version: "4.9",
+    torch_dtype: "float16",
+    quantization_config: { bits: 8 },
+  });
+  assertEquals([given["transformers_version"], given["torch_dtype"], given["dtype"], given["quantization_config"]], [
+    "4.9",
+    "float32",
+    "float32",
+    undefined,
+  ]);
   trainer.destroy();
 });
 
@@ -136,16 +206,34 @@ test("tokenizer and generation_config.json come back from their files", async ()
   trainer.destroy();
 });
 
-test("the identity of a model is that of its files, tokenizer and chat template among them: name, bytes, SHA-256", async () => {
-  const json = { ...SMALL.tied, vocab_size: 256 }, model = createModel(json), trainer = await openModel(model, withValues(randomValues(model, 1)));
-  const { files } = await saveModel(trainer, { model, json, tokenizer: new ByteTokenizer() });
-  const all = new Map([...files, ["chat_template.jinja", new Blob(["{{ messages }}"])], ["README.md", new Blob(["Of no consequence."])]]);
-  const expected = await Promise.all([...all].filter(([name]) => name !== "README.md").map(async ([name, blob]) => {
-    const bytes = await blob.arrayBuffer();
-    return { name, bytes: bytes.byteLength, sha256: new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex() };
-  }));
-  const identity = await (await openPretrained(filesFolder("made", all))).identity(), sorted = (list: typeof identity) => list.toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  for (const name of ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"]) assert(identity.some((file) => file.name === name), `${name} is not in it`);
-  assertEquals(sorted(identity), sorted(expected));
-  trainer.destroy();
-});
+test(
+  "the identity of a model is that of its files, tokenizer and chat template among them: name, " +
+    "bytes, SHA-256",
+  async () => {
+    const json = { ...SMALL.tied, vocab_size: 256 },
+      model = createModel(json),
+      trainer = await openModel(model, withValues(randomValues(model, 1)));
+    const { files } = await saveModel(trainer, { model, json, tokenizer: new ByteTokenizer() });
+    const all = new Map([...files, ["chat_template.jinja", new Blob(["{{ messages }}"])], [
+      "README.md",
+      new Blob(["Of no consequence."]),
+    ]]);
+    const expected = await Promise.all(
+      [...all].filter(([name]) => name !== "README.md").map(async ([name, blob]) => {
+        const bytes = await blob.arrayBuffer();
+        return {
+          name,
+          bytes: bytes.byteLength,
+          sha256: new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex(),
+        };
+      }),
+    );
+    const identity = await (await openPretrained(filesFolder("made", all))).identity(),
+      sorted = (list: typeof identity) => list.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    for (const name of ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"]) {
+      assert(identity.some((file) => file.name === name), `${name} is not in it`);
+    }
+    assertEquals(sorted(identity), sorted(expected));
+    trainer.destroy();
+  },
+);

@@ -6,7 +6,9 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A file with any header and any number of bytes of data: 1, 2, 3 … */
 export function fileOf(header: unknown, dataBytes: number, length?: number | bigint): Bytes {
-  const json = header instanceof Uint8Array ? header : new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
+  const json = header instanceof Uint8Array
+    ? header
+    : new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
   const file = new Uint8Array(8 + json.length + dataBytes);
   new DataView(file.buffer).setBigUint64(0, BigInt(length ?? json.length), true);
   file.set(json, 8);
@@ -14,7 +16,11 @@ export function fileOf(header: unknown, dataBytes: number, length?: number | big
   return file;
 }
 
-export const entry = (dtype: string, shape: unknown, from: unknown, to: unknown) => ({ dtype, shape, data_offsets: [from, to] });
+export const entry = (dtype: string, shape: unknown, from: unknown, to: unknown) => ({
+  dtype,
+  shape,
+  data_offsets: [from, to],
+});
 export const f32 = (from: number, to: number, shape: unknown = [(to - from) / 4]) => entry("F32", shape, from, to);
 
 /** Bytes in memory that count what is asked of them. */
@@ -30,19 +36,27 @@ export class CountingSource implements ByteSource {
   }
 
   read(start: number, end: number): Promise<Bytes> {
-    assert(Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end && end <= this.size, `bytes ${start} to ${end} were asked of ${this.size}`);
+    assert(
+      Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end && end <= this.size,
+      `bytes ${start} to ${end} were asked of ${this.size}`,
+    );
     this.requested += end - start;
     return Promise.resolve(this.#bytes.slice(start, end));
   }
 }
 
-/** Opens a file, or gives the message of why not. Anything but a RangeError of one line is a failure, as is asking for more bytes than there are. */
+/**
+ * Opens a file, or gives the message of why not. Anything but a RangeError of one line is a failure, as is asking for
+ * more bytes than there are.
+ */
 export async function openOrMessage(bytes: Bytes): Promise<TensorFile | string> {
   const source = new CountingSource(bytes);
   try {
     return await openSafetensors(source);
   } catch (error) {
-    const isGood = error instanceof RangeError && /^Cannot read file\.safetensors: .*\. Copy or download it again$/.test(error.message) && error.message.length < 600;
+    const isGood = error instanceof RangeError &&
+      /^Cannot read file\.safetensors: .*\. Copy or download it again$/.test(error.message) &&
+      error.message.length < 600;
     if (!isGood) throw error;
     return error.message;
   } finally {
@@ -59,4 +73,9 @@ export interface Described {
 }
 
 /** What a file holds, as plain values. */
-export const describeFile = ({ tensors, metadata }: TensorFile): { tensors: Described[]; metadata: [string, string][] } => ({ tensors: [...tensors.values()], metadata: [...metadata] });
+export const describeFile = (
+  { tensors, metadata }: TensorFile,
+): { tensors: Described[]; metadata: [string, string][] } => ({
+  tensors: [...tensors.values()],
+  metadata: [...metadata],
+});

@@ -13,8 +13,9 @@ for (let seed = 1; seed <= SEEDS; seed++) {
     for (let i = 0; i < FILES; i++) {
       const file = makeMutant(uniform), expected = parseAgain(file), result = await openOrMessage(file);
       const text = () => `file ${i}, ${JSON.stringify(new TextDecoder().decode(file))}`;
-      if (typeof result === "string") assert(expected === null, `the second parser accepts what was refused with "${result}": ${text()}`);
-      else {
+      if (typeof result === "string") {
+        assert(expected === null, `the second parser accepts what was refused with "${result}": ${text()}`);
+      } else {
         assert(expected !== null, `the second parser refuses what was accepted: ${text()}`);
         assertEquals(byName(describeFile(result)), byName(expected), text());
         accepted++;

@@ -2,7 +2,8 @@ import type { Dtype } from "../../../src/checkpoint/safetensors/dtype.ts";
 import { toFloat32 } from "../../../src/checkpoint/safetensors/numbers.ts";
 import { assert, assertEquals, assertThrows, test } from "../../harness.ts";
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>): Uint8Array<ArrayBuffer> => new Uint8Array(buffer, byteOffset, byteLength);
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** By the definition of the type, in doubles. */
 function halfValue(half: number): number {
@@ -13,7 +14,12 @@ function halfValue(half: number): number {
 
 test("all 65 536 f16 have their value in f32, subnormal ones, zeros, infinities and NaN among them", () => {
   const halves = Uint16Array.from({ length: 65_536 }, (_, half) => half), floats = toFloat32("F16", bytesOf(halves));
-  halves.forEach((half) => assert(Object.is(floats[half], halfValue(half)), `f16 0x${half.toString(16)}: got ${floats[half]}, want ${halfValue(half)}`));
+  halves.forEach((half) =>
+    assert(
+      Object.is(floats[half], halfValue(half)),
+      `f16 0x${half.toString(16)}: got ${floats[half]}, want ${halfValue(half)}`,
+    )
+  );
 });
 
 test("all 65 536 bf16 are the upper half of their f32, the payloads of NaN among them", () => {
@@ -22,7 +28,10 @@ test("all 65 536 bf16 are the upper half of their f32, the payloads of NaN among
 });
 
 test("a NaN of f16 keeps its sign and payload", () => {
-  assertEquals(new Uint32Array(toFloat32("F16", bytesOf(Uint16Array.of(0xfe01, 0x7d55))).buffer), Uint32Array.of(0xffc02000, 0x7faaa000));
+  assertEquals(
+    new Uint32Array(toFloat32("F16", bytesOf(Uint16Array.of(0xfe01, 0x7d55))).buffer),
+    Uint32Array.of(0xffc02000, 0x7faaa000),
+  );
 });
 
 const CASES: readonly (readonly [Dtype, ArrayBufferView<ArrayBuffer>, readonly number[]])[] = [
@@ -44,14 +53,24 @@ for (const [dtype, values, expected] of CASES) {
     for (const offset of [1, 2, 3, 4, 5, 8]) {
       const buffer = new Uint8Array(offset + bytes.length + 3);
       buffer.set(bytes, offset);
-      assertEquals(toFloat32(dtype, buffer.subarray(offset, offset + bytes.length)), Float32Array.from(expected), `at byte ${offset}`);
+      assertEquals(
+        toFloat32(dtype, buffer.subarray(offset, offset + bytes.length)),
+        Float32Array.from(expected),
+        `at byte ${offset}`,
+      );
     }
     assertEquals(toFloat32(dtype, new Uint8Array(0)), new Float32Array(0));
   });
 }
 
 test("types without an f32 and parts of an element are refused", () => {
-  assertThrows(() => toFloat32("F8_E4M3", new Uint8Array(4)), "Cannot use numbers of type F8_E4M3: expected one of F32, F16, BF16");
+  assertThrows(
+    () => toFloat32("F8_E4M3", new Uint8Array(4)),
+    "Cannot use numbers of type F8_E4M3: expected one of F32, F16, BF16",
+  );
   assertThrows(() => toFloat32("C64", new Uint8Array(8)), "Cannot use numbers of type C64");
-  assertThrows(() => toFloat32("F32", new Uint8Array(6)), "Cannot use 6 bytes as numbers of type F32: expected a multiple of 4");
+  assertThrows(
+    () => toFloat32("F32", new Uint8Array(6)),
+    "Cannot use 6 bytes as numbers of type F32: expected a multiple of 4",
+  );
 });

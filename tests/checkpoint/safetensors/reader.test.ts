@@ -19,7 +19,11 @@ test("pieces of any size make up the tensor, the last one shorter; an empty tens
   const source = new CountingSource(FILE), file = await openSafetensors(source), b = file.tensors.get("b")!;
   for (const size of [1, 7, 16, 39, 40, 41]) {
     const pieces = await Array.fromAsync(file.pieces(b, size));
-    assertEquals(pieces.map(({ length }) => length), Array.from({ length: Math.ceil(40 / size) }, (_, i) => Math.min(size, 40 - i * size)), `pieces of ${size}`);
+    assertEquals(
+      pieces.map(({ length }) => length),
+      Array.from({ length: Math.ceil(40 / size) }, (_, i) => Math.min(size, 40 - i * size)),
+      `pieces of ${size}`,
+    );
     assertEquals(concat(pieces), FILE.slice(b.start, b.end), `pieces of ${size}`);
   }
   assertEquals((await Array.fromAsync(file.pieces(b))).length, 1);
@@ -36,14 +40,30 @@ test("pieces are read when they are asked for, not before", async () => {
 });
 
 test("parts outside a tensor, tensors of another file and pieces of no bytes are refused", async () => {
-  const file = await openSafetensors(new CountingSource(FILE)), other = await openSafetensors(new CountingSource(FILE)), b = file.tensors.get("b")!;
-  for (const [first, last] of [[0, 41], [-1, 4], [8, 4], [NaN, 4], [0, Infinity]] as const) await assertRejects(() => file.read(b, first, last), `Cannot read bytes ${first} to ${last} of tensor "b": it has 40`);
+  const file = await openSafetensors(new CountingSource(FILE)),
+    other = await openSafetensors(new CountingSource(FILE)),
+    b = file.tensors.get("b")!;
+  for (const [first, last] of [[0, 41], [-1, 4], [8, 4], [NaN, 4], [0, Infinity]] as const) {
+    await assertRejects(
+      () => file.read(b, first, last),
+      `Cannot read bytes ${first} to ${last} of tensor "b": it has 40`,
+    );
+  }
   await assertRejects(() => other.read(b), 'Cannot read tensor "b": it is none of file.safetensors');
-  for (const size of [0, -1, 1.5, NaN]) await assertRejects(() => Array.fromAsync(file.pieces(b, size)), `Cannot read tensor "b" in pieces of ${size} bytes`);
+  for (const size of [0, -1, 1.5, NaN]) {
+    await assertRejects(
+      () => Array.fromAsync(file.pieces(b, size)),
+      `Cannot read tensor "b" in pieces of ${size} bytes`,
+    );
+  }
 });
 
 test("metadata and the file's own source are at hand", async () => {
-  const source = new CountingSource(fileOf({ __metadata__: { format: "pt", __proto__: "gone", step: "7" } }, 0)), file = await openSafetensors(source);
+  const source = new CountingSource(fileOf({ __metadata__: { format: "pt", __proto__: "gone", step: "7" } }, 0)),
+    file = await openSafetensors(source);
   assertEquals([...file.metadata], [["format", "pt"], ["step", "7"]]);
-  assert(file.sources.length === 1 && file.sources[0] === source && file.name === source.name, "the source is not the one that was opened");
+  assert(
+    file.sources.length === 1 && file.sources[0] === source && file.name === source.name,
+    "the source is not the one that was opened",
+  );
 });

@@ -7,16 +7,41 @@ test("a Blob is read in parts, and not past its end", async () => {
   assertEquals([source.name, source.size], ["numbers", 5]);
   assertEquals(await source.read(1, 4), Uint8Array.of(2, 3, 4));
   assertEquals(await source.read(5, 5), new Uint8Array(0));
-  for (const [start, end] of [[0, 6], [-1, 2], [3, 2], [NaN, 2]] as const) await assertRejects(() => source.read(start, end), `Cannot read bytes ${start} to ${end} of numbers: it has 5`);
+  for (const [start, end] of [[0, 6], [-1, 2], [3, 2], [NaN, 2]] as const) {
+    await assertRejects(() => source.read(start, end), `Cannot read bytes ${start} to ${end} of numbers: it has 5`);
+  }
 });
 
 test("files of a page are found by their names, others are absent", async () => {
   const folder = filesFolder("model", new Map([["a/b.txt", new Blob(["text"])]]));
   assertEquals(new TextDecoder().decode(await (await folder.open("a/b.txt"))!.read(0, 4)), "text");
-  assertEquals([(await folder.open("a/b.txt"))!.name, await folder.open("b.txt"), await folder.open("__proto__")], ["model/a/b.txt", null, null]);
+  assertEquals([(await folder.open("a/b.txt"))!.name, await folder.open("b.txt"), await folder.open("__proto__")], [
+    "model/a/b.txt",
+    null,
+    null,
+  ]);
 });
 
 test("a name is inside a folder unless it climbs out of it, begins at a root, or is an address", () => {
-  for (const name of ["a", "a/b", "a..b", "..a", "a/.b", "a/..b", ".", "a/./b"]) assertEquals(isInside(name), true, name);
-  for (const name of ["", "..", "../a", "a/..", "a/../b", "..\\a", "a\\..\\b", "/a", "\\a", "C:a", "c:\\a", "https://a", "a://b", "a\0b"]) assertEquals(isInside(name), false, name);
+  for (const name of ["a", "a/b", "a..b", "..a", "a/.b", "a/..b", ".", "a/./b"]) {
+    assertEquals(isInside(name), true, name);
+  }
+  for (
+    const name of [
+      "",
+      "..",
+      "../a",
+      "a/..",
+      "a/../b",
+      "..\\a",
+      "a\\..\\b",
+      "/a",
+      "\\a",
+      "C:a",
+      "c:\\a",
+      "https://a",
+      "a://b",
+      "a\0b",
+    ]
+  ) assertEquals(isInside(name), false, name);
 });

@@ -1,5 +1,5 @@
-// A hub of one repository, as a function from requests to answers: the three addresses that the project asks, with the hub's headers and
-// error codes, and with the faults that a test asks for.
+// A hub of one repository, as a function from requests to answers: the three addresses that the project asks, with the
+// hub's headers and error codes, and with the faults that a test asks for.
 
 import { Sha256 } from "../../../src/checkpoint/sha256.ts";
 
@@ -40,24 +40,37 @@ export function fakeHub(files: Readonly<Record<string, Uint8Array<ArrayBuffer>>>
 
   function answer(request: Request): Response {
     const { pathname, searchParams } = new URL(request.url);
-    const fail = (status: number, code: string): Response => Response.json({ error: code }, { status, headers: { "X-Error-Code": code } });
+    const fail = (status: number, code: string): Response =>
+      Response.json({ error: code }, { status, headers: { "X-Error-Code": code } });
     const known = [`/api/models/${REPO}/`, `/${REPO}/resolve/`].some((begin) => pathname.startsWith(begin));
-    const path = decodeURIComponent(pathname.split(`/resolve/${COMMIT}/`)[1] ?? ""), [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("Range") ?? "") ?? [];
-    asked.push(pathname.includes("/revision/") ? "model" : pathname.includes("/tree/") ? "tree" : `${path} ${start}-${end}`);
+    const path = decodeURIComponent(pathname.split(`/resolve/${COMMIT}/`)[1] ?? ""),
+      [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("Range") ?? "") ?? [];
+    asked.push(
+      pathname.includes("/revision/") ? "model" : pathname.includes("/tree/") ? "tree" : `${path} ${start}-${end}`,
+    );
     if (!known) return fail(404, "RepoNotFound");
-    if (hub.gated && request.headers.get("Authorization") !== `Bearer ${TOKEN}`) return fail(request.headers.has("Authorization") ? 403 : 401, "GatedRepo");
-    if (pathname === `/api/models/${REPO}/revision/main`) return Response.json({ _id: "1", id: REPO, sha: COMMIT, lastModified: "2026-01-01T00:00:00Z" });
+    if (hub.gated && request.headers.get("Authorization") !== `Bearer ${TOKEN}`) {
+      return fail(request.headers.has("Authorization") ? 403 : 401, "GatedRepo");
+    }
+    if (pathname === `/api/models/${REPO}/revision/main`) {
+      return Response.json({ _id: "1", id: REPO, sha: COMMIT, lastModified: "2026-01-01T00:00:00Z" });
+    }
     if (pathname.includes("/revision/")) return fail(404, "RevisionNotFound");
     // Two pages, as long listings have.
     if (pathname.includes("/tree/")) {
       if (searchParams.has("cursor")) return Response.json(entries.slice(1));
-      return Response.json([{ type: "directory", path: "sub", size: 0, oid: "" }, ...entries.slice(0, 1)], { headers: { Link: `<${request.url}&cursor=1>; rel="next"` } });
+      return Response.json([{ type: "directory", path: "sub", size: 0, oid: "" }, ...entries.slice(0, 1)], {
+        headers: { Link: `<${request.url}&cursor=1>; rel="next"` },
+      });
     }
     const bytes = files[path];
     if (!bytes) return fail(404, "EntryNotFound");
     if (hub.rangeless || start === undefined) return new Response(bytes);
     const last = Math.min(Number(end), bytes.length - 1);
-    return new Response(bytes.slice(Number(start), last + 1), { status: 206, headers: { "Content-Range": `bytes ${start}-${last}/${bytes.length}` } });
+    return new Response(bytes.slice(Number(start), last + 1), {
+      status: 206,
+      headers: { "Content-Range": `bytes ${start}-${last}/${bytes.length}` },
+    });
   }
   const hub: FakeHub = {
     asked,
@@ -96,7 +109,8 @@ export const cut = (after: number, breaks = false): Fault => (answer) => {
 };
 
 /** More than was asked for. */
-export const endless: Fault = (answer) => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1 << 20)) }), answer);
+export const endless: Fault = (answer) =>
+  new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1 << 20)) }), answer);
 
 /** One bit of the body is another. */
 export const flipped: Fault = (answer) => {
@@ -112,4 +126,5 @@ export const flipped: Fault = (answer) => {
   return new Response(answer.body!.pipeThrough(flip), answer);
 };
 
-export const otherRange: Fault = (answer) => new Response(answer.body, { status: 206, headers: { "Content-Range": "bytes 0-9/10" } });
+export const otherRange: Fault = (answer) =>
+  new Response(answer.body, { status: 206, headers: { "Content-Range": "bytes 0-9/10" } });

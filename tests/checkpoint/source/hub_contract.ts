@@ -1,23 +1,40 @@
-// What reading from the hub must do, whatever the cache writes to. A row gets `open`, which gives the same cache again and again, as
-// processes that start one after the other would have it, empty at first.
+// What reading from the hub must do, whatever the cache writes to. A row gets `open`, which gives the same cache again
+// and again, as processes that start one after the other would have it, empty at first.
 
-import { hubFolder, type HubFolder, type HubOptions } from "../../../src/checkpoint/source/hub.ts";
+import { type HubFolder, hubFolder, type HubOptions } from "../../../src/checkpoint/source/hub.ts";
 import type { HubCache } from "../../../src/checkpoint/source/hub_cache.ts";
 import { HubUnreachableError } from "../../../src/checkpoint/source/hub_fetch.ts";
 import { PIECE_BYTES } from "../../../src/checkpoint/source/hub_file.ts";
 import { assert, assertEquals, assertRejects } from "../../harness.ts";
 import { bytesOf } from "../store/contract.ts";
-import { COMMIT, cut, endless, fakeHub, type FakeHub, flipped, noNetwork, otherRange, REPO, status } from "./fake_hub.ts";
+import {
+  COMMIT,
+  cut,
+  endless,
+  type FakeHub,
+  fakeHub,
+  flipped,
+  noNetwork,
+  otherRange,
+  REPO,
+  status,
+} from "./fake_hub.ts";
 
 type OpenCache = () => Promise<HubCache>;
 
 /** Two pieces and a bit. */
 const SIZE = 2 * PIECE_BYTES + 1234;
 const BIG = bytesOf(1, SIZE), LAST = SIZE - 1;
-export const FILES = { "config.json": new TextEncoder().encode('{"a": 1}'), "sub/with space.bin": bytesOf(2, 5000), "model.safetensors": BIG, empty: new Uint8Array(0) };
+export const FILES = {
+  "config.json": new TextEncoder().encode('{"a": 1}'),
+  "sub/with space.bin": bytesOf(2, 5000),
+  "model.safetensors": BIG,
+  empty: new Uint8Array(0),
+};
 export const BYTES_NAME = `${REPO}/${COMMIT}/model.safetensors`;
 
-const piece = (first: number, last = first + 1): string => `model.safetensors ${first * PIECE_BYTES}-${Math.min(last * PIECE_BYTES, SIZE) - 1}`;
+const piece = (first: number, last = first + 1): string =>
+  `model.safetensors ${first * PIECE_BYTES}-${Math.min(last * PIECE_BYTES, SIZE) - 1}`;
 
 /** As assertEquals, but fast for megabytes that are equal. */
 export function assertBytes(actual: Uint8Array<ArrayBuffer>, expected: Uint8Array<ArrayBuffer>): void {
@@ -37,7 +54,11 @@ async function openBig(hub: FakeHub, cache: OpenCache) {
   return source;
 }
 
-async function refused(work: () => Promise<unknown>, includes: string, kind: new (message: string) => Error = RangeError): Promise<void> {
+async function refused(
+  work: () => Promise<unknown>,
+  includes: string,
+  kind: new (message: string) => Error = RangeError,
+): Promise<void> {
   const error = await assertRejects(work, includes);
   assert(error instanceof kind && !error.message.includes("\n"), `${error.name}: ${error.message}`);
 }
@@ -51,7 +72,12 @@ export const HUB_CONTRACT: Readonly<Record<string, (cache: OpenCache) => Promise
       assertEquals([source.name, source.size], [`${REPO}/${path}`, bytes.length]);
       assertBytes(await source.read(0, source.size), bytes);
     }
-    assertEquals([await folder.open("sub"), await folder.open("other.json"), await folder.open("../config.json"), await folder.open("__proto__")], [null, null, null, null]);
+    assertEquals([
+      await folder.open("sub"),
+      await folder.open("other.json"),
+      await folder.open("../config.json"),
+      await folder.open("__proto__"),
+    ], [null, null, null, null]);
     assertEquals(hub.asked.slice(3), ["config.json 0-7", "sub/with space.bin 0-4999", piece(0, 3)]);
   },
   async "what is read is fetched in whole pieces, each once, the missing neighbours in one request"(cache) {
@@ -82,7 +108,11 @@ export const HUB_CONTRACT: Readonly<Record<string, (cache: OpenCache) => Promise
     hub.faults.push(...Array(4).fill(noNetwork));
     const offline = await openHub(hub, await cache());
     assertBytes(await (await offline.open("model.safetensors"))!.read(0, SIZE), BIG);
-    await refused(async () => (await offline.open("config.json"))!.read(0, (hub.faults.push(...Array(4).fill(noNetwork)), 8)), "huggingface.co cannot be reached", HubUnreachableError);
+    await refused(
+      async () => (await offline.open("config.json"))!.read(0, (hub.faults.push(...Array(4).fill(noNetwork)), 8)),
+      "huggingface.co cannot be reached",
+      HubUnreachableError,
+    );
   },
   async "a process that breaks off leaves its pieces to the next one"(cache) {
     const hub = fakeHub(FILES), first = await openBig(hub, cache);
@@ -101,7 +131,11 @@ export const HUB_CONTRACT: Readonly<Record<string, (cache: OpenCache) => Promise
   async "one that never comes to its end is an error"(cache) {
     const hub = fakeHub(FILES), source = await openBig(hub, cache);
     hub.faults.push(...Array(4).fill(cut(99)));
-    await refused(() => source.read(0, 5), `Cannot read ${REPO}/model.safetensors: the hub ended after 99 of ${PIECE_BYTES} bytes`, HubUnreachableError);
+    await refused(
+      () => source.read(0, 5),
+      `Cannot read ${REPO}/model.safetensors: the hub ended after 99 of ${PIECE_BYTES} bytes`,
+      HubUnreachableError,
+    );
     assertEquals(hub.asked.length, 4);
     assertBytes(await source.read(0, 5), BIG.slice(0, 5));
   },
@@ -110,7 +144,10 @@ export const HUB_CONTRACT: Readonly<Record<string, (cache: OpenCache) => Promise
     hub.faults.push(endless);
     await refused(() => source.read(0, 5), `the hub sends more than the ${PIECE_BYTES} bytes expected`);
     hub.faults.push(otherRange);
-    await refused(() => source.read(LAST, SIZE), `expected bytes ${2 * PIECE_BYTES}-${LAST} of ${SIZE}, the hub sent bytes 0-9/10`);
+    await refused(
+      () => source.read(LAST, SIZE),
+      `expected bytes ${2 * PIECE_BYTES}-${LAST} of ${SIZE}, the hub sent bytes 0-9/10`,
+    );
     assertEquals(hub.asked.length, 2);
   },
   async "a server that knows no ranges is read through once"(cache) {
@@ -120,7 +157,10 @@ export const HUB_CONTRACT: Readonly<Record<string, (cache: OpenCache) => Promise
     assertBytes(await source.read(0, SIZE), BIG);
     assertEquals(hub.asked, [piece(2)]);
     hub.faults.push(undefined, endless);
-    await refused(async () => (await (await openHub(hub, await cache())).open("sub/with space.bin"))!.read(0, 5), "more than the 5000 bytes expected");
+    await refused(
+      async () => (await (await openHub(hub, await cache())).open("sub/with space.bin"))!.read(0, 5),
+      "more than the 5000 bytes expected",
+    );
   },
   async "bytes that were damaged on the way or in an unfinished file are noticed and removed"(cache) {
     const hub = fakeHub(FILES), source = await openBig(hub, cache);
@@ -147,16 +187,24 @@ export const HUB_CONTRACT: Readonly<Record<string, (cache: OpenCache) => Promise
   },
   async "a repository, a revision that is not there"(cache) {
     const hub = fakeHub(FILES), shared = await cache();
-    await refused(() => hubFolder("someone/else", { cache: shared, fetch: hub.fetch }), "Cannot read someone/else from the hub: there is no such repository");
+    await refused(
+      () => hubFolder("someone/else", { cache: shared, fetch: hub.fetch }),
+      "Cannot read someone/else from the hub: there is no such repository",
+    );
     await refused(() => openHub(hub, shared, { revision: "v2" }), 'no revision "v2" of it (HTTP 404)');
-    for (const name of ["tiny", "a/b/c", "../x", "a/..", "https://x/y", ""]) await refused(() => hubFolder(name, { cache: shared, fetch: hub.fetch }), 'expected "owner/name"');
+    for (const name of ["tiny", "a/b/c", "../x", "a/..", "https://x/y", ""]) {
+      await refused(() => hubFolder(name, { cache: shared, fetch: hub.fetch }), 'expected "owner/name"');
+    }
     assertEquals(hub.asked.length, 2);
   },
   async "a gated repository asks for a token, and takes the right one"(cache) {
     const hub = fakeHub(FILES), shared = await cache();
     hub.gated = true;
     await refused(() => openHub(hub, shared), "gated, private or absent (HTTP 401). Check the name, or set HF_TOKEN");
-    await refused(() => openHub(hub, shared, { token: "hf_wrong" }), "(HTTP 403). The token of HF_TOKEN may not read it: ask for access at https://huggingface.co/someone/tiny");
+    await refused(
+      () => openHub(hub, shared, { token: "hf_wrong" }),
+      "(HTTP 403). The token of HF_TOKEN may not read it: ask for access at https://huggingface.co/someone/tiny",
+    );
     const source = (await (await openHub(hub, shared, { token: "hf_right" })).open("config.json"))!;
     assertEquals(await source.read(0, 8), FILES["config.json"]);
   },
@@ -167,9 +215,14 @@ export const HUB_CONTRACT: Readonly<Record<string, (cache: OpenCache) => Promise
     await openHub(hub, shared, { pause });
     assertEquals([hub.asked.slice(0, 4), waited], [["model", "model", "model", "model"], [250, 1000, 4000]]);
     hub.faults.push(...Array(4).fill(status(500)));
-    await refused(() => openHub(hub, shared, { pause }), `Cannot read ${REPO} from the hub: it answers HTTP 500. Try again later, or give a local folder`, HubUnreachableError);
+    await refused(
+      () => openHub(hub, shared, { pause }),
+      `Cannot read ${REPO} from the hub: it answers HTTP 500. Try again later, or give a local folder`,
+      HubUnreachableError,
+    );
     hub.faults.push(...Array(4).fill(noNetwork));
-    const unreachable = "huggingface.co cannot be reached (error sending request). Check the network, or give a local folder";
+    const unreachable =
+      "huggingface.co cannot be reached (error sending request). Check the network, or give a local folder";
     await refused(() => openHub(hub, shared, { pause, revision: "other" }), unreachable, HubUnreachableError);
   },
 };

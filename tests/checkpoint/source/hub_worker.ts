@@ -6,7 +6,8 @@ import { HUB_CONTRACT } from "./hub_contract.ts";
 
 const worker = {
   async row(name: string): Promise<string> {
-    const root = await navigator.storage.getDirectory(), scrimp = await root.getDirectoryHandle("scrimp", { create: true });
+    const root = await navigator.storage.getDirectory(),
+      scrimp = await root.getDirectoryHandle("scrimp", { create: true });
     await scrimp.removeEntry("hub", { recursive: true }).catch(() => {}); // it is not there the first time
     await HUB_CONTRACT[name]!(browserCache);
     return (await browserCache()).name;

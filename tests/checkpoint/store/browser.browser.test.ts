@@ -1,5 +1,5 @@
-// Checkpoints in a browser: the contract of all stores on files (in a Worker) and on a database (in a page), damaged slots, a Worker that
-// is terminated at any instant.
+// Checkpoints in a browser: the contract of all stores on files (in a Worker) and on a database (in a page), damaged
+// slots, a Worker that is terminated at any instant.
 
 import { proxy, type Remote, wrap } from "comlink";
 import { openBrowserStore } from "../../../src/checkpoint/store/browser.ts";
@@ -28,7 +28,8 @@ for (const [name, row] of Object.entries(SLOTS_CONTRACT)) {
   test(`files: ${name}`, () => inWorker().slotsRow(name, newRun()));
 }
 
-test("files: a write that takes a part of the bytes is continued, one that takes none is out of space", () => inWorker().writesInParts());
+test("files: a write that takes a part of the bytes is continued, one that takes none is out of space", () =>
+  inWorker().writesInParts());
 
 test("a page uses the database, a Worker the files", async () => {
   const run = newRun(), store = await openBrowserStore(run, 1);
@@ -72,7 +73,9 @@ test(`after each of ${TERMINATIONS} terminations at random instants the newest c
     const thread = start(), worker = wrap<OriginWorker>(thread), found = await lookWhenFree(worker, run);
     over += found.over;
     assert((found.steps.at(-1) ?? 0) >= safe, `step ${safe} was said to be safe, there are ${found.steps}`);
-    if (i < TERMINATIONS) await new Promise<void>((resolve) => void worker.saveForEver(run, proxy((step) => (safe = step, resolve()))));
+    if (i < TERMINATIONS) {
+      await new Promise<void>((resolve) => void worker.saveForEver(run, proxy((step) => (safe = step, resolve()))));
+    }
     await new Promise((resolve) => setTimeout(resolve, next() * 40));
     thread.terminate();
   }

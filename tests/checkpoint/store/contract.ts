@@ -1,5 +1,5 @@
-// What every store of checkpoints must do, whatever it writes to. A row gets `open`, which opens a store of one run that nobody has used
-// yet, again and again if it likes.
+// What every store of checkpoints must do, whatever it writes to. A row gets `open`, which opens a store of one run
+// that nobody has used yet, again and again if it likes.
 
 import type { ByteSource } from "../../../src/checkpoint/source/source.ts";
 import { type CheckpointStore, RunInUseError } from "../../../src/checkpoint/store/store.ts";
@@ -10,7 +10,9 @@ type Open = (keep: number) => Promise<CheckpointStore>;
 /** Bytes that tell which step they are of: no two steps have the same, at any place. */
 export function bytesOf(step: number, size = 100_000): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(Math.ceil(size / 4));
-  for (let i = 0, word = step + 1; i < words.length; i++) words[i] = word = (Math.imul(word, 1664525) + 1013904223) >>> 0;
+  for (let i = 0, word = step + 1; i < words.length; i++) {
+    words[i] = word = (Math.imul(word, 1664525) + 1013904223) >>> 0;
+  }
   return new Uint8Array(words.buffer).subarray(0, size);
 }
 
@@ -26,7 +28,9 @@ export async function contentOf(source: ByteSource): Promise<Uint8Array> {
 /** The store has whole checkpoints of these steps, and of no others. */
 export async function assertHolds(store: CheckpointStore, steps: readonly number[]): Promise<void> {
   assertEquals(await store.list(), [...steps], "steps");
-  for (const step of steps) assertEquals(await contentOf(await store.open(step)), bytesOf(step), `content of step ${step}`);
+  for (const step of steps) {
+    assertEquals(await contentOf(await store.open(step)), bytesOf(step), `content of step ${step}`);
+  }
 }
 
 async function saveAll(store: CheckpointStore, ...steps: number[]): Promise<void> {
@@ -51,9 +55,12 @@ export const CONTRACT: Readonly<Record<string, (open: Open) => Promise<void>>> =
   },
   async "a saved checkpoint reads back, whole and in parts, from async chunks and in another store"(open) {
     let store = await open(2);
-    await store.save(7, (async function* () {
-      yield* piecesOf(bytesOf(7));
-    })());
+    await store.save(
+      7,
+      (async function* () {
+        yield* piecesOf(bytesOf(7));
+      })(),
+    );
     await assertHolds(store, [7]);
     await store.close();
     store = await open(2);
@@ -124,7 +131,9 @@ export const CONTRACT: Readonly<Record<string, (open: Open) => Promise<void>>> =
   async "steps and numbers to keep are whole numbers"(open) {
     for (const keep of [0, -1, 1.5, NaN]) await assertRejects(() => open(keep), "expected a whole number above 0");
     const store = await open(1);
-    for (const step of [-1, 0.5, Infinity, 2 ** 53]) await assertRejects(() => store.save(step, []), "expected a whole number");
+    for (const step of [-1, 0.5, Infinity, 2 ** 53]) {
+      await assertRejects(() => store.save(step, []), "expected a whole number");
+    }
     assertEquals(await store.list(), []);
     await store.close();
   },

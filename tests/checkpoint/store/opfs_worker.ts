@@ -1,4 +1,5 @@
-// Files of the origin can be written in a dedicated Worker only, so this one runs the rows of the tests, and is terminated by others.
+// Files of the origin can be written in a dedicated Worker only, so this one runs the rows of the tests, and is
+// terminated by others.
 
 import { expose } from "comlink";
 import { openBrowserStore } from "../../../src/checkpoint/store/browser.ts";
@@ -34,7 +35,10 @@ const worker = {
 
   /** A browser may write a part of the bytes, or none, where the space ends. */
   async writesInParts(): Promise<void> {
-    const folder = await navigator.storage.getDirectory(), name = "written in parts", prototype = FileSystemSyncAccessHandle.prototype, { write } = prototype;
+    const folder = await navigator.storage.getDirectory(),
+      name = "written in parts",
+      prototype = FileSystemSyncAccessHandle.prototype,
+      { write } = prototype;
     let space = 90_000;
     prototype.write = function (bytes, options) {
       const part = (bytes as Uint8Array<ArrayBuffer>).subarray(0, Math.min(1000, space));
@@ -46,7 +50,10 @@ const worker = {
       const file = await (await folder.getFileHandle(name)).getFile();
       const both = new Blob([bytesOf(1, 40_000), bytesOf(2, 40_000)]);
       assertEquals(await file.arrayBuffer(), await both.arrayBuffer());
-      assertEquals((await assertRejects(() => writeOriginFile(folder, name, [bytesOf(1, 40_000)]), "nothing more")).name, "QuotaExceededError");
+      assertEquals(
+        (await assertRejects(() => writeOriginFile(folder, name, [bytesOf(1, 40_000)]), "nothing more")).name,
+        "QuotaExceededError",
+      );
     } finally {
       prototype.write = write;
       await folder.removeEntry(name);

@@ -1,4 +1,5 @@
-// Saves checkpoints of one run for ever, and says what it has saved. tests/checkpoint/store/directory.deno.test.ts kills it.
+// Saves checkpoints of one run for ever, and says what it has saved. tests/checkpoint/store/directory.deno.test.ts
+// kills it.
 
 import { openDirectoryStore } from "../../../src/checkpoint/store/directory.deno.ts";
 import { bytesOf, piecesOf } from "./contract.ts";

@@ -7,7 +7,12 @@ import { assertHolds, bytesOf, piecesOf } from "./contract.ts";
 
 type OpenPlace = (run: string) => Promise<Slots>;
 
-async function withStore(run: string, openPlace: OpenPlace, keep: number, use: (store: Awaited<ReturnType<typeof openSlots>>) => Promise<void>): Promise<void> {
+async function withStore(
+  run: string,
+  openPlace: OpenPlace,
+  keep: number,
+  use: (store: Awaited<ReturnType<typeof openSlots>>) => Promise<void>,
+): Promise<void> {
   const store = await openSlots(run, openPlace, keep);
   await use(store).finally(() => store.close());
 }
@@ -53,25 +58,34 @@ const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const SLOTS_CONTRACT: Readonly<Record<string, (run: string, openPlace: OpenPlace) => Promise<void>>> = {
   "bytes without a record are not there": afterDamage((place) => place.remove("1.json")),
   "a record without bytes is not there": afterDamage((place) => place.remove("1.safetensors")),
-  "a torn record is none": afterDamage(async (place) => place.write("1.json", [encode((await recordText(place)).slice(0, -9))])),
+  "a torn record is none": afterDamage(async (place) =>
+    place.write("1.json", [encode((await recordText(place)).slice(0, -9))])
+  ),
   "an empty record is none": afterDamage((place) => place.write("1.json", [])),
-  "a record of another generation is none": afterDamage(async (place) => place.write("1.json", [encode((await recordText(place)).replace('"generation":1', '"generation":7'))])),
+  "a record of another generation is none": afterDamage(async (place) =>
+    place.write("1.json", [encode((await recordText(place)).replace('"generation":1', '"generation":7'))])
+  ),
   "bytes cut short are not there": afterDamage((place) => place.write("1.safetensors", [bytesOf(2).subarray(1)])),
-  "one wrong bit is noticed": afterDamage((place) => place.write("1.safetensors", [bytesOf(2).map((byte, i) => i === 77_777 ? byte ^ 4 : byte)])),
+  "one wrong bit is noticed": afterDamage((place) =>
+    place.write("1.safetensors", [bytesOf(2).map((byte, i) => i === 77_777 ? byte ^ 4 : byte)])
+  ),
 
   async "the last good one is not touched while the next is written"(run, openPlace) {
     await withStore(run, openPlace, 1, async (store) => {
       await store.save(1, [bytesOf(1)]);
       const place = await openPlace(run);
       let looks = 0;
-      await store.save(2, (async function* () {
-        for (const chunk of piecesOf(bytesOf(2), 30_000)) {
-          yield chunk;
-          assertEquals(new Uint8Array(await (await place.read("0.safetensors"))!.arrayBuffer()), bytesOf(1));
-          assert(await place.read("0.json") !== null, "the record is gone");
-          looks++;
-        }
-      })());
+      await store.save(
+        2,
+        (async function* () {
+          for (const chunk of piecesOf(bytesOf(2), 30_000)) {
+            yield chunk;
+            assertEquals(new Uint8Array(await (await place.read("0.safetensors"))!.arrayBuffer()), bytesOf(1));
+            assert(await place.read("0.json") !== null, "the record is gone");
+            looks++;
+          }
+        })(),
+      );
       assertEquals(looks, 4);
       assertEquals((await place.names()).sort(), ["1.json", "1.safetensors"]);
     });
@@ -81,7 +95,10 @@ export const SLOTS_CONTRACT: Readonly<Record<string, (run: string, openPlace: Op
     await saveTwo(run, openPlace);
     for (const [suffix, bytes] of [[".safetensors", 50_000], [".safetensors", 0], [".json", 5]] as const) {
       await withStore(run, small(openPlace, suffix, bytes), 2, async (store) => {
-        const error = await assertRejects(() => store.save(3, piecesOf(bytesOf(3))), `Cannot save the checkpoint of step 3 of run ${run}: the browser gives this page no more space`);
+        const error = await assertRejects(
+          () => store.save(3, piecesOf(bytesOf(3))),
+          `Cannot save the checkpoint of step 3 of run ${run}: the browser gives this page no more space`,
+        );
         assert(error instanceof StorageFullError && !error.message.includes("\n"), error.name);
         await assertHolds(store, [1, 2]);
         assertEquals((await (await openPlace(run)).names()).length, 4, "slots left over");

@@ -1,4 +1,8 @@
-import { classificationExample, type ClassificationOptions, collectLabels } from "../../../src/data/examples/classification.ts";
+import {
+  classificationExample,
+  type ClassificationOptions,
+  collectLabels,
+} from "../../../src/data/examples/classification.ts";
 import { readFiles } from "../../../src/data/rows/read_rows.ts";
 import type { Row } from "../../../src/data/rows/row_source.ts";
 import { assert, assertEquals, assertRejects, assertThrows, test } from "../../harness.ts";
@@ -8,16 +12,26 @@ const CLS = 1, SEP = 2;
 const encode: ClassificationOptions["encode"] = (text, pair) => {
   const ids = (part: string) => [...part].map((character) => character.charCodeAt(0));
   const first = [CLS, ...ids(text), SEP], second = pair === null ? [] : [...ids(pair), SEP];
-  return { input_ids: Uint32Array.from([...first, ...second]), token_type_ids: Uint32Array.from([...first.map(() => 0), ...second.map(() => 1)]) };
+  return {
+    input_ids: Uint32Array.from([...first, ...second]),
+    token_type_ids: Uint32Array.from([...first.map(() => 0), ...second.map(() => 1)]),
+  };
 };
 const usual: ClassificationOptions = { encode, max_length: 100, sep_token_id: SEP, labels: ["no", "yes", "maybe"] };
-const make = (row: Row, options: Partial<ClassificationOptions> = {}) => classificationExample(numbered(row, 4), { ...usual, ...options });
+const make = (row: Row, options: Partial<ClassificationOptions> = {}) =>
+  classificationExample(numbered(row, 4), { ...usual, ...options });
 
 test("texts and pairs by the names that datasets use", () => {
   const single = { input_ids: Uint32Array.of(CLS, 97, SEP), token_type_ids: Uint32Array.of(0, 0, 0), label: 1 };
   for (const key of ["text", "sentence"]) assertEquals(make({ [key]: "a", label: 1, idx: 0 }), single, key);
-  const pair = { input_ids: Uint32Array.of(CLS, 97, SEP, 98, SEP), token_type_ids: Uint32Array.of(0, 0, 0, 1, 1), label: 1 };
-  for (const [first, second] of [["text", "text_pair"], ["sentence1", "sentence2"], ["premise", "hypothesis"]] as const) {
+  const pair = {
+    input_ids: Uint32Array.of(CLS, 97, SEP, 98, SEP),
+    token_type_ids: Uint32Array.of(0, 0, 0, 1, 1),
+    label: 1,
+  };
+  for (
+    const [first, second] of [["text", "text_pair"], ["sentence1", "sentence2"], ["premise", "hypothesis"]] as const
+  ) {
     assertEquals(make({ [first]: "a", [second]: "b", label: "yes" }), pair, first);
   }
   const plain = make({ text: "a", label: 0 }, { encode: () => ({ input_ids: Uint32Array.of(5) }) });
@@ -45,7 +59,10 @@ test("labels are numbers, numbers as text, names or booleans", () => {
 test("rows that cannot be used are refused in one line that names the row", () => {
   const cases: [Row, string][] = [
     [{ text: "a" }, "row 4 of t.jsonl: expected {text, label} or {sentence, label} or {text, text_pair, label} or "],
-    [{ text: "a" }, "or {sentence1, sentence2, label} or {premise, hypothesis, label}, got the keys text. Rename its columns"],
+    [
+      { text: "a" },
+      "or {sentence1, sentence2, label} or {premise, hypothesis, label}, got the keys text. Rename its columns",
+    ],
     [{ sentence1: "a", label: 1 }, "got the keys sentence1, label"],
     [{ text: 5, label: 1 }, 'expected "text" to be a string, got a number'],
     [{ text: "a", label: 3 }, "expected a label of no, yes, maybe or its number, got 3"],
@@ -56,7 +73,9 @@ test("rows that cannot be used are refused in one line that names the row", () =
     [{ text: "a", label: "" }, "got an empty text"],
     [{ text: "a", label: [1] }, "got an array"],
   ];
-  for (const [row, includes] of cases) assert(!assertThrows(() => make(row), includes).message.includes("\n"), "more than one line");
+  for (const [row, includes] of cases) {
+    assert(!assertThrows(() => make(row), includes).message.includes("\n"), "more than one line");
+  }
 });
 
 test("collectLabels() keeps the order of first appearance", async () => {
@@ -64,8 +83,14 @@ test("collectLabels() keeps the order of first appearance", async () => {
   assertEquals(await labels("text,label\na,neg\nb,pos\nc,neg\nd,neutral\n"), ["neg", "pos", "neutral"]);
   assertEquals(await labels("text,label\na,2\nb,0\n"), ["LABEL_0", "LABEL_1", "LABEL_2"]);
   assertEquals(await labels('{"label":false}\n{"label":true}\n', "t.jsonl"), ["LABEL_0", "LABEL_1"]);
-  await assertRejects(() => labels("text,label\na,neg\nb,1\n"), "row 2 of t.csv: expected all labels to be numbers or all to be names, got 1");
+  await assertRejects(
+    () => labels("text,label\na,neg\nb,1\n"),
+    "row 2 of t.csv: expected all labels to be numbers or all to be names, got 1",
+  );
   await assertRejects(() => labels('{"label":3.5}\n', "t.jsonl"), "got 3.5");
-  await assertRejects(() => labels(`text,label\n${Array.from({ length: 1001 }, (_, i) => `a,n${i}`).join("\n")}`), "at most 1000 classes");
+  await assertRejects(
+    () => labels(`text,label\n${Array.from({ length: 1001 }, (_, i) => `a,n${i}`).join("\n")}`),
+    "at most 1000 classes",
+  );
   await assertRejects(() => labels('{"label":4000000}\n', "t.jsonl"), "at most 1000 classes");
 });

@@ -11,17 +11,34 @@ const encode = (text: string) => Uint32Array.from(bytes(text));
 
 /** A template whose turns are "<role:content>", the assistant's content and ">" being its own. */
 function encodeChat(messages: readonly Message[]): { input_ids: number[]; assistant_mask: boolean[] } {
-  const parts = messages.flatMap(({ role, content }) => [{ text: `<${role}:`, own: false }, { text: `${content}>`, own: role === "assistant" }]);
-  return { input_ids: parts.flatMap(({ text }) => bytes(text)), assistant_mask: parts.flatMap(({ text, own }) => bytes(text).map(() => own)) };
+  const parts = messages.flatMap((
+    { role, content },
+  ) => [{ text: `<${role}:`, own: false }, { text: `${content}>`, own: role === "assistant" }]);
+  return {
+    input_ids: parts.flatMap(({ text }) => bytes(text)),
+    assistant_mask: parts.flatMap(({ text, own }) => bytes(text).map(() => own)),
+  };
 }
 
-const usual: ExampleOptions = { tokenizer: { encode }, vocab_size: BOS + 1, eos_token_id: EOS, max_length: 1000, completion_only_loss: true, assistant_only_loss: true, encodeChat };
-const make = (row: Row, options: Partial<ExampleOptions> = {}) => languageModelExample(numbered(row, 7), { ...usual, ...options });
+const usual: ExampleOptions = {
+  tokenizer: { encode },
+  vocab_size: BOS + 1,
+  eos_token_id: EOS,
+  max_length: 1000,
+  completion_only_loss: true,
+  assistant_only_loss: true,
+  encodeChat,
+};
+const make = (row: Row, options: Partial<ExampleOptions> = {}) =>
+  languageModelExample(numbered(row, 7), { ...usual, ...options });
 
 /** Inputs and labels as text: "\$" for the end, "." for what is not learned. */
 function shown(example: ReturnType<typeof make>): string[] {
   if (typeof example === "string") return [example];
-  const text = (ids: Uint32Array) => [...ids].map((id) => (id === IGNORED ? "." : id === EOS ? "$" : id === BOS ? "^" : String.fromCharCode(id))).join("");
+  const text = (ids: Uint32Array) =>
+    [...ids].map((id) => (id === IGNORED ? "." : id === EOS ? "$" : id === BOS ? "^" : String.fromCharCode(id))).join(
+      "",
+    );
   return [text(example.input_ids), text(example.labels)];
 }
 
@@ -52,7 +69,8 @@ test("{prompt, completion}: a token across the border belongs to the completion"
 });
 
 test("{prompt, completion} as messages: only what the assistant says behind the prompt", () => {
-  const prompt = [{ role: "user", content: "a" }, { role: "assistant", content: "b" }, { role: "user", content: "c" }], completion = [{ role: "assistant", content: "d" }];
+  const prompt = [{ role: "user", content: "a" }, { role: "assistant", content: "b" }, { role: "user", content: "c" }],
+    completion = [{ role: "assistant", content: "d" }];
   const text = "<user:a><assistant:b><user:c><assistant:d>";
   const [inputs, labels] = shown(make({ prompt, completion }));
   assertEquals([inputs, labels], [text.slice(0, -1), `${".".repeat(text.length - 3)}d>`]);
@@ -61,9 +79,17 @@ test("{prompt, completion} as messages: only what the assistant says behind the 
 });
 
 test("{messages}: the assistant's tokens, or all", () => {
-  const messages = [{ role: "user", content: "ab" }, { role: "assistant", content: "c" }, { role: "user", content: "d" }, { role: "assistant", content: "e" }];
+  const messages = [{ role: "user", content: "ab" }, { role: "assistant", content: "c" }, {
+    role: "user",
+    content: "d",
+  }, { role: "assistant", content: "e" }];
   const text = "<user:ab><assistant:c><user:d><assistant:e>";
-  const learned = [...text].map((_, at) => (text.indexOf("c>") === at || text.indexOf("c>") + 1 === at || at >= text.length - 2 ? text[at]! : ".")).join("");
+  const learned = [...text].map((
+    _,
+    at,
+  ) => (text.indexOf("c>") === at || text.indexOf("c>") + 1 === at || at >= text.length - 2 ? text[at]! : ".")).join(
+    "",
+  );
   assertEquals(shown(make({ messages })), [text.slice(0, -1), learned.slice(1)]);
   assertEquals(shown(make({ messages }, { assistant_only_loss: false }))[1], text.slice(1));
   assertEquals(make({ messages }, { max_length: 10 }), "cut off");
@@ -74,26 +100,44 @@ test("{instruction, input, output}: headings, then the output is learned", () =>
   const [inputs, labels] = shown(make({ instruction: "Add.", input: "1 2", output: "3", text: "not this" }));
   assertEquals(inputs, "### Instruction:\nAdd.\n\n### Input:\n1 2\n\n### Response:\n3");
   assertEquals(labels, `${".".repeat(inputs!.length - 2)}3$`);
-  assertEquals(shown(make({ instruction: "Say.", input: "", output: "x" }))[0], "### Instruction:\nSay.\n\n### Response:\nx");
+  assertEquals(
+    shown(make({ instruction: "Say.", input: "", output: "x" }))[0],
+    "### Instruction:\nSay.\n\n### Response:\nx",
+  );
   assertEquals(shown(make({ instruction: "Say.", output: "x" }))[0], "### Instruction:\nSay.\n\n### Response:\nx");
 });
 
 test("rows with nothing to learn are skipped", () => {
-  const rows = [{ text: "" }, { text: " \n" }, { text: null }, { prompt: "a", completion: "" }, { prompt: "a", completion: null }, { messages: [] }, { instruction: "a", output: "" }];
+  const rows = [
+    { text: "" },
+    { text: " \n" },
+    { text: null },
+    { prompt: "a", completion: "" },
+    { prompt: "a", completion: null },
+    { messages: [] },
+    { instruction: "a", output: "" },
+  ];
   for (const row of rows) assertEquals(make(row), "empty", JSON.stringify(row));
   assertEquals(make({ text: "a" }, { eos_token_id: null }), "empty");
 });
 
 test("rows of another shape or type are refused in one line that names the row", () => {
   const cases: [Row, string][] = [
-    [{ question: "a", answer: "b" }, "row 7 of t.jsonl: expected {text} or {prompt, completion} or {messages} or {instruction, input, output} or {input_ids}, got the keys question, answer"],
+    [
+      { question: "a", answer: "b" },
+      "row 7 of t.jsonl: expected {text} or {prompt, completion} or {messages} or {instruction, input, output} or " +
+      "{input_ids}, got the keys question, answer",
+    ],
     [{}, "got no keys"],
     [{ prompt: "a" }, "got the keys prompt"],
     [{ text: 5 }, 'row 7 of t.jsonl: expected "text" to be a string, got a number'],
     [{ text: ["a"] }, "got an array"],
     [{ prompt: 1, completion: "b" }, 'expected "prompt" to be a string, got a number'],
     [{ prompt: "a", completion: {} }, 'expected "completion" to be a string, got an object'],
-    [{ prompt: [{ role: "user", content: "a" }], completion: "b" }, 'expected "completion" to be a list of {role, content} with texts, got a string'],
+    [
+      { prompt: [{ role: "user", content: "a" }], completion: "b" },
+      'expected "completion" to be a list of {role, content} with texts, got a string',
+    ],
     [{ messages: "a" }, 'expected "messages" to be a list'],
     [{ messages: null }, "got null"],
     [{ messages: [{ role: "user", content: "a" }, { role: "user" }] }, "got undefined as content of message 2"],
@@ -103,12 +147,18 @@ test("rows of another shape or type are refused in one line that names the row",
     [{ input_ids: [1, BOS + 1] }, "its input_ids have 1002, the vocabulary ends at 1001"],
     [{ input_ids: [1, 2], labels: [1] }, "expected as many labels as input_ids, 2, got 1"],
   ];
-  for (const [row, includes] of cases) assert(!assertThrows(() => make(row), includes).message.includes("\n"), "more than one line");
-  const messages = [{ role: "user", content: "a" }], refuse = () => {
-    throw new RangeError("the template wants a system message");
-  };
+  for (const [row, includes] of cases) {
+    assert(!assertThrows(() => make(row), includes).message.includes("\n"), "more than one line");
+  }
+  const messages = [{ role: "user", content: "a" }],
+    refuse = () => {
+      throw new RangeError("the template wants a system message");
+    };
   assertThrows(() => make({ messages }, { encodeChat: null }), "the model has no chat template");
-  assertThrows(() => make({ messages }, { encodeChat: refuse }), "row 7 of t.jsonl: the template wants a system message");
+  assertThrows(
+    () => make({ messages }, { encodeChat: refuse }),
+    "row 7 of t.jsonl: the template wants a system message",
+  );
 });
 
 test("{input_ids, labels}: ids as they are, and -100 where nothing is learned", () => {
@@ -127,7 +177,9 @@ for (const name of ["instruction-data.json", "wikisql-train.jsonl"]) {
     good.forEach(({ input_ids, labels }, i) => {
       assertEquals(labels.at(-1), EOS);
       // A label is the next input, wherever there is one.
-      labels.forEach((label, at) => assert(label === IGNORED || at + 1 === labels.length || label === input_ids[at + 1], `row ${i}, position ${at}`));
+      labels.forEach((label, at) =>
+        assert(label === IGNORED || at + 1 === labels.length || label === input_ids[at + 1], `row ${i}, position ${at}`)
+      );
       const text = String(rows[i]!.row["output"] ?? rows[i]!.row["text"]);
       const learned = labels.filter((label) => label !== IGNORED).length;
       assertEquals(learned, bytes(text).length + ("output" in rows[i]!.row ? 1 : 0), `row ${i}`);

@@ -2,7 +2,8 @@ import { readRows } from "../../../src/data/rows/read_rows.ts";
 import { assert, assertEquals, assertRejects, random, test } from "../../harness.ts";
 import { collect, generatedFile, memoryFile } from "./memory_file.ts";
 
-const rowsOf = (text: string, format: "csv" | "tsv" = "csv") => collect(readRows(memoryFile(`t.${format}`, text), format));
+const rowsOf = (text: string, format: "csv" | "tsv" = "csv") =>
+  collect(readRows(memoryFile(`t.${format}`, text), format));
 
 test("CSV: header, quotes, newlines and delimiters in quotes, blank lines, \\r\\n, no last newline", async () => {
   assertEquals(await rowsOf('\ufefftext,label\r\n"one, ""two""\r\nthree",1\r\n\r\n four ,\r\n"" ,"x"'), [
@@ -32,23 +33,32 @@ test("CSV: errors name the file and the row", async () => {
     ["a,\n1,2", "a column without a name"],
     ["", "empty file"],
   ] as const;
-  for (const [text, includes] of cases) assert(!(await assertRejects(() => rowsOf(text), includes)).message.includes("\n"), "more than one line");
+  for (const [text, includes] of cases) {
+    assert(!(await assertRejects(() => rowsOf(text), includes)).message.includes("\n"), "more than one line");
+  }
 });
 
 test("CSV: any fields survive, wherever the pieces of the file are cut", async () => {
   const next = random(11), alphabet = ["a", '"', ",", "\n", " ", "é", "𝄞", "x".repeat(700)];
-  const field = () => Array.from({ length: Math.floor(next() * 6) }, () => alphabet[Math.floor(next() * alphabet.length)]!).join("");
+  const field = () =>
+    Array.from({ length: Math.floor(next() * 6) }, () => alphabet[Math.floor(next() * alphabet.length)]!).join("");
   // 1 MiB is read at a time, so this makes a few pieces.
   const rows = Array.from({ length: 2500 }, () => ({ a: field(), b: field(), c: "end" }));
   const quote = (text: string) => (/[",\n]/.test(text) || next() < 0.5 ? `"${text.replaceAll('"', '""')}"` : text);
-  const text = ["a,b,c", ...rows.map(({ a, b, c }) => [a, b, c].map(quote).join(","))].join(next() < 0.5 ? "\n" : "\r\n");
+  const text = ["a,b,c", ...rows.map(({ a, b, c }) => [a, b, c].map(quote).join(","))].join(
+    next() < 0.5 ? "\n" : "\r\n",
+  );
   assert(text.length > 2 ** 20, `only ${text.length} characters`);
   assertEquals(await rowsOf(text), rows);
 });
 
 test("CSV: a quote that is never closed is refused before it fills the memory", async () => {
   const start = new TextEncoder().encode('a,b\n1,"'), line = new TextEncoder().encode("some text,\n");
-  const file = generatedFile("t.csv", 2 ** 40, (from, to) => Uint8Array.from({ length: to - from }, (_, i) => start[from + i] ?? line[i % line.length]!));
+  const file = generatedFile(
+    "t.csv",
+    2 ** 40,
+    (from, to) => Uint8Array.from({ length: to - from }, (_, i) => start[from + i] ?? line[i % line.length]!),
+  );
   await assertRejects(() => collect(readRows(file, "csv")), "row 1 has more than 16777216 characters");
   assertEquals(file.reads.length, 17);
 });

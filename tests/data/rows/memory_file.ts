@@ -12,7 +12,11 @@ export function memoryFile(name: string, content: string | Uint8Array): MemoryFi
 }
 
 /** A file whose bytes are made when they are read, so that it may be larger than the memory. */
-export function generatedFile(name: string, size: number, make: (start: number, end: number) => Uint8Array<ArrayBuffer>): MemoryFile {
+export function generatedFile(
+  name: string,
+  size: number,
+  make: (start: number, end: number) => Uint8Array<ArrayBuffer>,
+): MemoryFile {
   const reads: { start: number; end: number }[] = [];
   return {
     name,

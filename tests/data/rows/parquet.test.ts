@@ -14,7 +14,10 @@ const group = (from: number, to: number): ParquetColumn[] => {
   ];
 };
 const expected = (count: number) =>
-  Array.from({ length: count }, (_, i) => ({ text: `row ${i} é`, label: i - 2, note: i % 3 === 0 ? null : `n${i}`, score: i / 4 }));
+  Array.from(
+    { length: count },
+    (_, i) => ({ text: `row ${i} é`, label: i - 2, note: i % 3 === 0 ? null : `n${i}`, score: i / 4 }),
+  );
 
 test("Parquet: texts, 64-bit integers as numbers, missing values, several row groups, Snappy", async () => {
   for (const codec of ["UNCOMPRESSED", "SNAPPY"] as const) {
@@ -24,21 +27,35 @@ test("Parquet: texts, 64-bit integers as numbers, missing values, several row gr
 
 test("Parquet: integers that no double holds stay BigInt", async () => {
   const values = [2n ** 53n - 1n, 2n ** 53n + 1n, -(2n ** 63n)];
-  assertEquals((await rowsOf(writeParquet([[{ name: "n", type: "int64", values }]]))).map(({ n }) => n), [2 ** 53 - 1, values[1], values[2]]);
+  assertEquals((await rowsOf(writeParquet([[{ name: "n", type: "int64", values }]]))).map(({ n }) => n), [
+    2 ** 53 - 1,
+    values[1],
+    values[2],
+  ]);
 });
 
 test("Parquet: one row group is read at a time", async () => {
-  const wide = (from: number): ParquetColumn[] => [{ name: "text", type: "string", values: [from, from + 1].map((i) => `${i}${"x".repeat(350_000)}`) }];
+  const wide = (
+    from: number,
+  ): ParquetColumn[] => [{
+    name: "text",
+    type: "string",
+    values: [from, from + 1].map((i) => `${i}${"x".repeat(350_000)}`),
+  }];
   const file = memoryFile("t.parquet", writeParquet([wide(0), wide(2), wide(4)]));
   const rows = readRows(file, "parquet");
   await rows.next();
-  const footer = file.size - 2 ** 19, read = file.reads.filter(({ start }) => start < footer).reduce((most, { end }) => Math.max(most, end), 0);
+  const footer = file.size - 2 ** 19,
+    read = file.reads.filter(({ start }) => start < footer).reduce((most, { end }) => Math.max(most, end), 0);
   assert(read < 0.5 * file.size, `the first row needed bytes up to ${read} of ${file.size}`);
   assertEquals((await collect(rows)).length, 5);
 });
 
 test("Parquet: other compressions are named", async () => {
-  await assertRejects(() => rowsOf(writeParquet([group(0, 3)], "GZIP")), "t.parquet: column text is compressed with GZIP, expected SNAPPY or none");
+  await assertRejects(
+    () => rowsOf(writeParquet([group(0, 3)], "GZIP")),
+    "t.parquet: column text is compressed with GZIP, expected SNAPPY or none",
+  );
 });
 
 test("Parquet: a file cut short anywhere is refused in one line", async () => {
@@ -60,7 +77,11 @@ test("Parquet: damaged bytes give an error of one line or rows, never a crash", 
       await rowsOf(damaged);
     } catch (error) {
       refused++;
-      assert(error instanceof RangeError && error.message.startsWith("Cannot read the rows of t.parquet") && !error.message.includes("\n"), `${error}`);
+      assert(
+        error instanceof RangeError && error.message.startsWith("Cannot read the rows of t.parquet") &&
+          !error.message.includes("\n"),
+        `${error}`,
+      );
     }
   }
   assert(refused > 1000, `only ${refused} of 2000 damaged files were refused`);

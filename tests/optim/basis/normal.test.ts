@@ -18,7 +18,11 @@ const philoxKernel = defineKernel({
 @group(0) @binding(2) var<storage, read_write> out: array<vec4u>;
 @group(1) @binding(0) var<uniform> params: Params;
 @compute @workgroup_size(\${WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let i = thread_index(group, groups, lane);
   if (i < params.n) { out[i] = philox(counters[i], keys[i]); }
 }`,
@@ -38,18 +42,45 @@ test("philox(): the known answers of Random123, and the host's words for ten tho
   const turn = new Map([[tensors.counters, counters], [tensors.keys, keys]]);
   const [[drawn] = []] = await runTurns("portable", (r) => r.run(philoxKernel, tensors, { n }), [turn], [tensors.out]);
   const expected = new Uint32Array(4 * n);
-  for (let i = 0; i < n; i++) expected.set(philox4x32([...counters.subarray(4 * i, 4 * i + 4)] as Words4, [keys[2 * i]!, keys[2 * i + 1]!]), 4 * i);
+  for (let i = 0; i < n; i++) {
+    expected.set(
+      philox4x32([...counters.subarray(4 * i, 4 * i + 4)] as Words4, [keys[2 * i]!, keys[2 * i + 1]!]),
+      4 * i,
+    );
+  }
   assertEquals(drawn, expected);
   assertEquals([...drawn!.subarray(0, 12)], [
-    0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd, 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1,
+    0x6627e8d5,
+    0xe169c58d,
+    0xbc57ac4c,
+    0x9b00dbd8,
+    0x408f276d,
+    0x41c83b0e,
+    0xa20bc7c6,
+    0x6d5451fd,
+    0xd16cfe09,
+    0x94fdcceb,
+    0x5001e420,
+    0x24126ea1,
   ]);
 });
 
 /** The bits drawn for each of `steps`. */
-async function draw(size: number, steps: readonly number[], stream: Partial<RandomStream> = {}): Promise<Uint32Array<ArrayBuffer>[]> {
+async function draw(
+  size: number,
+  steps: readonly number[],
+  stream: Partial<RandomStream> = {},
+): Promise<Uint32Array<ArrayBuffer>[]> {
   const out = floats("out", size), clock = clockTensor("clock");
-  const turns = steps.map((drawn) => new Map<typeof out, Data>([[out, new Float32Array(size).fill(NaN)], [clock, clockWords({ drawn })]]));
-  const results = await runTurns("portable", (r) => randomNormal(r, out, clock, { deviation: 2, seed: 1, purpose: "test", ...stream }), turns, [out]);
+  const turns = steps.map((drawn) =>
+    new Map<typeof out, Data>([[out, new Float32Array(size).fill(NaN)], [clock, clockWords({ drawn })]])
+  );
+  const results = await runTurns(
+    "portable",
+    (r) => randomNormal(r, out, clock, { deviation: 2, seed: 1, purpose: "test", ...stream }),
+    turns,
+    [out],
+  );
   return results.map(([bits]) => bits!);
 }
 
@@ -62,7 +93,10 @@ test("randomNormal(): the moments of a normal distribution, neighbours independe
   assertClose([mean((x) => x ** 3)], [0], { name: "third moment", absolute: 0.06 });
   assertClose([mean((x) => x ** 4)], [3], { name: "fourth moment", absolute: 0.16 });
   for (const distance of [1, 2, 3, 4]) {
-    assertClose([mean((x, i) => x * values[(i + distance) % n]!)], [0], { name: `correlation at distance ${distance}`, absolute: 0.016 });
+    assertClose([mean((x, i) => x * values[(i + distance) % n]!)], [0], {
+      name: `correlation at distance ${distance}`,
+      absolute: 0.016,
+    });
   }
   assertClose([mean((x) => Number(Math.abs(x) > 3))], [0.0027], { name: "beyond three deviations", absolute: 0.0008 });
 });
@@ -71,7 +105,11 @@ test("randomNormal(): a function of seed, purpose and drawn; every element is se
   const [first, again, later] = await draw(1031, [0, 0, 200]) as [Uint32Array, Uint32Array, Uint32Array];
   assertEquals(again, first, "the same step again");
   const seeded = (await draw(1031, [0], { seed: 2 }))[0]!, named = (await draw(1031, [0], { purpose: "other" }))[0]!;
-  for (const other of [later, seeded, named]) assert(first.every((word, i) => word !== other[i]), "another stream has other numbers everywhere");
-  for (const size of [1, 2, 3, 5]) assertEquals((await draw(size, [0]))[0], first.slice(0, size), `${size} numbers are the beginning of 1031`);
+  for (const other of [later, seeded, named]) {
+    assert(first.every((word, i) => word !== other[i]), "another stream has other numbers everywhere");
+  }
+  for (const size of [1, 2, 3, 5]) {
+    assertEquals((await draw(size, [0]))[0], first.slice(0, size), `${size} numbers are the beginning of 1031`);
+  }
   assert(first.every((word) => (word & 0x7f800000) !== 0x7f800000), "all are finite");
 });

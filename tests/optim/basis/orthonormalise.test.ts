@@ -14,7 +14,10 @@ interface Result {
 }
 
 /** Orthonormalises the matrices (d, k) of each size: all in one plan, whose pipelines are then compiled once. */
-function runSizes(variant: Variant, sizes: readonly { readonly d: number; readonly k: number; readonly ys: readonly Reals[] }[]): Promise<Result[][]> {
+function runSizes(
+  variant: Variant,
+  sizes: readonly { readonly d: number; readonly k: number; readonly ys: readonly Reals[] }[],
+): Promise<Result[][]> {
   const tensors = sizes.map(({ d, k }) => ({ y: floats("y", d, k), q: floats("q", d, k), good: words("good", 1) }));
   const records = tensors.map(({ y, q, good }) => (r: Recorder) => void orthonormalise(r, y, good, q));
   return withPrograms(variant, records, async (executor, programs) => {
@@ -32,7 +35,8 @@ function runSizes(variant: Variant, sizes: readonly { readonly d: number; readon
   });
 }
 
-const run = async (variant: Variant, d: number, k: number, ys: readonly Reals[]): Promise<Result[]> => (await runSizes(variant, [{ d, k, ys }]))[0]!;
+const run = async (variant: Variant, d: number, k: number, ys: readonly Reals[]): Promise<Result[]> =>
+  (await runSizes(variant, [{ d, k, ys }]))[0]!;
 
 /** Columns that are all the same but for noise of `share` of their length. */
 function alike(next: () => number, d: number, k: number, share: number): Reals {
@@ -40,7 +44,19 @@ function alike(next: () => number, d: number, k: number, share: number): Reals {
   return noise.map((x, at) => Math.fround(common[Math.floor(at / k)]! + x));
 }
 
-const SIZES: readonly (readonly [number, number])[] = [[1, 1], [9, 1], [2, 2], [3, 2], [7, 7], [30, 7], [16, 16], [50, 16], [66, 64], [130, 65], [200, 128]];
+const SIZES: readonly (readonly [number, number])[] = [
+  [1, 1],
+  [9, 1],
+  [2, 2],
+  [3, 2],
+  [7, 7],
+  [30, 7],
+  [16, 16],
+  [50, 16],
+  [66, 64],
+  [130, 65],
+  [200, 128],
+];
 /** Of the variants only the matmuls differ. */
 const TILED_SIZES: typeof SIZES = [[30, 7], [130, 65]];
 
@@ -58,7 +74,8 @@ test("orthonormalise(): orthonormal columns with the span of y's, from columns a
         // The largest seen is 1e-6.
         const error = orthonormalityError(q, k);
         assert(error < 1e-5, `${where}: max |QᵀQ - I| is ${error}`);
-        // Rounding moves the span by EPS times the condition of y, which the likeness makes a thousand times larger. Largest seen: 3e-7, 1.3e-4.
+        // Rounding moves the span by EPS times the condition of y, which the likeness makes a thousand times larger.
+        // Largest seen: 3e-7, 1.3e-4.
         const moved = spanError(q, gramSchmidt(ys[which]!, k), k);
         assert(moved < allowed, `${where}: the span moved by ${moved}`);
       }
@@ -109,5 +126,8 @@ test("orthonormalise(): dependent columns are made independent, or refused", asy
 
 test("orthonormalise(): refuses more columns than rows", () => {
   const r = new Recorder({ variant: "portable", training: true });
-  assertThrows(() => orthonormalise(r, floats("y", 4, 5), words("good", 1)), "Cannot orthonormalise the columns of y (4,5): expected (d, k) with 0 < k <= d");
+  assertThrows(
+    () => orthonormalise(r, floats("y", 4, 5), words("good", 1)),
+    "Cannot orthonormalise the columns of y (4,5): expected (d, k) with 0 < k <= d",
+  );
 });

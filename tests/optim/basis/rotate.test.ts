@@ -31,13 +31,23 @@ function momentsOf(seed: number, d: number, k: number, w: number): Moments {
 }
 
 /** The left's rotation after t steps; `size` of the terms that v is the sum of. */
-function rotated({ before, after, m, v }: Moments, k: number, t: number, { beta1, beta2 }: Betas): { m: Reals; v: Reals; size: Reals } {
+function rotated(
+  { before, after, m, v }: Moments,
+  k: number,
+  t: number,
+  { beta1, beta2 }: Betas,
+): { m: Reals; v: Reals; size: Reals } {
   const c1 = 1 - beta1 ** t, c2 = 1 - beta2 ** t, w = m.length / k;
   const turn = matmul("TN", after, before, { M: k, N: k, K: before.length / k }), shape = { M: k, N: w, K: k };
   const mean = matmul("NN", turn, m, shape), weights = turn.map((x) => x * x);
   const spread = matmul("NN", weights, v.map((x, i) => x / c2 - (m[i]! / c1) ** 2), shape);
-  const terms = matmul("NN", weights, v.map((x, i) => x / c2 + (m[i]! / c1) ** 2), shape), means = matmul("NN", absolute(turn), absolute(m), shape);
-  return { m: mean, v: spread.map((x, i) => Math.abs(c2 * (x + (mean[i]! / c1) ** 2))), size: terms.map((x, i) => c2 * (x + (means[i]! / c1) ** 2)) };
+  const terms = matmul("NN", weights, v.map((x, i) => x / c2 + (m[i]! / c1) ** 2), shape),
+    means = matmul("NN", absolute(turn), absolute(m), shape);
+  return {
+    m: mean,
+    v: spread.map((x, i) => Math.abs(c2 * (x + (mean[i]! / c1) ** 2))),
+    size: terms.map((x, i) => c2 * (x + (means[i]! / c1) ** 2)),
+  };
 }
 
 interface Turn {
@@ -48,9 +58,22 @@ interface Turn {
 }
 
 /** The moments after rotation, given and returned as the left's. */
-async function rotate(variant: Variant, side: Side, k: number, turns: readonly Turn[], betas: Betas = BETAS, second = true): Promise<{ m: Reals; v: Reals }[]> {
-  const { before: { length }, m: { length: n } } = turns[0]!.moments, w = n / k, shape = side === "left" ? [k, w] : [w, k];
-  const clock = clockTensor("clock"), before = floats("before", length / k, k), after = floats("after", length / k, k), m = floats("m", ...shape), v = floats("v", ...shape);
+async function rotate(
+  variant: Variant,
+  side: Side,
+  k: number,
+  turns: readonly Turn[],
+  betas: Betas = BETAS,
+  second = true,
+): Promise<{ m: Reals; v: Reals }[]> {
+  const { before: { length }, m: { length: n } } = turns[0]!.moments,
+    w = n / k,
+    shape = side === "left" ? [k, w] : [w, k];
+  const clock = clockTensor("clock"),
+    before = floats("before", length / k, k),
+    after = floats("after", length / k, k),
+    m = floats("m", ...shape),
+    v = floats("v", ...shape);
   const across = (x: Reals): Float32Array<ArrayBuffer> => new Float32Array(side === "left" ? x : transpose(x, w));
   const written = turns.map(({ moments, t, restart = false }) =>
     new Map<Tensor, Data>([
@@ -58,11 +81,23 @@ async function rotate(variant: Variant, side: Side, k: number, turns: readonly T
       [after, new Float32Array(moments.after)],
       [m, across(moments.m)],
       ...(second ? [[v, across(moments.v)] as const] : []),
-      [clock, clockWords({ bias_correction1: 1 - betas.beta1 ** (t + 1), bias_correction2: 1 - betas.beta2 ** (t + 1), restart })],
+      [
+        clock,
+        clockWords({
+          bias_correction1: 1 - betas.beta1 ** (t + 1),
+          bias_correction2: 1 - betas.beta2 ** (t + 1),
+          restart,
+        }),
+      ],
     ])
   );
   const moments = second ? [m, v] : [m];
-  const results = await runTurns(variant, (r) => rotateMoments(r, before, after, moments, side, clock, betas), written, moments);
+  const results = await runTurns(
+    variant,
+    (r) => rotateMoments(r, before, after, moments, side, clock, betas),
+    written,
+    moments,
+  );
   const back = (bits: Uint32Array<ArrayBuffer>): Reals => side === "left" ? realsOf(bits) : transpose(realsOf(bits), k);
   return results.map(([first, other]) => ({ m: back(first!), v: other ? back(other) : new Float64Array() }));
 }
@@ -77,9 +112,11 @@ test("rotateMoments(): as the formula says, on either side, at any step", async 
       for (const side of ["left", "right"] as const) {
         const results = await rotate(variant, side, k, STEPS.map((t) => ({ moments, t })));
         STEPS.forEach((t, i) => {
-          const expected = rotated(moments, k, t, BETAS), name = `${variant}, ${side}, (${d}, ${k}), ${t} steps`, { m, v } = results[i]!;
-          // Numbers of order 1: two sums, of d and of k products. The variances inherit the error of the turn's entries, which the sum of
-          // absolute terms does not see where those entries are small.
+          const expected = rotated(moments, k, t, BETAS),
+            name = `${variant}, ${side}, (${d}, ${k}), ${t} steps`,
+            { m, v } = results[i]!;
+          // Numbers of order 1: two sums, of d and of k products. The variances inherit the error of the turn's
+          // entries, which the sum of absolute terms does not see where those entries are small.
           assertClose(m, expected.m, { name: `${name}: m`, absolute: 8 * EPS });
           assertClose(v, expected.v, { name: `${name}: v`, relative: 16 * EPS, scale: expected.size });
           assert(v.every((x) => x >= 0), `${name}: v is not negative`);
@@ -101,13 +138,23 @@ test("rotateMoments(): to the same basis, nothing changes beyond rounding", asyn
 test("rotateMoments(): without a past nothing changes, bit for bit", async () => {
   const moments = momentsOf(3, 13, 5, 7);
   for (const second of [true, false]) {
-    const results = await rotate(await portable(), "right", 5, [{ moments, t: 4, restart: true }, ...(second ? [{ moments, t: 0 }] : [])], BETAS, second);
-    for (const { m, v } of results) assertEquals({ m, v }, { m: moments.m, v: second ? moments.v : new Float64Array() });
+    const results = await rotate(
+      await portable(),
+      "right",
+      5,
+      [{ moments, t: 4, restart: true }, ...(second ? [{ moments, t: 0 }] : [])],
+      BETAS,
+      second,
+    );
+    for (const { m, v } of results) {
+      assertEquals({ m, v }, { m: moments.m, v: second ? moments.v : new Float64Array() });
+    }
   }
 });
 
 test("rotateMoments(): one moment alone, and betas of 0", async () => {
-  const moments = momentsOf(4, 13, 5, 7), [alone] = await rotate(await portable(), "left", 5, [{ moments, t: 3 }], BETAS, false) as [{ m: Reals; v: Reals }];
+  const moments = momentsOf(4, 13, 5, 7),
+    [alone] = await rotate(await portable(), "left", 5, [{ moments, t: 3 }], BETAS, false) as [{ m: Reals; v: Reals }];
   assertClose(alone.m, rotated(moments, 5, 3, BETAS).m, { name: "m alone", absolute: 8 * EPS });
   const none = { beta1: 0, beta2: 0 }, expected = rotated(moments, 5, 3, none);
   const [result] = await rotate(await portable(), "left", 5, [{ moments, t: 3 }], none) as [{ m: Reals; v: Reals }];

@@ -21,7 +21,17 @@ export const words = (label: string, ...shape: readonly number[]): Tensor => ten
 
 /** A clock of which only what a test sets matters. */
 export const clockWords = (numbers: Partial<ClockNumbers>): Words =>
-  packClock({ bias_correction1: 1, bias_correction2: 1, step_factor: 1, restart: false, first: 0, count: 0, drawn: 0, step: 0, ...numbers });
+  packClock({
+    bias_correction1: 1,
+    bias_correction2: 1,
+    step_factor: 1,
+    restart: false,
+    first: 0,
+    count: 0,
+    drawn: 0,
+    step: 0,
+    ...numbers,
+  });
 
 /** Records a program of each of `records`, which may share tensors, and gives `body` an executor for them. */
 export async function withPrograms<T>(
@@ -46,7 +56,12 @@ export async function withPrograms<T>(
 }
 
 /** Records once; for each turn writes its tensors, runs, and gives the bits of `outputs`. */
-export function runTurns(variant: Variant, record: (r: Recorder) => void, turns: readonly ReadonlyMap<Tensor, Data>[], outputs: readonly Tensor[]): Promise<Words[][]> {
+export function runTurns(
+  variant: Variant,
+  record: (r: Recorder) => void,
+  turns: readonly ReadonlyMap<Tensor, Data>[],
+  outputs: readonly Tensor[],
+): Promise<Words[][]> {
   return withPrograms(variant, [record], async (executor, [program]) => {
     const results: Words[][] = [];
     for (const turn of turns) {

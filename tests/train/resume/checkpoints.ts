@@ -4,7 +4,12 @@ import { blobSource } from "../../../src/checkpoint/source/blob.ts";
 import type { ByteSource } from "../../../src/checkpoint/source/source.ts";
 import type { Run } from "../../../src/train/run.ts";
 import { type LoadWeights, Trainer } from "../../../src/train/trainer.ts";
-import { encodeTraining, type OpenedTraining, openTraining, type TrainingContext } from "../../../src/train/resume/training_file.ts";
+import {
+  encodeTraining,
+  type OpenedTraining,
+  openTraining,
+  type TrainingContext,
+} from "../../../src/train/resume/training_file.ts";
 import { batchesOf, prepareTiny, type Settings, sharedGpu } from "../tiny.ts";
 
 export interface Opening {
@@ -14,7 +19,8 @@ export interface Opening {
 }
 
 /** A tiny run with its initial weights. */
-export const openTiny = async (settings: Settings, load?: LoadWeights): Promise<Opening> => await openRun(prepareTiny(await sharedGpu(), settings), load);
+export const openTiny = async (settings: Settings, load?: LoadWeights): Promise<Opening> =>
+  await openRun(prepareTiny(await sharedGpu(), settings), load);
 
 export async function openRun(run: Run, load?: LoadWeights): Promise<Opening> {
   const gpu = await sharedGpu();
@@ -25,12 +31,18 @@ export async function openRun(run: Run, load?: LoadWeights): Promise<Opening> {
   return { run, trainer, go };
 }
 
-export const contextOf = ({ data }: Run, base: TrainingContext["base"] = null): TrainingContext => ({ base, data: data.fingerprint });
+export const contextOf = ({ data }: Run, base: TrainingContext["base"] = null): TrainingContext => ({
+  base,
+  data: data.fingerprint,
+});
 
 export async function saved({ run, trainer }: Opening, context = contextOf(run)): Promise<ByteSource> {
   const pieces = await Array.fromAsync(encodeTraining(await trainer.save(), run.config, context));
   return blobSource("checkpoint.safetensors", new Blob(pieces));
 }
 
-export const opened = (file: ByteSource, { run }: Pick<Opening, "run">, { config = run.config, context = contextOf(run) } = {}): Promise<OpenedTraining> =>
-  openTraining(file, { ...run, config }, context);
+export const opened = (
+  file: ByteSource,
+  { run }: Pick<Opening, "run">,
+  { config = run.config, context = contextOf(run) } = {},
+): Promise<OpenedTraining> => openTraining(file, { ...run, config }, context);

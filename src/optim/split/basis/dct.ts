@@ -16,8 +16,18 @@ const fillDefinition = {
   params: { n: "u32", d: "u32", k: "u32" },
   groups: perThread,
 } as const;
-const dctSomeKernel = defineKernel({ ...fillDefinition, name: "dct_fill", bindings: { table: "read", indices: "read", out: "read_write" }, constants: { WORKGROUP: 64, ALL: false } });
-const dctAllKernel = defineKernel({ ...fillDefinition, name: "dct_fill_all", bindings: { table: "read", out: "read_write" }, constants: { WORKGROUP: 64, ALL: true } });
+const dctSomeKernel = defineKernel({
+  ...fillDefinition,
+  name: "dct_fill",
+  bindings: { table: "read", indices: "read", out: "read_write" },
+  constants: { WORKGROUP: 64, ALL: false },
+});
+const dctAllKernel = defineKernel({
+  ...fillDefinition,
+  name: "dct_fill_all",
+  bindings: { table: "read", out: "read_write" },
+  constants: { WORKGROUP: 64, ALL: true },
+});
 
 const dctEnergyKernel = defineKernel({
   name: "dct_energy",
@@ -44,7 +54,11 @@ const MAX_LENGTH = 46_340;
 
 /** What `dctTableValues(d)` fills: (4 d). All bases of length d share one. @throws RangeError if d exceeds 46 340. */
 export function dctTable(d: number): Tensor {
-  if (d > MAX_LENGTH) throw new RangeError(`Cannot make a cosine basis of length ${d}: expected at most ${MAX_LENGTH}. Choose another projection`);
+  if (d > MAX_LENGTH) {
+    throw new RangeError(
+      `Cannot make a cosine basis of length ${d}: expected at most ${MAX_LENGTH}. Choose another projection`,
+    );
+  }
   return tensor(`cosines of ${d}`, [4 * d], "frozen");
 }
 
@@ -59,16 +73,31 @@ export function dctFill(r: Recorder, indices: Tensor, table: Tensor, out: Tensor
 }
 
 /**
- * Records the choice of the k cosines that hold most of a gradient's energy (Modoranu et al., 2025, with the l2 norm): of G (m, n) those
- * of length n by the columns of G Q for the right, those of length m by the rows of Qᵀ G for the left, Q all cosines. Takes scratch of
- * the size of G and of Q. A zero gradient, or one whose squares are not finite, leaves the choice as it is; a `cold` one, whose
- * indices hold nothing yet, then becomes the k lowest frequencies.
+ * Records the choice of the k cosines that hold most of a gradient's energy (Modoranu et al., 2025, with the l2 norm):
+ * of G (m, n) those of length n by the columns of G Q for the right, those of length m by the rows of Qᵀ G for the
+ * left, Q all cosines. Takes scratch of the size of G and of Q. A zero gradient, or one whose squares are not finite,
+ * leaves the choice as it is; a `cold` one, whose indices hold nothing yet, then becomes the k lowest frequencies.
  * @param indices (k) u32 state, written.
  */
-export function dctSelect(r: Recorder, gradient: Tensor, indices: Tensor, side: Side, table: Tensor, cold: boolean): void {
+export function dctSelect(
+  r: Recorder,
+  gradient: Tensor,
+  indices: Tensor,
+  side: Side,
+  table: Tensor,
+  cold: boolean,
+): void {
   const [m, n] = gradient.shape as [number, number], d = side === "right" ? n : m, k = size(indices);
-  if (k > d || size(table) !== 4 * d) throw new RangeError(`Cannot choose ${k} cosines for the ${side} of ${gradient.label} (${gradient.shape}): expected at most ${d}, and a table of ${4 * d} numbers, got ${size(table)}`);
-  const all = r.tensor("all cosines", [d, d], "scratch"), x = r.tensor("transformed gradient", [m, n], "scratch"), energy = r.tensor("energy", [d], "scratch");
+  if (k > d || size(table) !== 4 * d) {
+    throw new RangeError(
+      `Cannot choose ${k} cosines for the ${side} of ${gradient.label} (${gradient.shape}): expected at most ${d}, and a table of ${
+        4 * d
+      } numbers, got ${size(table)}`,
+    );
+  }
+  const all = r.tensor("all cosines", [d, d], "scratch"),
+    x = r.tensor("transformed gradient", [m, n], "scratch"),
+    energy = r.tensor("energy", [d], "scratch");
   const target = { tensor: x, accumulate: false };
   r.run(dctAllKernel, { table, out: all }, { n: d * d, d, k: d });
   if (side === "right") matmul(r, "NN", { a: gradient, b: all, target }, { M: m, N: n, K: n });

@@ -24,11 +24,17 @@ export interface RandomStream {
 }
 
 /**
- * Fills `out` with normal(0, deviation²) numbers (Box & Muller, 1958), a pure function of seed, purpose, clock.drawn and index:
- * what was drawn need not be stored. Adapters round sin, cos and log differently, so the bits are those of one adapter.
+ * Fills `out` with normal(0, deviation²) numbers (Box & Muller, 1958), a pure function of seed, purpose, clock.drawn
+ * and index: what was drawn need not be stored. Adapters round sin, cos and log differently, so the bits are those of
+ * one adapter.
  * @param clock (8) u32, see shaders/lib/clock.wgsl.
  */
-export function randomNormal(r: Recorder, out: Tensor, clock: Tensor, { deviation, seed, purpose }: RandomStream & { readonly deviation: number }): void {
+export function randomNormal(
+  r: Recorder,
+  out: Tensor,
+  clock: Tensor,
+  { deviation, seed, purpose }: RandomStream & { readonly deviation: number },
+): void {
   const [key0, key1] = purposeKey(seed, purpose);
   r.run(randomNormalKernel, { clock, out }, { n: ceilDiv(size(out), 4), size: size(out), key0, key1, deviation });
 }

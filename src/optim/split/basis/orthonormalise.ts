@@ -17,8 +17,8 @@ const choleskyInverseKernel = defineKernel({
 });
 
 /**
- * What is added to the diagonal of each pass's Gram matrix, whose diagonal is 1. Measured on gradients of training: without a shift
- * a third of the factorisations fail in f32, with these none.
+ * What is added to the diagonal of each pass's Gram matrix, whose diagonal is 1. Measured on gradients of training:
+ * without a shift a third of the factorisations fail in f32, with these none.
  */
 const PASSES = [
   { shift: 1e-4, least_pivot: 0 },
@@ -34,17 +34,29 @@ const MAX_COLUMNS = 768;
 export const goodTensor = (r: Recorder): Tensor => r.tensor("good", [1], "scratch", "u32");
 
 /**
- * Records q (d, k) with orthonormal columns that span those of y (d, k), d >= k, the first j of q those of y for every j: column-
- * normalised shifted CholeskyQR, three passes (Fukaya, Kannan, Nakatsukasa, Yamamoto & Yanagisawa, 2020). In f32 the columns may be
- * as near to each other as 1e-3 of their length; the directions of dependent columns are made of rounding errors.
- * @param good (1) u32, 1 afterwards if q is finite and orthonormal. It is 0, and q of no use, if y has a NaN, an infinity or a column
- * shorter than 1e-15. Written here, unless `fresh` is false: then ANDed with what it holds.
+ * Records q (d, k) with orthonormal columns that span those of y (d, k), d >= k, the first j of q those of y for every
+ * j: column- normalised shifted CholeskyQR, three passes (Fukaya, Kannan, Nakatsukasa, Yamamoto & Yanagisawa, 2020). In
+ * f32 the columns may be as near to each other as 1e-3 of their length; the directions of dependent columns are made of
+ * rounding errors.
+ * @param good (1) u32, 1 afterwards if q is finite and orthonormal. It is 0, and q of no use, if y has a NaN, an
+ * infinity or a column shorter than 1e-15. Written here, unless `fresh` is false: then ANDed with what it holds.
  * @param out where q goes; it may be y itself.
  * @throws RangeError if y is not a matrix with at most as many columns as rows, and 768.
  */
-export function orthonormalise(r: Recorder, y: Tensor, good: Tensor, out: Tensor = r.tensor("q", y.shape, "scratch"), fresh = true): Tensor {
+export function orthonormalise(
+  r: Recorder,
+  y: Tensor,
+  good: Tensor,
+  out: Tensor = r.tensor("q", y.shape, "scratch"),
+  fresh = true,
+): Tensor {
   const [d, k] = y.shape;
-  if (!d || !k || k > d || k > MAX_COLUMNS) throw new RangeError(`Cannot orthonormalise the columns of ${y.label} (${y.shape}): expected (d, k) with 0 < k <= d and k <= ${MAX_COLUMNS}`);
+  if (!d || !k || k > d || k > MAX_COLUMNS) {
+    throw new RangeError(
+      `Cannot orthonormalise the columns of ${y.label} (${y.shape}): expected (d, k) with 0 < k <= d and k <= ` +
+        `${MAX_COLUMNS}`,
+    );
+  }
   return PASSES.reduce((from, numbers, pass) => {
     const gram = r.tensor("gram", [k, k], "scratch"), inverse = r.tensor("inverse factor", [k, k], "scratch");
     const to = pass === PASSES.length - 1 ? out : r.tensor("q", [d, k], "scratch");

@@ -3,7 +3,7 @@ import { matmul } from "../../../ops/matmul.ts";
 import { SCALAR, vectorsOf } from "../../../ops/vector.ts";
 import type { Recorder } from "../../../plan/recorder.ts";
 import { size, type Tensor } from "../../../plan/tensor.ts";
-import { type RandomStream, randomNormal } from "./normal.ts";
+import { randomNormal, type RandomStream } from "./normal.ts";
 import { goodTensor, orthonormalise } from "./orthonormalise.ts";
 import commitBasisCode from "../../../../shaders/commit_basis.wgsl" with { type: "text" };
 import threadCode from "../../../../shaders/lib/thread.wgsl" with { type: "text" };
@@ -28,19 +28,31 @@ export function randomOrthogonal(r: Recorder, basis: Tensor, clock: Tensor, stre
 }
 
 /**
- * Records the refresh of a basis of the leading singular vectors of a gradient by block power iteration: with A = G (right) or Gᵀ
- * (left), Z = orth(A P), P = orth(Aᵀ Z). Warm, one iteration from the present basis (as LDAdam, Robert et al., 2025); cold, two from
- * a random one, which is then as good as a randomised SVD (Halko, Martinsson & Tropp, 2011). The basis stays as it is, at a cold start
- * the random one, if the gradient is zero, not finite, or has fewer independent directions than numbers tell apart.
+ * Records the refresh of a basis of the leading singular vectors of a gradient by block power iteration: with A = G
+ * (right) or Gᵀ (left), Z = orth(A P), P = orth(Aᵀ Z). Warm, one iteration from the present basis (as LDAdam, Robert et
+ * al., 2025); cold, two from a random one, which is then as good as a randomised SVD (Halko, Martinsson & Tropp, 2011).
+ * The basis stays as it is, at a cold start the random one, if the gradient is zero, not finite, or has fewer
+ * independent directions than numbers tell apart.
  * @param gradient (m, n), only read.
  * @param basis state, (n, k) for the right, (m, k) for the left.
  * @param clock (8) u32, see shaders/lib/clock.wgsl; read at a cold start only.
  * @throws RangeError if the basis does not fit the gradient, or k exceeds the smaller of m and n.
  */
-export function powerIteration(r: Recorder, gradient: Tensor, basis: Tensor, side: Side, clock: Tensor, { cold, ...stream }: RandomStream & { readonly cold: boolean }): void {
+export function powerIteration(
+  r: Recorder,
+  gradient: Tensor,
+  basis: Tensor,
+  side: Side,
+  clock: Tensor,
+  { cold, ...stream }: RandomStream & { readonly cold: boolean },
+): void {
   const [m, n] = gradient.shape as [number, number], [d, k] = basis.shape as [number, number];
   if (d !== (side === "right" ? n : m) || k > Math.min(m, n)) {
-    throw new RangeError(`Cannot refresh ${basis.label} (${basis.shape}) from the ${side} of ${gradient.label} (${gradient.shape}): expected (${side === "right" ? n : m}, at most ${Math.min(m, n)})`);
+    throw new RangeError(
+      `Cannot refresh ${basis.label} (${basis.shape}) from the ${side} of ${gradient.label} (${gradient.shape}): expected (${
+        side === "right" ? n : m
+      }, at most ${Math.min(m, n)})`,
+    );
   }
   const good = goodTensor(r);
   if (cold) randomOrthogonal(r, basis, clock, stream);

@@ -40,14 +40,14 @@ const rotateMomentsKernel = defineKernel({
 });
 
 /**
- * Records how moments follow their subspace to a new basis, in place (projection-aware rotation, LDAdam: Robert et al., 2025). With
- * C = afterᵀ before, and c1, c2 the bias corrections of the steps done so far, for the left (the right is its transpose):
- *   m' = C m;  v' = |c2 (C∘C (v / c2 - (m / c1)²) + (m' / c1)²)|
- * that is, the variances are rotated as those of independent numbers. Nothing changes where clock.restart is set or no step was done.
+ * Records how moments follow their subspace to a new basis, in place (projection-aware rotation, LDAdam: Robert et al.,
+ * 2025). With C = afterᵀ before, and c1, c2 the bias corrections of the steps done so far, for the left (the right is
+ * its transpose): m' = C m; v' = |c2 (C∘C (v / c2 - (m / c1)²) + (m' / c1)²)| that is, the variances are rotated as
+ * those of independent numbers. Nothing changes where clock.restart is set or no step was done.
  * @param before, after (d, k) with orthonormal columns.
  * @param moments m, or m and v: (k, w) for the left, (w, k) for the right.
- * @param clock (8) u32, see shaders/lib/clock.wgsl: its bias corrections are those of the step to come, t + 1, and `betas` make of them
- * those of t. Read for m and v only.
+ * @param clock (8) u32, see shaders/lib/clock.wgsl: its bias corrections are those of the step to come, t + 1, and
+ * `betas` make of them those of t. Read for m and v only.
  */
 export function rotateMoments(
   r: Recorder,
@@ -76,13 +76,20 @@ type Betas = Readonly<Record<"beta1" | "complement1" | "beta2" | "complement2", 
 function prepare(r: Recorder, turn: Tensor, m: Tensor, v: Tensor, clock: Tensor, betas: Betas): [Tensor, Tensor] {
   const weights = r.tensor("squared turn", turn.shape, "scratch"), spread = r.tensor("variances", m.shape, "scratch");
   const { constants, width } = vectorsOf([turn, m].every((one) => size(one) % 4 === 0) ? 4 : 1);
-  r.run(rotatePrepareKernel.with(constants), { clock, turn, m, v, weights, spread }, { n: (size(turn) + size(m)) / width, spreads: size(m) / width, ...betas });
+  r.run(rotatePrepareKernel.with(constants), { clock, turn, m, v, weights, spread }, {
+    n: (size(turn) + size(m)) / width,
+    spreads: size(m) / width,
+    ...betas,
+  });
   return [weights, spread];
 }
 
 /** C x for the left, x Cᵀ for the right. */
 function turned(r: Recorder, turn: Tensor, x: Tensor, side: Side): Tensor {
-  const k = turn.shape[0]!, w = size(x) / k, out = r.tensor("turned", x.shape, "scratch"), target = { tensor: out, accumulate: false };
+  const k = turn.shape[0]!,
+    w = size(x) / k,
+    out = r.tensor("turned", x.shape, "scratch"),
+    target = { tensor: out, accumulate: false };
   if (side === "left") matmul(r, "NN", { a: turn, b: x, target }, { M: k, N: w, K: k });
   else matmul(r, "NT", { a: x, b: turn, target }, { M: w, N: k, K: k });
   return out;
