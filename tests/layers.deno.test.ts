@@ -3,7 +3,21 @@
 import { assert, assertEquals, test } from "./harness.ts";
 
 /** A folder of src imports from itself and from those before it. */
-const LAYERS = ["gpu", "plan", "ops", "optim", "models", "data", "checkpoint", "train", "cli"];
+const LAYERS = [
+  "random",
+  "tokenizer",
+  "data",
+  "gpu",
+  "plan",
+  "ops",
+  "optim",
+  "models",
+  "checkpoint",
+  "train",
+  "report",
+  "recipe",
+  "cli",
+];
 const LINE_LIMIT = 300;
 
 /** The text of each file, by its path in the repository. */

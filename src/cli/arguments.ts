@@ -1,4 +1,4 @@
-import { ConfigError } from "../train/config/config.ts";
+import { ConfigError } from "../recipe/config/config.ts";
 
 export interface Arguments {
   /** Lines for machines on stdout, nothing else. */

@@ -1,7 +1,7 @@
 import { openGpu } from "../gpu/device.ts";
-import { describeComparison, rankMethods } from "../train/comparison/compare.ts";
-import { nameComparison, parseComparison } from "../train/comparison/settings.ts";
-import { prepareComparison, runComparison } from "../train/comparison/run_comparison.ts";
+import { describeComparison, rankMethods } from "../recipe/comparison/compare.ts";
+import { nameComparison, parseComparison } from "../recipe/comparison/settings.ts";
+import { prepareComparison, runComparison } from "../recipe/comparison/run_comparison.ts";
 import type { Arguments } from "./arguments.ts";
 import { openComparisonFolder } from "./compare_folder.ts";
 import { jsonProgress, textProgress } from "./compare_report.ts";

@@ -1,7 +1,7 @@
-import type { MethodResult, RunResult } from "../train/comparison/compare.ts";
-import type { Comparison } from "../train/comparison/settings.ts";
-import { comparisonSvg } from "../train/comparison/chart.ts";
-import { ConfigError } from "../train/config/config.ts";
+import type { MethodResult, RunResult } from "../recipe/comparison/compare.ts";
+import type { Comparison } from "../recipe/comparison/settings.ts";
+import { comparisonSvg } from "../report/comparison_chart.ts";
+import { ConfigError } from "../recipe/config/config.ts";
 import { markdownTable } from "./compare_report.ts";
 import { writeFolder } from "./files.ts";
 

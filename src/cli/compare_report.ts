@@ -1,6 +1,6 @@
 import { formatBytes, totalBytes } from "../plan/ledger.ts";
-import { countRuns, type MethodResult, type RunResult } from "../train/comparison/compare.ts";
-import type { Comparison } from "../train/comparison/settings.ts";
+import { countRuns, type MethodResult, type RunResult } from "../recipe/comparison/compare.ts";
+import type { Comparison } from "../recipe/comparison/settings.ts";
 
 /** Tells the user how a comparison goes. */
 export interface Progress {

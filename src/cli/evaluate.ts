@@ -1,8 +1,8 @@
 import { openGpu } from "../gpu/device.ts";
-import { ConfigError } from "../train/config/config.ts";
-import { wholeData } from "../train/data.ts";
-import { openForInference } from "../train/inference.ts";
-import { quantizedOf } from "../train/model.ts";
+import { ConfigError } from "../recipe/config/config.ts";
+import { wholeData } from "../recipe/data.ts";
+import { openForInference } from "../recipe/inference.ts";
+import { quantizedOf } from "../recipe/model.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
 import { openAsked } from "./generate.ts";
 import { readDataset } from "./sources.ts";

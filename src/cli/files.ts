@@ -1,6 +1,6 @@
 import type { Contents, Files } from "../checkpoint/model/save.ts";
 import { syncFolder } from "../checkpoint/store/directory.deno.ts";
-import { ConfigError, nameSettings, parseConfig, type TrainingConfig } from "../train/config/config.ts";
+import { ConfigError, nameSettings, parseConfig, type TrainingConfig } from "../recipe/config/config.ts";
 import type { Arguments } from "./arguments.ts";
 
 /** The settings of --config FILE.json, those of the flags laid over them, checked. Notes go to stderr. */

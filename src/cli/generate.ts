@@ -1,11 +1,11 @@
 import { openPretrained } from "../checkpoint/model/pretrained.ts";
-import { IdTokenizer } from "../data/id_tokenizer.ts";
+import { IdTokenizer } from "../tokenizer/id_tokenizer.ts";
 import { openGpu } from "../gpu/device.ts";
 import { classesOf, createModel, needsOf } from "../models/model.ts";
-import { ConfigError, parseConfig, type TrainingConfig } from "../train/config/config.ts";
-import { withClassesOf } from "../train/fine_tuning.ts";
-import { openForInference } from "../train/inference.ts";
-import { quantizedOf } from "../train/model.ts";
+import { ConfigError, parseConfig, type TrainingConfig } from "../recipe/config/config.ts";
+import { withClassesOf } from "../recipe/fine_tuning.ts";
+import { openForInference } from "../recipe/inference.ts";
+import { quantizedOf } from "../recipe/model.ts";
 import { sampleText } from "../train/sample.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
 import { openSources } from "./sources.ts";

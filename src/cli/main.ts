@@ -6,7 +6,7 @@ import { generate } from "./generate.ts";
 import { merge } from "./merge.ts";
 import { plan } from "./plan.ts";
 import { train } from "./train.ts";
-import { ConfigError } from "../train/config/config.ts";
+import { ConfigError } from "../recipe/config/config.ts";
 
 const COMMANDS = { train, plan, eval: evaluate, generate, merge, devices, compare };
 

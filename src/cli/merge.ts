@@ -1,8 +1,8 @@
 import { modelFiles } from "../checkpoint/model/save.ts";
 import { openGpu } from "../gpu/device.ts";
-import { ConfigError } from "../train/config/config.ts";
-import { openForInference } from "../train/inference.ts";
-import { quantizedOf } from "../train/model.ts";
+import { ConfigError } from "../recipe/config/config.ts";
+import { openForInference } from "../recipe/inference.ts";
+import { quantizedOf } from "../recipe/model.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
 import { writeFolder } from "./files.ts";
 import { openAsked } from "./generate.ts";

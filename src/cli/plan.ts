@@ -3,10 +3,10 @@ import { describeAdapter, requestAdapter, type Variant, variantFor } from "../gp
 import { countParameters } from "../models/parameter.ts";
 import { bytesByRole, formatBytes, formatLedger, totalBytes } from "../plan/ledger.ts";
 import { ROLES } from "../plan/tensor.ts";
-import type { TrainingConfig } from "../train/config/config.ts";
-import { withAdapter } from "../train/fine_tuning.ts";
-import type { BaseModel } from "../train/model.ts";
-import { compareOptimizers, fitBudget, planRun } from "../train/run.ts";
+import type { TrainingConfig } from "../recipe/config/config.ts";
+import { withAdapter } from "../recipe/fine_tuning.ts";
+import type { BaseModel } from "../recipe/model.ts";
+import { compareOptimizers, fitBudget, planRun } from "../recipe/run.ts";
 import type { Arguments } from "./arguments.ts";
 import { readConfig } from "./files.ts";
 import { openSources } from "./sources.ts";

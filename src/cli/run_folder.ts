@@ -2,16 +2,11 @@ import { isFolder, openFile } from "../checkpoint/source/directory.deno.ts";
 import type { ByteSource } from "../checkpoint/source/source.ts";
 import { checkpointsIn, fileOf, isDiskFull, openDirectoryStore } from "../checkpoint/store/directory.deno.ts";
 import { type CheckpointStore, StorageFullError } from "../checkpoint/store/store.ts";
-import { ConfigError } from "../train/config/config.ts";
+import { ConfigError } from "../recipe/config/config.ts";
 import type { TrainEvent } from "../train/events.ts";
-import { lossCurveSvg, type Point } from "../train/loss_curve.ts";
-import type { Run } from "../train/run.ts";
-import {
-  encodeTraining,
-  type OpenedTraining,
-  openNewest,
-  type TrainingContext,
-} from "../train/resume/training_file.ts";
+import { lossCurveSvg, type Point } from "../report/loss_curve.ts";
+import type { Run } from "../recipe/run.ts";
+import { encodeTraining, type OpenedTraining, openNewest, type TrainingContext } from "../recipe/training_file.ts";
 
 /**
  * The folder of one run: training.json, with which --config repeats it, metrics.jsonl and the last checkpoints as it

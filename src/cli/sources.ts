@@ -4,9 +4,9 @@ import type { ByteSource } from "../checkpoint/source/source.ts";
 import { formatOf } from "../data/rows/read_rows.ts";
 import { splitFiles } from "../data/rows/split.ts";
 import { normalizeText } from "../data/text.ts";
-import { ConfigError, type TrainingConfig } from "../train/config/config.ts";
-import type { DatasetFiles } from "../train/data.ts";
-import type { FineTuningSources } from "../train/fine_tuning.ts";
+import { ConfigError, type TrainingConfig } from "../recipe/config/config.ts";
+import type { DatasetFiles } from "../recipe/data.ts";
+import type { FineTuningSources } from "../recipe/fine_tuning.ts";
 import { readFile } from "./files.ts";
 
 /** The dataset of the settings: a text, files of rows, or undefined where none is named. */

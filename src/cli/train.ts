@@ -1,12 +1,12 @@
 import { openGpu } from "../gpu/device.ts";
 import { countParameters } from "../models/parameter.ts";
 import { formatLedger } from "../plan/ledger.ts";
-import { type FineTuning, prepareFineTuning } from "../train/fine_tuning.ts";
+import { type FineTuning, prepareFineTuning } from "../recipe/fine_tuning.ts";
 import { train as runTraining } from "../train/loop.ts";
-import { resultFiles, resultKinds } from "../train/results.ts";
-import { checkRunFits, prepareRun, type Run } from "../train/run.ts";
+import { resultFiles, resultKinds } from "../recipe/results.ts";
+import { checkRunFits, prepareRun, type Run } from "../recipe/run.ts";
 import type { Trainer } from "../train/trainer.ts";
-import type { TrainingContext } from "../train/resume/training_file.ts";
+import type { TrainingContext } from "../recipe/training_file.ts";
 import type { Arguments } from "./arguments.ts";
 import { availableBytes, readConfig, writeFolder } from "./files.ts";
 import { budgetNote } from "./plan.ts";

@@ -1,6 +1,8 @@
-import { IGNORED } from "../ops/cross_entropy.ts";
 import type { Example } from "./examples/example.ts";
 import type { ClassExample } from "./examples/classification.ts";
+
+/** The label of a position whose loss does not count: no class and no token has this number. */
+export const IGNORED = 0xffffffff;
 
 /** Sequences of equal length, row after row: `labels[i]` is the token that follows `input_ids[i]`, or IGNORED. */
 export interface Batch {

@@ -1,4 +1,4 @@
-import { uniform } from "../gpu/philox.ts";
+import { uniform } from "../random/philox.ts";
 import type { Batch, Sequence } from "./batch.ts";
 import type { Skipped } from "./examples/example.ts";
 import { packExamples } from "./packing.ts";

@@ -1,5 +1,5 @@
-import { uniform } from "../gpu/philox.ts";
-import { IGNORED } from "../ops/cross_entropy.ts";
+import { uniform } from "../random/philox.ts";
+import { IGNORED } from "./batch.ts";
 import type { Batch } from "./batch.ts";
 
 export type { Batch } from "./batch.ts";

@@ -1,4 +1,4 @@
-import { purposeKey } from "../gpu/philox.ts";
+import { purposeKey } from "../random/philox.ts";
 import { type Dropout, dropout } from "../ops/dropout.ts";
 import type { Segments } from "../ops/embedding.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";

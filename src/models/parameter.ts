@@ -1,4 +1,4 @@
-import { fillNormal, uniform } from "../gpu/philox.ts";
+import { fillNormal, uniform } from "../random/philox.ts";
 import type { Variable } from "../plan/recorder.ts";
 import { type ElementType, size, tensor } from "../plan/tensor.ts";
 

@@ -50,9 +50,6 @@ function rowText(V: number): Constants {
   };
 }
 
-/** Label of a token that does not count. */
-export const IGNORED = 0xffffffff;
-
 /**
  * Logits of at most this many bytes exist at a time. GPUs want larger matmuls, and read the head's weight once for each
  * chunk.
@@ -70,7 +67,7 @@ export interface LossTarget {
 /**
  * Next-token loss of a language model's head, -log softmax(hidden weightᵀ)[label], over chunks of rows so that the full
  * logits never exist; where gradients are wanted they are computed chunk by chunk on the way (Liger Kernel, Hsu et al.,
- * 2024). hidden: (N, C), weight: (V, C), labels: (N) u32 with IGNORED. Gradients are scaled by schedule.loss_scale.
+ * 2024). hidden: (N, C), weight: (V, C), labels: (N) u32; a label of V or more does not count. Gradients are scaled by schedule.loss_scale.
  */
 export function crossEntropy(
   r: Recorder,
@@ -123,7 +120,7 @@ export function crossEntropy(
 
 /**
  * Loss of logits that are there already, those of a classifier: -log softmax(logits)[label]. logits: (N, V), labels:
- * (N) u32 with IGNORED. In training the logits become their own gradient, scaled by schedule.loss_scale, so nobody may
+ * (N) u32; a label of V or more does not count. In training the logits become their own gradient, scaled by schedule.loss_scale, so nobody may
  * read them afterwards.
  */
 export function crossEntropyOfLogits(

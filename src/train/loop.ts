@@ -4,12 +4,12 @@ import { countParameters } from "../models/parameter.ts";
 import { recoveringRate } from "../optim/step/recovery.ts";
 import { learningRateAt } from "../optim/step/schedule.ts";
 import { bytesByRole } from "../plan/ledger.ts";
-import type { TrainingConfig } from "./config/config.ts";
+import type { TrainingConfig } from "../recipe/config/config.ts";
 import { type Control, type Listener, NonFiniteLossError, type Summary } from "./events.ts";
 import { Meter, Stopwatch } from "./meter.ts";
 import { Progress, type Resumed } from "./progress.ts";
 import { Recovery, type RecoveryOptions } from "./recovery.ts";
-import type { Run } from "./run.ts";
+import type { Run } from "../recipe/run.ts";
 import { sampleText } from "./sample.ts";
 import { type Evaluation, type LoadWeights, Trainer } from "./trainer.ts";
 

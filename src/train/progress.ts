@@ -3,7 +3,7 @@ import type { Optimizer } from "../optim/optimizer.ts";
 import { bytesOf } from "../plan/tensor.ts";
 import type { Listener, TrainEvent } from "./events.ts";
 import type { Remapping } from "./layout.ts";
-import type { Run } from "./run.ts";
+import type { Run } from "../recipe/run.ts";
 import { persistentTensors, type Trainer, type TrainingState } from "./trainer.ts";
 
 /**

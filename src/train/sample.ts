@@ -1,5 +1,5 @@
-import type { Tokenizer } from "../data/tokenizer.ts";
-import { uniform } from "../gpu/philox.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { uniform } from "../random/philox.ts";
 import type { Trainer } from "./trainer.ts";
 
 export interface SampleOptions {

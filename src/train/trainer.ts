@@ -1,13 +1,13 @@
 import type { Batch } from "../data/batch.ts";
 import type { StreamPosition } from "../data/stream.ts";
-import { type ClassificationMetrics, classificationMetrics } from "../data/metrics.ts";
+import { type ClassificationMetrics, classificationMetrics } from "./classification_metrics.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { unpack } from "../gpu/formats/index.ts";
 import type { Model } from "../models/model.ts";
 import { initialValues, type Parameter } from "../models/parameter.ts";
 import { factorisedLayers } from "../models/parts.ts";
 import { ropeTable } from "../models/rope_table.ts";
-import { IGNORED } from "../ops/cross_entropy.ts";
+import { IGNORED } from "../data/batch.ts";
 import { NO_CLIP } from "../optim/step/clip.ts";
 import { METRICS } from "../optim/step/metrics.ts";
 import { packSchedule } from "../optim/step/schedule.ts";

@@ -8,14 +8,14 @@
 import { parseArgs } from "node:util";
 import { directoryFolder } from "../../src/checkpoint/source/directory.deno.ts";
 import { openGpu } from "../../src/gpu/device.ts";
-import { IGNORED } from "../../src/ops/cross_entropy.ts";
+import { IGNORED } from "../../src/data/batch.ts";
 import { countParameters } from "../../src/models/parameter.ts";
 import { bytesByRole } from "../../src/plan/ledger.ts";
-import { parseConfig } from "../../src/train/config/config.ts";
+import { parseConfig } from "../../src/recipe/config/config.ts";
 import { NonFiniteLossError } from "../../src/train/events.ts";
-import { prepareFineTuning } from "../../src/train/fine_tuning.ts";
+import { prepareFineTuning } from "../../src/recipe/fine_tuning.ts";
 import { train } from "../../src/train/loop.ts";
-import { prepareRun } from "../../src/train/run.ts";
+import { prepareRun } from "../../src/recipe/run.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 
 const { values: { methods: asked, steps, output, shared } } = parseArgs({

@@ -10,12 +10,12 @@ import { parseArgs } from "node:util";
 import { writeSafetensors } from "../../src/checkpoint/safetensors/writer.ts";
 import { toBf16 } from "../../src/gpu/formats/bf16.ts";
 import type { Variant } from "../../src/gpu/device.ts";
-import { fillNormal } from "../../src/gpu/philox.ts";
+import { fillNormal } from "../../src/random/philox.ts";
 import { createModel } from "../../src/models/model.ts";
 import { bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
 import { bytesOf, size } from "../../src/plan/tensor.ts";
-import { parseConfig } from "../../src/train/config/config.ts";
-import { planRun } from "../../src/train/run.ts";
+import { parseConfig } from "../../src/recipe/config/config.ts";
+import { planRun } from "../../src/recipe/run.ts";
 import type { LoadingResult, LoadingTask } from "./loading_task.deno.ts";
 import { median, table } from "./markdown.mjs";
 

@@ -8,8 +8,8 @@ import { directoryFolder } from "../../src/checkpoint/source/directory.deno.ts";
 import type { Batch } from "../../src/data/batch.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
-import { parseConfig } from "../../src/train/config/config.ts";
-import { planRun } from "../../src/train/run.ts";
+import { parseConfig } from "../../src/recipe/config/config.ts";
+import { planRun } from "../../src/recipe/run.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 
 export interface LoadingTask {

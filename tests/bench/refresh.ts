@@ -4,7 +4,7 @@
 // density of 0.25.
 
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
-import { fillNormal } from "../../src/gpu/philox.ts";
+import { fillNormal } from "../../src/random/philox.ts";
 import { countParameters } from "../../src/models/parameter.ts";
 import { powerIteration } from "../../src/optim/split/basis/power_iteration.ts";
 import { clockTensor } from "../../src/optim/step/clock.ts";
@@ -13,8 +13,8 @@ import { bytesByRole, checkFits, totalBytes } from "../../src/plan/ledger.ts";
 import { planMemory } from "../../src/plan/memory.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { tensor } from "../../src/plan/tensor.ts";
-import { parseConfig } from "../../src/train/config/config.ts";
-import { planRun } from "../../src/train/run.ts";
+import { parseConfig } from "../../src/recipe/config/config.ts";
+import { planRun } from "../../src/recipe/run.ts";
 import { planPrograms, Trainer } from "../../src/train/trainer.ts";
 import { type Clock, type ClockKind, openClock } from "./clock.ts";
 

@@ -2,8 +2,8 @@
 
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { checkFits } from "../../src/plan/ledger.ts";
-import { parseConfig } from "../../src/train/config/config.ts";
-import { planRun } from "../../src/train/run.ts";
+import { parseConfig } from "../../src/recipe/config/config.ts";
+import { planRun } from "../../src/recipe/run.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { initialWeights, tokenBatch, type Work } from "./works.ts";
 

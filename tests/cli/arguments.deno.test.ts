@@ -1,6 +1,6 @@
 import { parseArgs } from "../../src/cli/arguments.ts";
 import { writeFolder } from "../../src/cli/files.ts";
-import { ConfigError } from "../../src/train/config/config.ts";
+import { ConfigError } from "../../src/recipe/config/config.ts";
 import { assert, assertEquals, assertRejects, assertThrows, test } from "../harness.ts";
 import { filesBelow, inFolder } from "./program.deno.ts";
 

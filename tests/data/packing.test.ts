@@ -1,10 +1,10 @@
-import { classificationBatch, sequenceBatch } from "../../src/data/batch.ts";
+import { classificationBatch, IGNORED, sequenceBatch } from "../../src/data/batch.ts";
 import type { Example } from "../../src/data/examples/example.ts";
 import { packExamples } from "../../src/data/packing.ts";
 import { assert, assertEquals, assertRejects, assertThrows, random, test } from "../harness.ts";
 import { collect } from "./rows/memory_file.ts";
 
-const IGNORED = 0xffffffff, PAD = 0;
+const PAD = 0;
 
 /** An example whose tokens tell which it is: 1000 * number + place. */
 function example(number: number, length: number): Example {

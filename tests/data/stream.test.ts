@@ -1,4 +1,4 @@
-import { type Batch, sequenceBatch } from "../../src/data/batch.ts";
+import { type Batch, IGNORED, sequenceBatch } from "../../src/data/batch.ts";
 import type { Example } from "../../src/data/examples/example.ts";
 import { type ExampleOptions, languageModelExample } from "../../src/data/examples/language_model.ts";
 import { readFiles } from "../../src/data/rows/read_rows.ts";
@@ -7,7 +7,6 @@ import { exampleBatches, type ExampleSource, ExampleStream } from "../../src/dat
 import { assert, assertEquals, assertRejects, random, test } from "../harness.ts";
 import { collect, generatedFile, memoryFile } from "./rows/memory_file.ts";
 
-const IGNORED = 0xffffffff;
 const options: ExampleOptions = {
   tokenizer: { encode: (text) => Uint32Array.from(new TextEncoder().encode(text)) },
   vocab_size: 257,

@@ -1,7 +1,7 @@
+import { IGNORED } from "../../src/data/batch.ts";
 import { embeddingSegments, normalizeText, sampleBatch, splitTokens, validationBatches } from "../../src/data/text.ts";
 import { assert, assertEquals, assertThrows, random, test } from "../harness.ts";
 
-const IGNORED = 0xffffffff;
 const counting = (count: number): Uint32Array => Uint32Array.from({ length: count }, (_, i) => i);
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -10,7 +10,7 @@ import {
 } from "../reference/attention.ts";
 import { TOLERANCES } from "../tolerances.ts";
 import { defineKernel } from "../../src/gpu/kernel.ts";
-import { purposeKey } from "../../src/gpu/philox.ts";
+import { purposeKey } from "../../src/random/philox.ts";
 import { flashAttention } from "../../src/ops/flash_attention.ts";
 import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";

@@ -10,7 +10,7 @@ import {
 } from "../reference/attention.ts";
 import type { Reals } from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
-import { purposeKey } from "../../src/gpu/philox.ts";
+import { purposeKey } from "../../src/random/philox.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { flashAttention } from "../../src/ops/flash_attention.ts";
 import { splitColumns } from "../../src/ops/split_columns.ts";

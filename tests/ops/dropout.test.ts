@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows, random, test } from "../harness.ts";
 import { add, type Reals } from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
-import { philox4x32, purposeKey, randomWords } from "../../src/gpu/philox.ts";
+import { philox4x32, purposeKey, randomWords } from "../../src/random/philox.ts";
 import { dropout } from "../../src/ops/dropout.ts";
 import { type Draw, dropoutFactors, SEED } from "./dropout_factors.ts";
 import { checkOps, type Expected, type OpCase, recordCase } from "./run_op.ts";

@@ -1,7 +1,7 @@
 // The masks of dropout, as the host's generator has them.
 
 import type { Reals } from "../reference/ops.ts";
-import { philox4x32, purposeKey } from "../../src/gpu/philox.ts";
+import { philox4x32, purposeKey } from "../../src/random/philox.ts";
 
 export const SEED = 7;
 

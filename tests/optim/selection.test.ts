@@ -5,7 +5,7 @@ import type { Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
 import { clockWords, floats, portable, withPrograms, words } from "./basis/run_basis.ts";
 import { unpackMask } from "./run_optimizer.ts";
-import { purposeKey } from "../../src/gpu/philox.ts";
+import { purposeKey } from "../../src/random/philox.ts";
 import { clockTensor } from "../../src/optim/step/clock.ts";
 import { gather, maskSelection, randomMask, scatter, type SelectionKind } from "../../src/optim/split/selection.ts";
 import { packSelection, randomSubset } from "../../src/optim/split/subset.ts";

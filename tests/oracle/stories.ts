@@ -1,7 +1,7 @@
 import { openPretrained } from "../../src/checkpoint/model/pretrained.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { IGNORED } from "../../src/ops/cross_entropy.ts";
-import { openForInference } from "../../src/train/inference.ts";
+import { IGNORED } from "../../src/data/batch.ts";
+import { openForInference } from "../../src/recipe/inference.ts";
 import { sampleText } from "../../src/train/sample.ts";
 import { folderOf, type OracleCase, oracleCase, type ReadFile, readJson } from "./files.ts";
 

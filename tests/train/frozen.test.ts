@@ -2,14 +2,14 @@
 // them.
 
 import { assert, assertEquals, test } from "../harness.ts";
-import { openTiny } from "./resume/checkpoints.ts";
+import { openTiny } from "../recipe/resume/checkpoints.ts";
 import { type Settings, TINY } from "./tiny.ts";
 import type { Variant } from "../../src/gpu/device.ts";
 import type { Parameter } from "../../src/models/parameter.ts";
 import { type BytesByRole, bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
 import { bytesOf, size } from "../../src/plan/tensor.ts";
-import { parseConfig } from "../../src/train/config/config.ts";
-import { planRun } from "../../src/train/run.ts";
+import { parseConfig } from "../../src/recipe/config/config.ts";
+import { planRun } from "../../src/recipe/run.ts";
 
 /** SmolLM's 135 million parameters. */
 const SMOL = {

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, random, test } from "../harness.ts";
 import { NEVER, ofType, prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
 import { DeviceLostError, type Gpu, openGpu } from "../../src/gpu/device.ts";
-import { fillNormal } from "../../src/gpu/philox.ts";
+import { fillNormal } from "../../src/random/philox.ts";
 import { size } from "../../src/plan/tensor.ts";
 import type { Control, TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";

@@ -1,14 +1,14 @@
 // Adapters that are merged into their weights on the way (ReLoRA).
 
 import { assert, assertClose, assertEquals, test } from "../harness.ts";
-import { contextOf, openTiny } from "./resume/checkpoints.ts";
+import { contextOf, openTiny } from "../recipe/resume/checkpoints.ts";
 import { NEVER, ofType, prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
 import { blobSource } from "../../src/checkpoint/source/blob.ts";
 import { denseLayers } from "../../src/models/parts.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";
 import type { Resumed } from "../../src/train/progress.ts";
-import { encodeTraining, openTraining } from "../../src/train/resume/training_file.ts";
+import { encodeTraining, openTraining } from "../../src/recipe/training_file.ts";
 
 const RELORA = {
   peft: "lora r=4 lora_alpha=16 target_modules=all-linear",

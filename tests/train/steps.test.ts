@@ -1,8 +1,8 @@
 // What a step asks of WebGPU, counted at WebGPU itself, and what a bad step leaves alone.
 
 import { bytesByRole } from "../../src/plan/ledger.ts";
-import { parseConfig } from "../../src/train/config/config.ts";
-import { planRun, type Run } from "../../src/train/run.ts";
+import { parseConfig } from "../../src/recipe/config/config.ts";
+import { planRun, type Run } from "../../src/recipe/run.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { assert, assertEquals, assertRejects, test } from "../harness.ts";
 import { batchesOf, prepareTiny, type Settings, sharedGpu, TINY, trainTiny } from "./tiny.ts";

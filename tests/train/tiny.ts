@@ -2,10 +2,10 @@
 
 import type { Batch } from "../../src/data/batch.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
-import { parseConfig } from "../../src/train/config/config.ts";
+import { parseConfig } from "../../src/recipe/config/config.ts";
 import type { Control, Summary, TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";
-import { prepareRun, type Run } from "../../src/train/run.ts";
+import { prepareRun, type Run } from "../../src/recipe/run.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 
 /** 6448 parameters, 32 tokens a step. */

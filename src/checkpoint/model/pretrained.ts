@@ -1,5 +1,5 @@
-import { loadTokenizer } from "../../data/load_tokenizer.ts";
-import { checkVocabulary, type Tokenizer } from "../../data/tokenizer.ts";
+import { loadTokenizer } from "../../tokenizer/load_tokenizer.ts";
+import { checkVocabulary, type Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { Json } from "../../models/config_reader.ts";
 import { createModel, type Model } from "../../models/model.ts";
 import type { WeightType } from "../../models/parameter.ts";

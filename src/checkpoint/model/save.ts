@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { Json } from "../../models/config_reader.ts";
 import { product } from "../../models/factorised.ts";
 import { mergedWeight } from "../../models/lora.ts";

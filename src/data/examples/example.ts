@@ -1,4 +1,4 @@
-import { IGNORED } from "../../ops/cross_entropy.ts";
+import { IGNORED } from "../batch.ts";
 import type { NumberedRow } from "../rows/read_rows.ts";
 import { kindOf } from "../rows/jsonl.ts";
 

@@ -1,7 +1,7 @@
 import { kindOf } from "../rows/jsonl.ts";
 import type { NumberedRow } from "../rows/read_rows.ts";
 import { reasonOf } from "../rows/row_source.ts";
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type Example, exampleOf, placeOf, refuseShape, type Skipped, textOf } from "./example.ts";
 
 /** A turn of a conversation. */

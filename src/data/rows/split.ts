@@ -1,4 +1,4 @@
-import { uniform } from "../../gpu/philox.ts";
+import { uniform } from "../../random/philox.ts";
 import { formatOf } from "./read_rows.ts";
 
 /** Names of the files of each split, the parts of a file in their order. */

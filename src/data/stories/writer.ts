@@ -1,4 +1,4 @@
-import { uniform } from "../../gpu/philox.ts";
+import { uniform } from "../../random/philox.ts";
 import { ADULTS, ANIMALS, BOYS, COLORS, FOODS, GIRLS, LISTS, NUMBERS, OBJECT_ADJECTIVES, OBJECTS, PLACES } from "./words.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { purposeKey } from "../../gpu/philox.ts";
+import { purposeKey } from "../../random/philox.ts";
 import { ceilDiv } from "../../gpu/kernel.ts";
 import type { Recorder } from "../../plan/recorder.ts";
 import { type Tensor, tensor } from "../../plan/tensor.ts";

@@ -1,4 +1,4 @@
-import { uniform } from "../../gpu/philox.ts";
+import { uniform } from "../../random/philox.ts";
 
 /**
  * `count` different integers below `total` in random order: the first `count` places of a shuffle (Fisher-Yates in

@@ -6,7 +6,7 @@ import { folderOf, json, tensorsOf } from "./folders.ts";
 import { openPretrained } from "../../../src/checkpoint/model/pretrained.ts";
 import { encodeSafetensors } from "../../../src/checkpoint/safetensors/writer.ts";
 import type { Folder } from "../../../src/checkpoint/source/source.ts";
-import { trainBPE } from "../../../src/data/bpe_train.ts";
+import { trainBPE } from "../../../src/tokenizer/bpe_train.ts";
 import { createModel } from "../../../src/models/model.ts";
 
 const config = SMALL.llama, model = createModel(config), tensors = tensorsOf(model), first = tensors[0]!;

@@ -1,3 +1,4 @@
+import { IGNORED } from "../../../src/data/batch.ts";
 import { type ExampleOptions, languageModelExample, type Message } from "../../../src/data/examples/language_model.ts";
 import type { Example } from "../../../src/data/examples/example.ts";
 import { readFiles } from "../../../src/data/rows/read_rows.ts";
@@ -5,7 +6,7 @@ import type { Row } from "../../../src/data/rows/row_source.ts";
 import { assert, assertEquals, assertThrows, readShared, skip, test } from "../../harness.ts";
 import { collect, memoryFile, numbered } from "../rows/memory_file.ts";
 
-const IGNORED = 0xffffffff, EOS = 1000, BOS = 1001;
+const EOS = 1000, BOS = 1001;
 const bytes = (text: string): number[] => [...new TextEncoder().encode(text)];
 const encode = (text: string) => Uint32Array.from(bytes(text));
 

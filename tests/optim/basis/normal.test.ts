@@ -3,7 +3,7 @@
 import { assert, assertClose, assertEquals, random, test } from "../../harness.ts";
 import { integers } from "../../ops/values.ts";
 import { defineKernel, perThread } from "../../../src/gpu/kernel.ts";
-import { philox4x32, type Words4 } from "../../../src/gpu/philox.ts";
+import { philox4x32, type Words4 } from "../../../src/random/philox.ts";
 import { randomNormal, type RandomStream } from "../../../src/optim/split/basis/normal.ts";
 import { clockTensor } from "../../../src/optim/step/clock.ts";
 import { clockWords, type Data, floats, realsOf, runTurns, words } from "./run_basis.ts";

@@ -1,5 +1,5 @@
 import { ceilDiv, defineKernel, perThread } from "../../../gpu/kernel.ts";
-import { purposeKey } from "../../../gpu/philox.ts";
+import { purposeKey } from "../../../random/philox.ts";
 import type { Recorder } from "../../../plan/recorder.ts";
 import { size, type Tensor } from "../../../plan/tensor.ts";
 import clockCode from "../../../../shaders/lib/clock.wgsl" with { type: "text" };

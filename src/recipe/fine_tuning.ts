@@ -1,0 +1,124 @@
+import { loadWeights } from "../checkpoint/model/load.ts";
+import { loadAdapter, readAdapterConfig } from "../checkpoint/model/peft.ts";
+import { identitiesOf, openPretrained, type Pretrained, readJson } from "../checkpoint/model/pretrained.ts";
+import type { Folder } from "../checkpoint/source/source.ts";
+import { collectLabels } from "../data/examples/classification.ts";
+import { IdTokenizer } from "../tokenizer/id_tokenizer.ts";
+import { readFiles } from "../data/rows/read_rows.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Json } from "../models/config_reader.ts";
+import { classesOf, createModel } from "../models/model.ts";
+import type { TrainingConfig } from "./config/config.ts";
+import { checkRows, type DatasetFiles, rowData, textData } from "./data.ts";
+import type { BaseModel } from "./model.ts";
+import type { Prepared } from "./run.ts";
+import type { LoadWeights } from "../train/trainer.ts";
+
+/** Where a fine-tuning reads from. */
+export interface FineTuningSources {
+  readonly model: Folder;
+  /** Where the tokenizer is, if not beside the model. */
+  readonly tokenizer?: Folder | undefined;
+  /** An adapter to go on with. */
+  readonly adapter?: Folder | undefined;
+  /** A text, or files of rows. */
+  readonly dataset: string | DatasetFiles;
+}
+
+/** A pretrained model that is ready to be planned and loaded. */
+export interface FineTuning {
+  /** With the adapter's settings, where there is one. */
+  readonly config: TrainingConfig;
+  readonly prepared: Prepared & { readonly base: BaseModel };
+  readonly pretrained: Pretrained;
+  readonly load: LoadWeights;
+}
+
+/**
+ * Opens a model and its data; reads no weights yet.
+ * @throws RangeError or ConfigError for what is missing or does not fit together.
+ */
+export async function prepareFineTuning(asked: TrainingConfig, sources: FineTuningSources): Promise<FineTuning> {
+  const pretrained = withAdapterFiles(await openPretrained(sources.model, sources.tokenizer), sources.adapter);
+  const config = await withAdapter(asked, sources.adapter);
+  const json = await withClasses(
+    await withClassesOf(sources.adapter, pretrained.json),
+    pretrained.isNew,
+    sources.dataset,
+  );
+  const model = createModel(json), classes = classesOf(model);
+  const tokenizer: Tokenizer = pretrained.tokenizer ?? new IdTokenizer(model.config.vocab_size);
+  checkRows(sources.dataset, classes);
+  const data = typeof sources.dataset === "string"
+    ? textData(config, tokenizer.encode(sources.dataset))
+    : await rowData(sources.dataset, { config, tokenizer, classes });
+  const base = { json, storedAs: pretrained.storedAs, isNew: pretrained.isNew };
+  return { config, prepared: { tokenizer, data, base }, pretrained, load: loaderOf(pretrained, sources.adapter) };
+}
+
+/** Writes a pretrained model's weights, and an adapter's over its initial ones. */
+export function loaderOf({ weights }: Pick<Pretrained, "weights">, adapter: Folder | undefined): LoadWeights {
+  return async (executor, model, given) => {
+    const loaded = await loadWeights(executor, model, weights, given);
+    return adapter ? new Set([...loaded, ...await loadAdapter(executor, model, adapter)]) : loaded;
+  };
+}
+
+/** What a run depends on has the adapter that it begins with in it. */
+function withAdapterFiles(pretrained: Pretrained, adapter: Folder | undefined): Pretrained {
+  if (!adapter) return pretrained;
+  return {
+    ...pretrained,
+    identity: async () => [
+      ...await pretrained.identity(),
+      ...await identitiesOf(adapter, ["adapter_config.json", "adapter_model.safetensors"]),
+    ],
+  };
+}
+
+/** An adapter's own settings decide its shape. */
+export async function withAdapter(config: TrainingConfig, adapter: Folder | undefined): Promise<TrainingConfig> {
+  if (!adapter) return config;
+  const { r, lora_alpha, lora_dropout, target_modules, modules_to_save, use_rslora } = await readAdapterConfig(adapter);
+  const target = typeof target_modules === "string"
+    ? target_modules
+    : target_modules === null
+    ? null
+    : [...target_modules];
+  return {
+    ...config,
+    peft: {
+      peft_type: "LORA",
+      bias: "none",
+      r,
+      lora_alpha,
+      lora_dropout,
+      target_modules: target,
+      modules_to_save: [...modules_to_save],
+      use_rslora,
+    },
+  };
+}
+
+/** config.json with the classes that an adapter was trained to tell apart, where it says so. */
+export async function withClassesOf(adapter: Folder | undefined, json: Json): Promise<Json> {
+  const { id2label, label2id } = (adapter && await readJson(adapter, "config.json")) ?? {};
+  return id2label === undefined ? json : { ...json, id2label, ...(label2id !== undefined && { label2id }) };
+}
+
+/** config.json with the classes of the data, where the head that tells them apart is new. */
+async function withClasses(json: Json, isNew: ReadonlySet<string>, dataset: string | DatasetFiles): Promise<Json> {
+  const isNewHead = [...isNew].some((name) => name.startsWith("classifier"));
+  if (!isNewHead || typeof dataset === "string" || json["id2label"] !== undefined) return json;
+  const labels = await collectLabels(readFiles(dataset.train));
+  const { architectures: _, ...rest } = json;
+  const architecture = json["model_type"] === "bert"
+    ? "BertForSequenceClassification"
+    : "RobertaForSequenceClassification";
+  return {
+    architectures: [architecture],
+    ...rest,
+    id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
+    label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+  };
+}
