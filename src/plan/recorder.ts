@@ -1,6 +1,9 @@
 import { type Access, type Grid, gridOf, type Kernel, type Scalar, type Values } from "../gpu/kernel.ts";
 import type { Variant } from "../gpu/device.ts";
 import { type ElementType, type Role, type Tensor, tensor } from "./tensor.ts";
+import type { Variable } from "./variable.ts";
+
+export type { Variable };
 
 /** One dispatch: a kernel, the tensors it touches in binding order, and its numbers. */
 export interface Step {
@@ -14,12 +17,6 @@ export interface Step {
 export interface Program {
   readonly name: string;
   readonly steps: readonly Step[];
-}
-
-/** A tensor that may have a gradient. It has none if nothing trainable lies below it. */
-export interface Variable {
-  readonly value: Tensor;
-  readonly needsGradient: boolean;
 }
 
 /** Where an op writes a gradient: `accumulate` says that somebody has written there before, so add. */

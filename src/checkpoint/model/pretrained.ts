@@ -1,14 +1,15 @@
 import { loadTokenizer } from "../../tokenizer/load_tokenizer.ts";
 import { checkVocabulary, type Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { Json } from "../../models/config_reader.ts";
-import { createModel, type Model } from "../../models/model.ts";
+import type { Architecture, Model } from "../../models/architecture.ts";
+import { architectureOf, ARCHITECTURES, createModel } from "../../models/model.ts";
 import type { WeightType } from "../../models/parameter.ts";
 import { openCheckpoint, PIECE_BYTES, type TensorFile } from "../safetensors/reader.ts";
 import { Sha256 } from "../sha256.ts";
 import type { ByteSource, Folder } from "../source/source.ts";
 import { matchNames, mayBeNew } from "./names.ts";
 
-/** A file as a checkpoint names it: what resumes must find it again unchanged. */
+/** A file as a checkpoint names it: a run that resumes must find it again unchanged. */
 export interface FileIdentity {
   readonly name: string;
   readonly bytes: number;
@@ -18,6 +19,7 @@ export interface FileIdentity {
 /** A Hugging Face folder of which the small files are read, and of the weights only the headers. */
 export interface Pretrained {
   readonly folder: Folder;
+  readonly architecture: Architecture;
   /** config.json */
   readonly json: Json;
   /** generation_config.json; null where the folder has none. */
@@ -30,8 +32,8 @@ export interface Pretrained {
   /** The format in which the files hold a parameter. */
   storedAs(name: string): WeightType;
   /**
-   * Of all that a run depends on: the weights, config.json, and the files of the tokenizer with its chat template.
-   * Reads all their bytes once.
+   * Identifies the files that a run depends on: the weights, config.json, and those of the tokenizer with its chat
+   * template. Reads all their bytes once.
    */
   identity(): Promise<readonly FileIdentity[]>;
 }
@@ -41,11 +43,16 @@ const FORMATS: Readonly<Record<string, WeightType>> = { BF16: "bf16", F16: "f16"
 /**
  * Opens the folder of a model: config.json, the tokenizer, and the headers of its weights, which must be those of the
  * config.
+ * @param architectures the families to choose from by model_type.
  * @throws RangeError for what is missing, unknown or does not fit together; it names all tensors that do not.
  */
-export async function openPretrained(folder: Folder, tokenizerFolder: Folder = folder): Promise<Pretrained> {
-  const json = await readModelConfig(folder);
-  const model = createModel(json);
+export async function openPretrained(
+  folder: Folder,
+  tokenizerFolder: Folder = folder,
+  architectures: readonly Architecture[] = ARCHITECTURES,
+): Promise<Pretrained> {
+  const json = await readModelConfig(folder), architecture = architectureOf(json, architectures);
+  const model = createModel(json, { architecture });
   const weights = await openCheckpoint(folder);
   const { found, missing, unexpected } = matchNames(
     model,
@@ -68,6 +75,7 @@ export async function openPretrained(folder: Folder, tokenizerFolder: Folder = f
   let identity: Promise<readonly FileIdentity[]> | undefined;
   return {
     folder,
+    architecture,
     json,
     generation: await readJson(folder, "generation_config.json"),
     tokenizer,
@@ -117,7 +125,7 @@ export async function readWhole(
   return await source.read(0, source.size);
 }
 
-/** With the names of the files that it was read from. */
+/** Reads a tokenizer, with the names of the files that it was read from. */
 async function readTokenizer(
   folder: Folder,
   model: Model,
@@ -159,7 +167,7 @@ function refuse(folder: Folder, { quantization_config }: Json, problems: readonl
   );
 }
 
-/** Those of the files that are there. */
+/** Identifies those of the files that are there. */
 export async function identitiesOf(folder: Folder, names: readonly string[]): Promise<FileIdentity[]> {
   const sources = await Promise.all(names.map((name) => folder.open(name)));
   return await Promise.all(sources.filter((source) => source !== null).map(identityOf));
