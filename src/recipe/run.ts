@@ -5,8 +5,9 @@ import type { TokenIds } from "../data/text.ts";
 import { ByteTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Model } from "../models/architecture.ts";
 import { trainedParameters } from "../models/parameter.ts";
-import { Optimizer } from "../optim/optimizer.ts";
-import { gridOf, type OptimizerName, OPTIMIZERS, PRESETS } from "../optim/presets.ts";
+import { createOptimizer } from "../optim/create_optimizer.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
+import { type OptimizerName, OPTIMIZERS, PRESETS } from "../optim/presets.ts";
 import type { LearningRateSchedule } from "../optim/step/schedule.ts";
 import { type BytesByRole, bytesByRole, checkFits, totalBytes } from "../plan/ledger.ts";
 import type { MemoryPlan } from "../plan/memory.ts";
@@ -144,7 +145,7 @@ export function planRun(
 ): { model: Model; programs: Programs; plan: MemoryPlan } {
   const options = optionsOf(config, planned), { model } = options;
   const programs = {
-    train: recordTrain({ ...options, optimizer: createOptimizer(config, model) }),
+    train: recordTrain({ ...options, optimizer: optimizerOf(config, model) }),
     evaluate: recordEvaluate(options),
     generate: recordGenerate(options),
   };
@@ -180,20 +181,19 @@ function optionsOf(
 }
 
 /** The optimizer that a config asks for. */
-export function createOptimizer(config: TrainingConfig, model: Model): Optimizer {
+export function optimizerOf(config: TrainingConfig, model: Model): Optimizer {
   const { optim, optim_args, optim_target_modules, weight_decay, seed, max_steps } = config;
   const { adam_beta1, adam_beta2, adam_epsilon } = config;
-  const grid = gridOf(optim, gridChanges(optim_args));
-  return new Optimizer(trainedParameters(model), grid, {
+  return createOptimizer(optim, trainedParameters(model), {
     adam_beta1,
     adam_beta2,
     adam_epsilon,
-    momentum: grid.momentum,
     weight_decay,
     seed,
     max_steps,
     optim_target_modules,
     state_free_modules: optim_args.state_free_modules ?? [],
+    optim_args: gridChanges(optim_args),
   });
 }
 
@@ -223,7 +223,7 @@ export function compareOptimizers(
   const shared = { evaluate: recordEvaluate(options), generate: recordGenerate(options) };
   return OPTIMIZERS.map((optim) => {
     const settings = optim === config.optim ? config : { ...config, optim, optim_args: {}, optim_target_modules: null };
-    const train = recordTrain({ ...options, optimizer: createOptimizer(settings, model) });
+    const train = recordTrain({ ...options, optimizer: optimizerOf(settings, model) });
     return { optim, bytes: bytesByRole(planPrograms({ ...shared, train }).buffers) };
   });
 }

@@ -7,6 +7,7 @@ import { trainedPart } from "../models/parts.ts";
 import { gradientNorm, NO_CLIP, noClip } from "../optim/step/clip.ts";
 import { metricsTensor, recordMetrics } from "../optim/step/metrics.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
+import { recordUpdates } from "../optim/record_updates.ts";
 import { scheduleTensor } from "../optim/step/schedule.ts";
 import { allTensors, type MemoryPlan, planMemory } from "../plan/memory.ts";
 import type { Data } from "../plan/pieces.ts";
@@ -157,9 +158,7 @@ function recordVariant(
     model.parameters.filter((parameter) => parameter.needsGradient && optimizer.trains(variant, parameter)),
   );
   const part = trainedPart(model, trained);
-  const norm = gradientNorm(r, [...trained].map(({ value }) => size(value)), !no_clip);
-  const update = (parameter: Variable, gradient: Tensor, clip: Tensor): void =>
-    optimizer.record(r, variant, parameter, gradient, { schedule, clip });
+  const norm = no_clip && gradientNorm(r, [...trained].map(({ value }) => size(value)), false);
   batches.forEach((batch, index) => {
     objective.record(r, {
       model: part,
@@ -170,16 +169,14 @@ function recordVariant(
       loss: { tensor: loss, first: index * losses },
     });
     r.backward((variable, gradient) => {
-      if (!no_clip || !(trained as ReadonlySet<Variable>).has(variable)) return;
+      if (!norm || !(trained as ReadonlySet<Variable>).has(variable)) return;
       norm.add([gradient]);
-      update(variable, gradient, no_clip);
+      optimizer.record(r, variant, variable, gradient, { schedule, clip: no_clip });
     });
   });
 
   const gradients = new Map<Variable, Tensor>([...trained].map((parameter) => [parameter, r.gradientOf(parameter)!]));
-  if (!no_clip) norm.add([...gradients.values()]);
-  const clip = norm.finish(max_grad_norm);
-  if (!no_clip) { for (const [parameter, gradient] of gradients) update(parameter, gradient, clip); }
+  const clip = norm?.finish(0) ?? recordUpdates(r, optimizer, variant, gradients, { schedule, max_grad_norm });
   recordMetrics(r, { schedule, clip, loss, metrics });
   return { program: { name: variant, steps: r.steps }, gradients };
 }
