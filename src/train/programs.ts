@@ -19,13 +19,17 @@ import { type Objective, objectiveOf, type ObjectiveTensors } from "./objective.
 /** Constant tables of a model by name, shared by all programs of a run. */
 export type Tables = Readonly<Record<string, Table>>;
 
+/** The batches of any objective: programs are kept side by side whatever they take. */
+// deno-lint-ignore no-explicit-any
+export type AnyBatch = any;
+
 /** A program with the constants that it reads, to be written once before it runs. */
 export interface PreparedProgram extends Program {
   readonly constants: ReadonlyMap<Tensor, () => Data>;
 }
 
 /** The training step of a run: the first of its variants, which differ in whose subspace they change and in what they train. */
-export interface TrainProgram<B extends ModelBatch = ModelBatch> extends PreparedProgram {
+export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
   /** By the names of `optimizer.variants`. They share all that persists. */
   readonly variants: ReadonlyMap<string, Program>;
   readonly optimizer: Optimizer;
@@ -40,7 +44,7 @@ export interface TrainProgram<B extends ModelBatch = ModelBatch> extends Prepare
 }
 
 /** A forward pass that leaves losses. */
-export interface EvaluateProgram<B extends ModelBatch = ModelBatch> extends PreparedProgram {
+export interface EvaluateProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
   readonly objective: Objective<B>;
   readonly batch: BatchInputs;
   /** One loss for each token, sequence or pair of the objective. */
@@ -83,8 +87,7 @@ export interface ForwardOptions {
 /** The settings of a forward pass that ends in losses. */
 export interface LossOptions extends ForwardOptions {
   /** By default the one that the model is made for. */
-  // deno-lint-ignore no-explicit-any -- an objective is its own master of the batches it takes
-  readonly objective?: Objective<any> | undefined;
+  readonly objective?: Objective<AnyBatch> | undefined;
 }
 
 /** The settings of a training step. */
