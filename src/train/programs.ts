@@ -107,7 +107,7 @@ export interface TrainOptions extends LossOptions {
 export const tablesOf = ({ architecture, config }: Model, T: number): Tables => architecture.tables?.(config, T) ?? {};
 
 /** The tensors of tables, as a forward pass reads them. */
-const tensorsOf = (tables: Tables): Pick<ForwardInputs, "tables"> => ({
+export const tableTensors = (tables: Tables): Pick<ForwardInputs, "tables"> => ({
   tables: Object.fromEntries(Object.entries(tables).map(([name, { tensor }]) => [name, tensor])),
 });
 
@@ -165,7 +165,7 @@ function recordVariant(
   batches.forEach((batch, index) => {
     objective.record(r, {
       model: part,
-      inputs: { ...batch, ...tensorsOf(tables), gradient_checkpointing },
+      inputs: { ...batch, ...tableTensors(tables), gradient_checkpointing },
       tensors: batch.objective,
       outputs: undefined,
       schedule,
@@ -193,7 +193,7 @@ export function recordEvaluate(options: LossOptions): EvaluateProgram {
   const outputs = objective.outputs?.(model, { B, T }) ?? {};
   objective.record(r, {
     model,
-    inputs: { ...batch, ...tensorsOf(tables) },
+    inputs: { ...batch, ...tableTensors(tables) },
     tensors: batch.objective,
     outputs,
     schedule: scheduleTensor("evaluation schedule"),
@@ -222,7 +222,7 @@ export function recordGenerate(
   const batch = sequenceInputs("prompt", model, { B: 1, T, packed: false, training: false });
   const position = tensor("prompt position", [1], "input", "u32");
   const logits = tensor("next logits", [1, model.config.vocab_size], "output");
-  recordNextLogits(r, model, { ...batch, ...tensorsOf(tables) }, position, logits);
+  recordNextLogits(r, model, { ...batch, ...tableTensors(tables) }, position, logits);
   return { name: "generate", steps: r.steps, constants: new Map(constantsOf(tables)), batch, position, logits };
 }
 
