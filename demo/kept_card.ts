@@ -17,7 +17,7 @@ function offer(run: KeptRun, goOn: (run: KeptRun) => void): HTMLElement {
   const button = create("button", { type: "button", class: "quiet" }, isDone ? "Open" : "Go on");
   button.addEventListener("click", () => goOn(run));
   const text = isDone
-    ? `The run “${name}” of ${title}: all ${count(max_steps)} steps`
+    ? `The run “${name}” of ${title}: all ${count(max_steps)} steps. With more Steps it trains on`
     : `Go on with the run “${name}” of ${title}, step ${count(step)} of ${count(max_steps)}`;
   return create("li", {}, button, create("span", {}, text));
 }

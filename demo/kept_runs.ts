@@ -12,6 +12,12 @@ export async function keptRuns(): Promise<readonly KeptRun[]> {
   return Array.isArray(saved) ? saved.filter(isKept) : [];
 }
 
+/** `name`, or `name 2`, `name 3`, … : the first under which no run is kept. */
+export async function nextFreeName(name: string): Promise<string> {
+  const taken = new Set((await keptRuns()).map((run) => run.name));
+  for (let number = 2, free = name;; free = `${name} ${number++}`) if (!taken.has(free)) return free;
+}
+
 /** Tells later pages of a checkpoint. */
 export async function keepRun(run: KeptRun): Promise<void> {
   const others = (

@@ -50,7 +50,7 @@ export const formValues = (): Record<string, string> =>
 
 export function fillIn(values: Readonly<Record<string, string>>): void {
   for (const field of fields()) if (values[field.name] !== undefined) restore(field, values[field.name]!);
-  for (const name of CHOICES) {
+  for (const name of CHOICES.filter((name) => values[name] !== undefined)) {
     for (const radio of form.querySelectorAll<HTMLInputElement>(`[name=${name}]`)) {
       radio.checked = radio.value === values[name];
     }

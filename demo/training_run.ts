@@ -68,6 +68,7 @@ export async function trainRun(
     const context: TrainingContext = { base, data: run.data.fingerprint };
     const resumed = await checkpoints?.newest(run, context);
     if (resumed) emit({ type: "resumed", step: resumed.state.step });
+    for (const message of resumed?.notes ?? []) emit({ type: "note", message });
 
     const load = tuning && ((...to: Parameters<LoadWeights>) => (reading!.begin("Loading"), tuning.load(...to)));
     const hear = async (event: TrainEvent): Promise<void> => {

@@ -59,3 +59,4 @@ export { encodeTraining, type OpenedTraining, openTraining, type TrainingContext
 export { generateStories } from "./data/corpus.ts";
 export { formatOf, readFiles } from "./data/rows/read_rows.ts";
 export { normalizeText } from "./data/text.ts";
+export { planPrograms } from "./train/programs.ts";

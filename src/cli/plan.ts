@@ -7,7 +7,7 @@ import { ROLES } from "../plan/tensor.ts";
 import type { TrainingConfig } from "../recipe/config/config.ts";
 import { withAdapter } from "../recipe/fine_tuning.ts";
 import type { BaseModel } from "../recipe/model.ts";
-import { compareOptimizers, fitBudget, planRun } from "../recipe/run.ts";
+import { compareOptimizers, fitBudget, type OptimizerPlan, planRun } from "../recipe/run.ts";
 import type { Arguments } from "./arguments.ts";
 import { readConfig } from "./files.ts";
 import { openSources } from "./sources.ts";
@@ -23,7 +23,7 @@ export async function plan(args: Arguments): Promise<number> {
   const own = planRun(config, planned);
   const parameters = countParameters(own.model.parameters);
   if (args.json) {
-    const others = compareOptimizers(config, planned), planned_bytes = bytesByRole(own.plan.buffers);
+    const planned_bytes = bytesByRole(own.plan.buffers);
     console.log(
       JSON.stringify({
         parameters,
@@ -31,7 +31,7 @@ export async function plan(args: Arguments): Promise<number> {
         optim_args: config.optim_args,
         planned_bytes,
         total_bytes: totalBytes(planned_bytes),
-        optimizers: others,
+        optimizers: compareOptimizers(config, planned),
       }),
     );
     return 0;
@@ -44,19 +44,23 @@ export async function plan(args: Arguments): Promise<number> {
     }\n`,
   );
   console.log(`${formatLedger(own.plan)}\n\nThe same run under each optimizer:\n`);
-  const others = compareOptimizers(config, planned);
-  const roles = ROLES.filter((role) => others.some(({ bytes }) => bytes[role] > 0));
-  console.log(["optimizer".padEnd(14), ...roles.map((role) => role.padStart(11)), "total".padStart(11)].join(""));
-  for (const { optim, bytes } of others) {
-    console.log(
-      [
-        optim.padEnd(14),
-        ...roles.map((role) => formatBytes(bytes[role]).padStart(11)),
-        formatBytes(totalBytes(bytes)).padStart(11),
-      ].join(""),
-    );
-  }
+  console.log(formatComparison(compareOptimizers(config, planned)));
   return 0;
+}
+
+/** A table of bytes by role, one optimizer a line, and the reason of each that the model cannot have. */
+function formatComparison(plans: readonly OptimizerPlan[]): string {
+  const roles = ROLES.filter((role) => plans.some((plan) => "bytes" in plan && plan.bytes[role] > 0));
+  const line = (name: string, columns: readonly string[]): string =>
+    name.padEnd(14) + columns.map((column) => column.padStart(11)).join("");
+  return [
+    line("optimizer", [...roles, "total"]),
+    ...plans.map((plan) =>
+      "bytes" in plan
+        ? line(plan.optim, [...roles.map((role) => plan.bytes[role]), totalBytes(plan.bytes)].map(formatBytes))
+        : `${plan.optim.padEnd(14)}  ${plan.problem}`
+    ),
+  ].join("\n");
 }
 
 /** What a memory budget has led to. */

@@ -7,7 +7,7 @@ import type { SwitchingState } from "../optim/step/switching.ts";
 import { ConfigError, type TrainingConfig } from "./config/config.ts";
 import { checkWeights, type LayoutEntry, layoutHash, layoutOf, remap, type Remapping } from "../train/layout.ts";
 import type { Run } from "./run.ts";
-import { bound, checkSettings, type Settings } from "./same_settings.ts";
+import { bound, checkSettings, checkSteps, type Settings } from "./same_settings.ts";
 import { persistentTensors } from "../train/programs.ts";
 import type { TrainingState } from "../train/trainer.ts";
 
@@ -108,6 +108,7 @@ export async function openTraining(
 ): Promise<OpenedTraining> {
   const { file, description } = await describe(source), notes: string[] = [];
   checkSettings(description.config, config, true);
+  checkSteps(description.config, description.step, config, notes);
   checkBase(description, config, context, notes);
   if (description.data !== context.data) {
     throw new ConfigError(
