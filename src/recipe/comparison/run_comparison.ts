@@ -111,7 +111,7 @@ async function measure(
     if (event.type === "end") eval_loss = event.summary.eval_loss;
   };
   try {
-    const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, listen, {
+    const trainer = await train(gpu, run, undefined, listen, {
       load,
       recovery,
     });
