@@ -16,7 +16,8 @@ export interface RenderOptions {
   readonly tools?: readonly object[] | undefined;
 }
 
-interface Marked {
+/** A rendered conversation. */
+export interface RenderedChat {
   readonly text: string;
   /** What the template puts in `{% generation %}`. */
   readonly spans: readonly Span[];
@@ -66,7 +67,7 @@ export class ChatTemplate {
   renderMarked(
     messages: readonly ChatMessage[],
     { add_generation_prompt = false, bos_token, eos_token, tools }: RenderOptions = {},
-  ): Marked {
+  ): RenderedChat {
     const mark = new RegExp(`[${MARKS.join("")}]`, "u");
     if (mark.test(JSON.stringify([messages, tools ?? null]))) {
       throw new RangeError(
@@ -145,7 +146,7 @@ export function encodeChat(
   return { input_ids, assistant_mask: mask };
 }
 
-function turns(template: ChatTemplate, messages: readonly ChatMessage[], options: RenderOptions): Marked {
+function turns(template: ChatTemplate, messages: readonly ChatMessage[], options: RenderOptions): RenderedChat {
   const text = template.render(messages, options);
   const spans: Span[] = [];
   messages.forEach(({ role }, turn) => {

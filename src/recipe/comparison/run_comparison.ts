@@ -14,7 +14,7 @@ import type { Point } from "../../report/svg.ts";
 import type { LoadWeights } from "../../train/session.ts";
 
 /** A run, and what writes the weights of its pretrained model. */
-interface Ready {
+export interface Ready {
   readonly run: Run;
   readonly load?: LoadWeights;
   readonly base?: BaseModel;
