@@ -19,13 +19,17 @@ import { type Objective, objectiveOf, type ObjectiveTensors } from "./objective.
 /** Constant tables of a model by name, shared by all programs of a run. */
 export type Tables = Readonly<Record<string, Table>>;
 
+/** The batches of any objective: programs are kept side by side whatever they take. */
+// deno-lint-ignore no-explicit-any
+export type AnyBatch = any;
+
 /** A program with the constants that it reads, to be written once before it runs. */
 export interface PreparedProgram extends Program {
   readonly constants: ReadonlyMap<Tensor, () => Data>;
 }
 
 /** The training step of a run: the first of its variants, which differ in whose subspace they change and in what they train. */
-export interface TrainProgram<B extends ModelBatch = ModelBatch> extends PreparedProgram {
+export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
   /** By the names of `optimizer.variants`. They share all that persists. */
   readonly variants: ReadonlyMap<string, Program>;
   readonly optimizer: Optimizer;
@@ -40,7 +44,7 @@ export interface TrainProgram<B extends ModelBatch = ModelBatch> extends Prepare
 }
 
 /** A forward pass that leaves losses. */
-export interface EvaluateProgram<B extends ModelBatch = ModelBatch> extends PreparedProgram {
+export interface EvaluateProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
   readonly objective: Objective<B>;
   readonly batch: BatchInputs;
   /** One loss for each token, sequence or pair of the objective. */
@@ -83,8 +87,7 @@ export interface ForwardOptions {
 /** The settings of a forward pass that ends in losses. */
 export interface LossOptions extends ForwardOptions {
   /** By default the one that the model is made for. */
-  // deno-lint-ignore no-explicit-any -- an objective is its own master of the batches it takes
-  readonly objective?: Objective<any> | undefined;
+  readonly objective?: Objective<AnyBatch> | undefined;
 }
 
 /** The settings of a training step. */
@@ -104,7 +107,7 @@ export interface TrainOptions extends LossOptions {
 export const tablesOf = ({ architecture, config }: Model, T: number): Tables => architecture.tables?.(config, T) ?? {};
 
 /** The tensors of tables, as a forward pass reads them. */
-const tensorsOf = (tables: Tables): Pick<ForwardInputs, "tables"> => ({
+export const tableTensors = (tables: Tables): Pick<ForwardInputs, "tables"> => ({
   tables: Object.fromEntries(Object.entries(tables).map(([name, { tensor }]) => [name, tensor])),
 });
 
@@ -162,7 +165,7 @@ function recordVariant(
   batches.forEach((batch, index) => {
     objective.record(r, {
       model: part,
-      inputs: { ...batch, ...tensorsOf(tables), gradient_checkpointing },
+      inputs: { ...batch, ...tableTensors(tables), gradient_checkpointing },
       tensors: batch.objective,
       outputs: undefined,
       schedule,
@@ -190,7 +193,7 @@ export function recordEvaluate(options: LossOptions): EvaluateProgram {
   const outputs = objective.outputs?.(model, { B, T }) ?? {};
   objective.record(r, {
     model,
-    inputs: { ...batch, ...tensorsOf(tables) },
+    inputs: { ...batch, ...tableTensors(tables) },
     tensors: batch.objective,
     outputs,
     schedule: scheduleTensor("evaluation schedule"),
@@ -219,7 +222,7 @@ export function recordGenerate(
   const batch = sequenceInputs("prompt", model, { B: 1, T, packed: false, training: false });
   const position = tensor("prompt position", [1], "input", "u32");
   const logits = tensor("next logits", [1, model.config.vocab_size], "output");
-  recordNextLogits(r, model, { ...batch, ...tensorsOf(tables) }, position, logits);
+  recordNextLogits(r, model, { ...batch, ...tableTensors(tables) }, position, logits);
   return { name: "generate", steps: r.steps, constants: new Map(constantsOf(tables)), batch, position, logits };
 }
 
