@@ -10,6 +10,7 @@ export {
   ChatTemplate,
   encodeChat,
   type EncodedConversation,
+  loadTemplateEngine,
   renderChat,
   type RenderedChat,
   type RenderOptions,
