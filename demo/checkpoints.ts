@@ -1,14 +1,12 @@
+import type { TrainEvent } from "../src/index.ts";
+import { type CheckpointStore, openBrowserStore, StorageFullError } from "../src/exports/checkpoint.ts";
 import {
-  type CheckpointStore,
   encodeTraining,
-  openBrowserStore,
   type OpenedTraining,
   openTraining,
   type Run,
-  StorageFullError,
-  type TrainEvent,
   type TrainingContext,
-} from "../src/index.ts";
+} from "../src/exports/train.ts";
 import { keepRun } from "./kept_runs.ts";
 import type { RunEvent, RunRequest } from "./protocol.ts";
 

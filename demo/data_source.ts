@@ -1,5 +1,6 @@
 import type { Remote } from "comlink";
-import { ConfigError, formatBytes } from "../src/index.ts";
+import { ConfigError } from "../src/index.ts";
+import { formatBytes } from "../src/exports/plan.ts";
 import { byId, find, lineOf } from "./dom.ts";
 import type { TrainingApi } from "./protocol.ts";
 

@@ -1,4 +1,5 @@
-import { type AdapterReport, formatBytes } from "../src/index.ts";
+import type { AdapterReport } from "../src/index.ts";
+import { formatBytes } from "../src/exports/plan.ts";
 import { byId, count, create, fact } from "./dom.ts";
 import type { DeviceReport } from "./protocol.ts";
 

@@ -1,5 +1,7 @@
 import { proxy, wrap } from "comlink";
-import { type BytesByRole, formatBytes, type OptimizerName, OPTIMIZERS, type TrainingConfig } from "../src/index.ts";
+import type { BytesByRole, TrainingConfig } from "../src/index.ts";
+import { type OptimizerName, OPTIMIZERS } from "../src/exports/optim.ts";
+import { formatBytes } from "../src/exports/plan.ts";
 import { DataSource } from "./data_source.ts";
 import { showDevice } from "./device_card.ts";
 import { byId, count, lineOf } from "./dom.ts";

@@ -1,4 +1,6 @@
-import { type BytesByRole, formatBytes, type OptimizerName, type Role, ROLES, totalBytes } from "../src/index.ts";
+import type { BytesByRole } from "../src/index.ts";
+import type { OptimizerName } from "../src/exports/optim.ts";
+import { formatBytes, type Role, ROLES, totalBytes } from "../src/exports/plan.ts";
 import { byId, count, create, createSvg, find } from "./dom.ts";
 import type { PlanReport } from "./protocol.ts";
 

@@ -1,5 +1,7 @@
 import type { Remote } from "comlink";
-import { ConfigError, formatBytes, isRepository } from "../src/index.ts";
+import { ConfigError } from "../src/index.ts";
+import { isRepository } from "../src/exports/checkpoint.ts";
+import { formatBytes } from "../src/exports/plan.ts";
 import { byId, count, find, lineOf } from "./dom.ts";
 import type { ModelPlace, ModelReport, TrainingApi } from "./protocol.ts";
 

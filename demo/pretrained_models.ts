@@ -1,12 +1,5 @@
-import {
-  browserCache,
-  type ByteSource,
-  filesFolder,
-  type Folder,
-  hubFolder,
-  openPretrained,
-  type Pretrained,
-} from "../src/index.ts";
+import type { ByteSource, Folder } from "../src/index.ts";
+import { browserCache, filesFolder, hubFolder, openPretrained, type Pretrained } from "../src/exports/checkpoint.ts";
 import type { ModelPlace, ModelReport } from "./protocol.ts";
 
 /** The models that the page has chosen, by the name that settings give them. */

@@ -1,4 +1,5 @@
-import type { AdapterReport, BytesByRole, LedgerRow, TrainEvent, TrainingConfig, Variant } from "../src/index.ts";
+import type { AdapterReport, BytesByRole, TrainEvent, TrainingConfig, Variant } from "../src/index.ts";
+import type { LedgerRow } from "../src/exports/plan.ts";
 
 /** What the page learns about the GPU. */
 export type DeviceReport =

@@ -1,4 +1,5 @@
-import { formatBytes, type Summary, totalBytes } from "../src/index.ts";
+import type { Summary } from "../src/index.ts";
+import { formatBytes, totalBytes } from "../src/exports/plan.ts";
 import { byId, count, create, fact, find } from "./dom.ts";
 import { LossChart } from "./loss_chart.ts";
 import type { RunEvent } from "./protocol.ts";

@@ -1,4 +1,4 @@
-import type { Control } from "../src/index.ts";
+import type { Control } from "../src/exports/train.ts";
 
 /** The run was stopped before it could begin. */
 export class StoppedError extends Error {

@@ -1,5 +1,7 @@
 import { get, set } from "idb-keyval";
-import { ConfigError, OPTIMIZERS, parseConfig, PRESETS, type TrainingConfig } from "../src/index.ts";
+import { ConfigError, type TrainingConfig } from "../src/index.ts";
+import { OPTIMIZERS, PRESETS } from "../src/exports/optim.ts";
+import { parseConfig } from "../src/exports/train.ts";
 import { byId, create, find } from "./dom.ts";
 
 const KEY = "scrimp settings";

@@ -1,12 +1,5 @@
-import {
-  type Files,
-  type FineTuning,
-  type Gpu,
-  resultFiles,
-  resultKinds,
-  type Run,
-  type Trainer,
-} from "../src/index.ts";
+import type { Files, Gpu } from "../src/index.ts";
+import { type FineTuning, resultFiles, resultKinds, type Run, type Trainer } from "../src/exports/train.ts";
 import type { ResultFiles } from "./protocol.ts";
 
 /** What a run has trained: on the GPU, until it is destroyed. */

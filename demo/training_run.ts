@@ -1,26 +1,18 @@
+import { ConfigError, type DatasetFiles, type Gpu, openGpu, type TrainEvent } from "../src/index.ts";
+import { blobSource, type Pretrained } from "../src/exports/checkpoint.ts";
+import { formatOf, generateStories, normalizeText } from "../src/exports/data.ts";
+import { countParameters } from "../src/exports/models.ts";
+import { bytesByRole, ledger } from "../src/exports/plan.ts";
 import {
-  blobSource,
-  bytesByRole,
   checkRunFits,
-  ConfigError,
-  countParameters,
-  type DatasetFiles,
   type FineTuning,
-  formatOf,
-  generateStories,
-  type Gpu,
-  ledger,
   type LoadWeights,
-  normalizeText,
-  openGpu,
   prepareFineTuning,
   prepareRun,
-  type Pretrained,
   type Run,
   train,
-  type TrainEvent,
   type TrainingContext,
-} from "../src/index.ts";
+} from "../src/exports/train.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { bytesOf, watched } from "./pretrained_models.ts";
 import type { PlanReport, RunEvent, RunRequest } from "./protocol.ts";

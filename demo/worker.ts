@@ -1,16 +1,9 @@
 import { expose, releaseProxy, type Remote } from "comlink";
-import {
-  blobSource,
-  describeAdapter,
-  fitBudget,
-  formatOf,
-  normalizeText,
-  planRun,
-  readFiles,
-  requestAdapter,
-  type Variant,
-  variantFor,
-} from "../src/index.ts";
+import type { Variant } from "../src/index.ts";
+import { blobSource } from "../src/exports/checkpoint.ts";
+import { formatOf, normalizeText, readFiles } from "../src/exports/data.ts";
+import { describeAdapter, requestAdapter, variantFor } from "../src/exports/plan.ts";
+import { fitBudget, planRun } from "../src/exports/train.ts";
 import { PretrainedModels } from "./pretrained_models.ts";
 import type { DeviceReport, Listener, Preview, TrainingApi } from "./protocol.ts";
 import { Reporter } from "./reporter.ts";

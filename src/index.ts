@@ -1,62 +1,37 @@
 /**
- * The public names of Scrimp. Everything here runs in a browser's Worker and in Deno alike, but for what keeps files in
- * the browser's storage.
+ * Scrimp for the common case: fine-tune a model, train one, load one; then evaluate it, let it write, and save it.
+ * The pieces under these calls are in the other entries: scrimp/ops, /plan, /models, /optim, /data, /tokenizer,
+ * /checkpoint, /train; what reads a disk is in scrimp/deno.
+ *
+ * @module
  */
+export { type Dataset } from "./api/datasets.ts";
+export { loadModel, type LoadModelOptions } from "./api/loaded_model.ts";
+export type { EvaluateOptions, EvaluationResult, GenerateOptions, TrainedModel, UsableModel } from "./api/model.ts";
+export type { Optional, RunOptions, TrainingSettings } from "./api/settings.ts";
+export { type ModelSource } from "./api/sources.ts";
+export { fineTune, type FineTuneOptions, trainModel, type TrainModelOptions } from "./api/train.ts";
+export { directoryHandle } from "./checkpoint/model/directory_handle.ts";
+export type { Contents, Files, WritableFolder } from "./checkpoint/model/save.ts";
+export { HubUnreachableError } from "./checkpoint/source/hub_fetch.ts";
+export type { ByteSource, Folder } from "./checkpoint/source/source.ts";
+export type { ReadableBytes } from "./data/rows/row_source.ts";
 export {
   type AdapterReport,
-  describeAdapter,
   DeviceLostError,
   type Gpu,
+  type LimitName,
   NoAdapterError,
   openGpu,
   OutOfMemoryError,
-  requestAdapter,
   type Variant,
-  variantFor,
 } from "./gpu/device.ts";
-export { checkAgrees, defineKernel, type Kernel } from "./gpu/kernel.ts";
-export { Executor } from "./plan/executor.ts";
-export {
-  type BytesByRole,
-  bytesByRole,
-  formatBytes,
-  formatLedger,
-  ledger,
-  type LedgerRow,
-  totalBytes,
-} from "./plan/ledger.ts";
-export { type MemoryPlan, planMemory } from "./plan/memory.ts";
-export { type Program, Recorder, type Variable } from "./plan/recorder.ts";
-export { type Role, ROLES, type Tensor, tensor } from "./plan/tensor.ts";
-export { countParameters } from "./models/parameter.ts";
-export { GRID, type Grid } from "./optim/grid.ts";
-export { Optimizer } from "./optim/optimizer.ts";
-export { gridOf, type OptimizerName, OPTIMIZERS, PRESETS } from "./optim/presets.ts";
-export { describeComparison, type MethodResult, rankMethods, type RunResult } from "./recipe/comparison/compare.ts";
-export { openPretrained, type Pretrained } from "./checkpoint/model/pretrained.ts";
-export type { Contents, Files } from "./checkpoint/model/save.ts";
-export { blobSource, filesFolder } from "./checkpoint/source/blob.ts";
-export { hubFolder, isRepository } from "./checkpoint/source/hub.ts";
-export { browserCache } from "./checkpoint/source/hub_cache_browser.ts";
-export type { ByteSource, Folder } from "./checkpoint/source/source.ts";
-export { openBrowserStore } from "./checkpoint/store/browser.ts";
-export { type CheckpointStore, RunInUseError, StorageFullError } from "./checkpoint/store/store.ts";
-export { type Comparison, nameComparison, parseComparison } from "./recipe/comparison/settings.ts";
-export { comparisonSvg } from "./report/comparison_chart.ts";
-export { ConfigError, parseConfig, type TrainingConfig } from "./recipe/config/config.ts";
+export type { BytesByRole } from "./plan/ledger.ts";
+export { ConfigError } from "./recipe/config/config.ts";
+export type { OptimArgs, PeftConfig, SchedulerOptions, TrainingConfig } from "./recipe/config/training_config.ts";
 export type { DatasetFiles } from "./recipe/data.ts";
-export { type Control, NonFiniteLossError, type Summary, type TrainEvent } from "./train/events.ts";
-export { type FineTuning, prepareFineTuning } from "./recipe/fine_tuning.ts";
-export { train } from "./train/loop.ts";
-export { lossCurveSvg } from "./report/loss_curve.ts";
-export { resultFiles, type ResultKind, resultKinds } from "./recipe/results.ts";
-export { checkRunFits, compareOptimizers, fitBudget, planRun, prepareRun, type Run } from "./recipe/run.ts";
-export { prepareComparison, runComparison } from "./recipe/comparison/run_comparison.ts";
-export { sampleText } from "./train/sample.ts";
-export type { LoadWeights } from "./train/session.ts";
-export { Trainer, type TrainingState } from "./train/trainer.ts";
-export { encodeTraining, type OpenedTraining, openTraining, type TrainingContext } from "./recipe/training_file.ts";
-export { generateStories } from "./data/corpus.ts";
-export { formatOf, readFiles } from "./data/rows/read_rows.ts";
-export { normalizeText } from "./data/text.ts";
-export { planPrograms } from "./train/programs.ts";
+export type { ResultKind } from "./recipe/results.ts";
+export type { ClassificationMetrics } from "./train/classification_metrics.ts";
+export { NonFiniteLossError, type Summary, type TrainEvent } from "./train/events.ts";
+export type { StepCounts } from "./train/meter.ts";
+export type { Evaluation } from "./train/session.ts";

@@ -15,7 +15,7 @@ for (const page of pages) {
   for (const [index, match] of [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].entries()) {
     test(`example ${index + 1} of ${page} runs`, async () => {
       const code = match[1]!.replaceAll(
-        /"(\.[^"]*)"/g,
+        /"(\.\.?\/[^"]*)"/g,
         (_, path: string) => JSON.stringify(new URL(path, new URL(page, repository)).href),
       );
       const folder = await Deno.makeTempDir();
@@ -24,6 +24,7 @@ for (const page of pages) {
         const config = new URL("deno.json", repository).pathname;
         const command = new Deno.Command(Deno.execPath(), {
           args: ["run", "-A", "--quiet", "--check", "--config", config, `${folder}/example.ts`],
+          cwd: folder,
           stdout: "piped",
           stderr: "piped",
         });

@@ -16,6 +16,8 @@ const LAYERS = [
   "train",
   "report",
   "recipe",
+  "api",
+  "exports",
   "cli",
 ];
 const LINE_LIMIT = 300;
@@ -71,9 +73,12 @@ function wrongImports(files: Files): string[] {
   );
 }
 
+/** A file that the package exports: an entry point. */
+const isPublic = (path: string): boolean => /^src\/(index|exports\/\w+)\.ts$/.test(path);
+
 function whyNot(path: string, target: string): string {
   const [from, layer = ""] = path.split("/"), [to, targetLayer = ""] = target.split("/");
-  if (from === "demo") return to === "demo" || target === "src/index.ts" ? "" : "demo imports only src/index.ts";
+  if (from === "demo") return isPublic(target) || to === "demo" ? "" : "demo imports only what the package exports";
   if (to === "shaders") return "";
   if (to !== "src") return "src imports only src and shaders";
   if (path === "src/index.ts") return targetLayer === "cli" ? "src/index.ts is for pages too, cli is for Deno" : "";
@@ -151,7 +156,7 @@ test("these checks find what they are for", () => {
     ["src/index.ts", 'export * from "./train/t.ts";\nexport * from "./cli/main.ts";\n'],
     [
       "demo/page.ts",
-      'import { a } from "../src/gpu/a.ts";\nimport { b } from "../src/index.ts";\nimport { c } from "./c.ts";\n',
+      'import { a } from "../src/gpu/a.ts";\nimport { b } from "../src/index.ts";\nimport { x } from "../src/exports/x.ts";\nimport { c } from "./c.ts";\n',
     ],
     ["demo/long.ts", "x;\n".repeat(LINE_LIMIT + 1)],
     ["shaders/one.wgsl", ""],
@@ -164,7 +169,7 @@ test("these checks find what they are for", () => {
     "src/optim/c.ts imports src/models/m.ts: optim comes before models",
     `src/extra/d.ts imports src/extra/no.wgsl: expected a file below src/{${LAYERS.join(",")}}`,
     "src/index.ts imports src/cli/main.ts: src/index.ts is for pages too, cli is for Deno",
-    "demo/page.ts imports src/gpu/a.ts: demo imports only src/index.ts",
+    "demo/page.ts imports src/gpu/a.ts: demo imports only what the package exports",
   ]);
   assertEquals(unknownFolders(made), ["extra"]);
   assertEquals(wrongShaders(made), [

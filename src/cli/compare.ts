@@ -1,3 +1,4 @@
+import { availableBytes } from "../api/device.ts";
 import { openGpu } from "../gpu/device.ts";
 import { describeComparison, rankMethods } from "../recipe/comparison/compare.ts";
 import { nameComparison, parseComparison } from "../recipe/comparison/settings.ts";
@@ -5,7 +6,7 @@ import { prepareComparison, runComparison } from "../recipe/comparison/run_compa
 import type { Arguments } from "./arguments.ts";
 import { openComparisonFolder } from "./compare_folder.ts";
 import { jsonProgress, textProgress } from "./compare_report.ts";
-import { availableBytes, readSettings } from "./files.ts";
+import { readSettings } from "./files.ts";
 import { openFineTuning, readTextDataset } from "./sources.ts";
 
 /**
@@ -20,7 +21,7 @@ export async function compare(args: Arguments): Promise<number> {
   const { base } = comparison;
   const source = base.model === "" ? await readTextDataset(base) : await openFineTuning(base);
   const gpu = await openGpu();
-  const prepared = await prepareComparison(comparison, source, gpu, availableBytes(gpu.adapter.software));
+  const prepared = await prepareComparison(comparison, source, gpu, availableBytes(gpu));
   const folder = await openComparisonFolder(comparison), { results } = folder;
   const progress = (args.json ? jsonProgress : textProgress)(comparison, results);
   const summary = () => [describeComparison(comparison, results), rankMethods(comparison, results)] as const;

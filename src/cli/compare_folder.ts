@@ -1,9 +1,9 @@
+import { writeFolder } from "../checkpoint/model/directory.deno.ts";
 import type { MethodResult, RunResult } from "../recipe/comparison/compare.ts";
 import type { Comparison } from "../recipe/comparison/settings.ts";
 import { comparisonSvg } from "../report/comparison_chart.ts";
 import { ConfigError } from "../recipe/config/config.ts";
 import { markdownTable } from "./compare_report.ts";
-import { writeFolder } from "./files.ts";
 
 /**
  * The folder of a comparison: comparison.json, with which --config goes on with it; results.jsonl, a line for each run

@@ -6,7 +6,7 @@ import { quantizedOf } from "../recipe/model.ts";
 import type { Evaluation } from "../train/session.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
 import { openRequested } from "./generate.ts";
-import { readDataset } from "./sources.ts";
+import { readNamedDataset } from "./sources.ts";
 
 const SETTINGS = [
   "model",
@@ -32,7 +32,7 @@ export async function evaluate({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "eval", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
   const { config: given, pretrained, classes, tokenizer, adapter, T } = await openRequested(settings);
   const config = { ...given, max_length: T };
-  const dataset = await readDataset(config);
+  const dataset = await readNamedDataset(config);
   if (dataset === undefined) {
     throw new ConfigError("Cannot evaluate without data: expected --dataset FILE, a text or rows");
   }

@@ -1,5 +1,4 @@
-import type { Contents, Files } from "../checkpoint/model/save.ts";
-import { syncFolder } from "../checkpoint/store/directory.deno.ts";
+import { readFile } from "../api/read_dataset.deno.ts";
 import { ConfigError, nameSettings, parseConfig, type TrainingConfig } from "../recipe/config/config.ts";
 import type { Arguments } from "./arguments.ts";
 
@@ -39,57 +38,4 @@ async function readJson(path: string): Promise<Record<string, unknown>> {
     // Falls through to the same error.
   }
   throw new ConfigError(`Cannot use config ${path}: expected a JSON object of settings`);
-}
-
-export async function readFile(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    // Some never end.
-    if ((await Deno.stat(path)).isCharDevice) throw new Error("it is a device, not a file");
-    return await Deno.readFile(path);
-  } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : (error as Error).message;
-    throw new ConfigError(`Cannot read ${what} ${path}: ${reason}. Check the path, it is relative to ${Deno.cwd()}`);
-  }
-}
-
-/** Writes a folder whole or not at all: into a temporary neighbour, which is then renamed. */
-export async function writeFolder(path: string, files: Files): Promise<void> {
-  const temporary = `${path}.partial`;
-  // What a killed process has left is no part of this.
-  await Deno.remove(temporary, { recursive: true }).catch(() => {});
-  await Deno.mkdir(temporary, { recursive: true }).catch((error: Error) => {
-    throw new ConfigError(`Cannot write ${path}: the folder cannot be made (${error.message}). Choose another one`);
-  });
-  try {
-    for (const [name, contents] of files) await writeFile(`${temporary}/${name}`, contents);
-    await syncFolder(temporary);
-    await Deno.rename(temporary, path);
-    await syncFolder(path.replace(/[^/]*\/*$/, "") || ".");
-  } catch (error) {
-    await Deno.remove(temporary, { recursive: true });
-    if ((error as { code?: string }).code === "ENOSPC") {
-      throw new Error(
-        `Cannot write ${path}: the disk is full. Free some space; a run that saved checkpoints goes on from the ` +
-          "last one with --resume_from_checkpoint",
-      );
-    }
-    throw error;
-  }
-}
-
-/** Returns once the bytes are on the disk, not just with the system. */
-async function writeFile(path: string, contents: Contents): Promise<void> {
-  using file = await Deno.open(path, { write: true, create: true, truncate: true });
-  for await (const bytes of contents instanceof Uint8Array ? [contents] : contents) {
-    for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
-  }
-  await file.syncData();
-}
-
-/**
- * Bytes this process may still use, where the GPU is the CPU; Infinity for a real GPU, whose memory WebGPU does not
- * tell.
- */
-export function availableBytes(software: boolean): number {
-  return software ? Deno.systemMemoryInfo().available : Infinity;
 }

@@ -1,9 +1,6 @@
-import { openPretrained } from "../checkpoint/model/pretrained.ts";
-import { IdTokenizer } from "../tokenizer/id_tokenizer.ts";
+import { openModel, USUAL_LENGTH } from "../api/loaded_model.ts";
 import { openGpu } from "../gpu/device.ts";
-import { classesOf, createModel } from "../models/model.ts";
 import { ConfigError, parseConfig, type TrainingConfig } from "../recipe/config/config.ts";
-import { withClassesOf } from "../recipe/fine_tuning.ts";
 import { openForGeneration } from "../recipe/inference.ts";
 import { quantizedOf } from "../recipe/model.ts";
 import { sampleText } from "../train/sample.ts";
@@ -24,9 +21,6 @@ const SETTINGS = [
   "load_in_8bit",
   "load_in_4bit",
 ];
-
-/** Tokens that a model sees at once unless the user says otherwise, or the model has fewer. */
-const USUAL_LENGTH = 512;
 
 /** Continues a prompt with a trained model. */
 export async function generate({ json, settings }: Arguments): Promise<number> {
@@ -57,18 +51,10 @@ export async function openRequested(settings: Arguments["settings"], defaults: R
     ...settings,
     ...("adapter" in settings && { peft: "lora" }),
   });
-  const { model, tokenizer: tokenizerFolder, adapter } = await openSources(config);
-  const opened = await openPretrained(model, tokenizerFolder);
-  const pretrained = { ...opened, json: await withClassesOf(adapter, opened.json) };
-  const plain = createModel(pretrained.json, { architecture: pretrained.architecture });
-  const maxLength = plain.architecture.maxLength(plain.config);
-  const tokenizer = pretrained.tokenizer ?? new IdTokenizer(plain.config.vocab_size);
+  const model = await openModel(await openSources(config));
   return {
+    ...model,
     config,
-    pretrained,
-    classes: classesOf(plain),
-    tokenizer,
-    adapter,
-    T: "max_length" in settings ? config.max_length : Math.min(maxLength, USUAL_LENGTH),
+    T: "max_length" in settings ? config.max_length : Math.min(model.maxLength, USUAL_LENGTH),
   };
 }

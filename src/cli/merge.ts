@@ -1,10 +1,10 @@
+import { writeFolder } from "../checkpoint/model/directory.deno.ts";
 import { modelFiles } from "../checkpoint/model/save.ts";
 import { openGpu } from "../gpu/device.ts";
 import { ConfigError } from "../recipe/config/config.ts";
 import { openForEvaluation } from "../recipe/inference.ts";
 import { quantizedOf } from "../recipe/model.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
-import { writeFolder } from "./files.ts";
 import { openRequested } from "./generate.ts";
 
 const SETTINGS = ["model", "revision", "adapter", "load_in_8bit", "load_in_4bit"];

@@ -1,3 +1,5 @@
+import { availableBytes } from "../api/device.ts";
+import { writeFolder } from "../checkpoint/model/directory.deno.ts";
 import { openGpu } from "../gpu/device.ts";
 import { countParameters } from "../models/parameter.ts";
 import { formatLedger } from "../plan/ledger.ts";
@@ -8,7 +10,7 @@ import { checkRunFits, prepareRun, type Run } from "../recipe/run.ts";
 import type { Trainer } from "../train/trainer.ts";
 import type { TrainingContext } from "../recipe/training_file.ts";
 import type { Arguments } from "./arguments.ts";
-import { availableBytes, readConfig, writeFolder } from "./files.ts";
+import { readConfig } from "./files.ts";
 import { budgetNote } from "./plan.ts";
 import { jsonReport, type Report, textReport } from "./report.ts";
 import { openRunFolder, readCheckpoint } from "./run_folder.ts";
@@ -22,7 +24,7 @@ export async function train(args: Arguments): Promise<number> {
   const text = tuning ? tuning.prepared : await readTextDataset(config);
   const gpu = await openGpu();
   const run = prepareRun(config, text, gpu.variant);
-  checkRunFits(run, gpu, availableBytes(gpu.adapter.software), tuning?.prepared.base);
+  checkRunFits(run, gpu, availableBytes(gpu), tuning?.prepared.base);
   const report = args.json ? jsonReport() : textReport(config.max_steps);
   const context = await contextOf(run, tuning);
   const resumed = await readCheckpoint(run, context, report.note);

@@ -7,7 +7,8 @@ import type { NumberedRow } from "./rows/read_rows.ts";
 /** Examples that wait in the shuffle's buffer. */
 const SHUFFLE_BUFFER = 1024;
 
-type Tokens = { readonly input_ids: Uint32Array };
+/** Anything that has token ids. */
+export type Tokens = { readonly input_ids: Uint32Array };
 
 export interface ExampleSource<E extends Tokens> {
   /** Opens the dataset anew, at its first row. */

@@ -47,7 +47,7 @@ export class OutOfMemoryError extends Error {
 }
 
 /** Everything that bounds a training step. WebGPU gives the defaults (128 MiB bindings) unless more is asked for. */
-const LIMITS = [
+export const LIMITS = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
   "maxStorageBuffersPerShaderStage",
@@ -59,7 +59,8 @@ const LIMITS = [
   "maxComputeWorkgroupSizeZ",
   "maxComputeWorkgroupsPerDimension",
 ] as const;
-type LimitName = (typeof LIMITS)[number];
+/** The name of a limit of an adapter. */
+export type LimitName = (typeof LIMITS)[number];
 
 /** @throws NoAdapterError with what to install or enable. */
 export async function requestAdapter(): Promise<GPUAdapter> {

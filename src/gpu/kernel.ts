@@ -4,8 +4,10 @@ export type Access = "read" | "read_write";
 export type Scalar = "u32" | "i32" | "f32";
 export type Grid = readonly [number, number, number];
 export type Values<P> = { readonly [K in keyof P]: number };
-type Bindings = Readonly<Record<string, Access>>;
-type Params = Readonly<Record<string, Scalar>>;
+/** Storage buffers of a kernel by name. */
+export type Bindings = Readonly<Record<string, Access>>;
+/** Parameters of a kernel by name. */
+export type Params = Readonly<Record<string, Scalar>>;
 
 /** A shader and the facts the host needs to launch it, said once: `defineKernel` holds the two against each other. */
 export interface KernelDefinition<B, P> {

@@ -22,7 +22,7 @@ import { type Norm, norm } from "./norm.ts";
 import { type Parameter, parameter } from "./parameter.ts";
 import { inLayer } from "./parts.ts";
 
-interface BertLayer {
+export interface BertLayer {
   readonly query: DenseLayer;
   readonly key: DenseLayer;
   readonly value: DenseLayer;

@@ -35,7 +35,7 @@ export interface Gpt2Config {
   readonly attn_pdrop: number;
 }
 
-interface Gpt2Layer {
+export interface Gpt2Layer {
   readonly ln_1: Norm;
   readonly c_attn: DenseLayer;
   readonly c_proj: DenseLayer;

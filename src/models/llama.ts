@@ -19,7 +19,7 @@ import { type Parameter, parameter } from "./parameter.ts";
 import { inLayer } from "./parts.ts";
 import { ropeTable, ropeTableTensor } from "./rope_table.ts";
 
-interface LlamaLayer {
+export interface LlamaLayer {
   readonly q_proj: LinearLayer;
   readonly k_proj: LinearLayer;
   readonly v_proj: LinearLayer;

@@ -21,7 +21,7 @@ type Words = Uint32Array<ArrayBuffer>;
 export interface OptimizerStep {
   /** One of `variants`. */
   readonly variant: string;
-  readonly inputs: ReadonlyMap<Tensor, Words>;
+  readonly inputs: ReadonlyMap<Tensor, Uint32Array<ArrayBuffer>>;
 }
 
 /**

@@ -84,11 +84,6 @@ function withAdapterFiles(pretrained: Pretrained, adapter: Folder | undefined): 
 export async function withAdapter(config: TrainingConfig, adapter: Folder | undefined): Promise<TrainingConfig> {
   if (!adapter) return config;
   const { r, lora_alpha, lora_dropout, target_modules, modules_to_save, use_rslora } = await readAdapterConfig(adapter);
-  const target = typeof target_modules === "string"
-    ? target_modules
-    : target_modules === null
-    ? null
-    : [...target_modules];
   return {
     ...config,
     peft: {
@@ -97,8 +92,8 @@ export async function withAdapter(config: TrainingConfig, adapter: Folder | unde
       r,
       lora_alpha,
       lora_dropout,
-      target_modules: target,
-      modules_to_save: [...modules_to_save],
+      target_modules,
+      modules_to_save,
       use_rslora,
     },
   };

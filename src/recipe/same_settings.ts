@@ -35,15 +35,15 @@ const WHAT_IS_TRAINED: ReadonlySet<string> = new Set([
 ]);
 
 /** The settings that a checkpoint holds. */
-export const bound = (config: Settings): Settings =>
+export const bound = (config: Settings | TrainingConfig): Settings =>
   Object.fromEntries(Object.entries(config).filter(([key]) => !FREE.has(key)));
 
 /**
  * With defaults for what a version before this one did not have. Where the settings of a later one are in it, as it is.
  */
-function completed(settings: Settings): Settings {
+function completed(settings: Settings | TrainingConfig): Settings {
   const { success, output } = v.safeParse(schema, settings);
-  return bound(success ? output as Settings : settings);
+  return bound(success ? output : settings);
 }
 
 const isObject = (value: unknown): value is Settings => typeof value === "object" && value !== null;

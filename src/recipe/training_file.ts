@@ -50,7 +50,7 @@ export async function* encodeTraining(
   { step, position, switching, layout, tensors }: TrainingState,
   config: TrainingConfig,
   context: TrainingContext,
-): AsyncGenerator<Bytes, void, void> {
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
   const entries = layout.map(({ name, shape, type }) => {
     const dtype = type === "f32" || type === "bf16" ? DTYPES[type] : "U32" as const;
     const words = tensors.get(name)!;

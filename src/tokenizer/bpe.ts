@@ -44,7 +44,7 @@ export class BPETokenizer implements Tokenizer {
   /** Texts that are one token wherever they stand; their ids are their positions here. */
   readonly special_tokens: readonly string[];
   readonly special: SpecialTokens = {};
-  readonly chat_template = undefined;
+  readonly chat_template: undefined = undefined;
   readonly #ids: ReadonlyMap<string, number>;
   readonly #bytes: readonly Uint8Array[];
   readonly #merges: ReadonlyMap<number, Merge>;

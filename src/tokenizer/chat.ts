@@ -1,5 +1,15 @@
-import { Template } from "@huggingface/jinja";
+import type { Template } from "@huggingface/jinja";
 import type { EncodedSpans, Span, Tokenizer } from "./tokenizer.ts";
+
+let engine: typeof import("@huggingface/jinja") | undefined;
+
+/**
+ * Loads the engine that renders chat templates, which most programs do without. `loadTokenizer` does it for a tokenizer
+ * with a template; who makes a `ChatTemplate` of other text calls it first.
+ */
+export async function loadTemplateEngine(): Promise<void> {
+  engine ??= await import("@huggingface/jinja");
+}
 
 /** A turn of a conversation. Templates may use further keys, such as `tool_calls`. */
 export interface ChatMessage {
@@ -16,7 +26,8 @@ export interface RenderOptions {
   readonly tools?: readonly object[] | undefined;
 }
 
-interface Marked {
+/** A rendered conversation. */
+export interface RenderedChat {
   readonly text: string;
   /** What the template puts in `{% generation %}`. */
   readonly spans: readonly Span[];
@@ -40,8 +51,11 @@ export class ChatTemplate {
   /** Whether the template says itself what the assistant writes. */
   readonly marks_generation: boolean;
 
-  /** Throws TypeError if the template is not valid Jinja. */
+  /** Throws TypeError if the template is not valid Jinja, Error if its engine is not loaded. */
   constructor(source: string) {
+    if (!engine) {
+      throw new Error("Cannot use a chat template: its engine is not there. Await loadTemplateEngine() first");
+    }
     this.marks_generation = source.search(GENERATION) >= 0;
     const marked = source.replaceAll(
       GENERATION,
@@ -49,7 +63,7 @@ export class ChatTemplate {
         `{%${left} if true %}${MARKS[end ? 1 : 0]}{% endif ${right}%}`,
     );
     try {
-      this.#template = new Template(marked);
+      this.#template = new engine.Template(marked);
     } catch (error) {
       throw new TypeError(
         `Cannot use the chat template: ${oneLine(error)}. Give the model's folder another chat_template.jinja`,
@@ -66,7 +80,7 @@ export class ChatTemplate {
   renderMarked(
     messages: readonly ChatMessage[],
     { add_generation_prompt = false, bos_token, eos_token, tools }: RenderOptions = {},
-  ): Marked {
+  ): RenderedChat {
     const mark = new RegExp(`[${MARKS.join("")}]`, "u");
     if (mark.test(JSON.stringify([messages, tools ?? null]))) {
       throw new RangeError(
@@ -145,7 +159,7 @@ export function encodeChat(
   return { input_ids, assistant_mask: mask };
 }
 
-function turns(template: ChatTemplate, messages: readonly ChatMessage[], options: RenderOptions): Marked {
+function turns(template: ChatTemplate, messages: readonly ChatMessage[], options: RenderOptions): RenderedChat {
   const text = template.render(messages, options);
   const spans: Span[] = [];
   messages.forEach(({ role }, turn) => {

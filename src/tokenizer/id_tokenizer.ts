@@ -11,7 +11,7 @@ import {
 export class IdTokenizer implements Tokenizer {
   readonly vocab_size: number;
   readonly special: SpecialTokens = {};
-  readonly chat_template = undefined;
+  readonly chat_template: undefined = undefined;
 
   constructor(vocab_size: number) {
     this.vocab_size = vocab_size;

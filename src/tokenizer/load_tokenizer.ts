@@ -1,5 +1,6 @@
 import { BPETokenizer } from "./bpe.ts";
 import { addedToken } from "./byte_level_json.ts";
+import { loadTemplateEngine } from "./chat.ts";
 import { HuggingFaceTokenizer } from "./hugging_face_tokenizer.ts";
 import { type Description, descriptionOf } from "./hugging_face/description.ts";
 import { ByteTokenizer, type Tokenizer } from "./tokenizer.ts";
@@ -27,10 +28,11 @@ export async function loadTokenizer(read: (name: string) => Promise<Uint8Array |
     return bytes ? [[name, new TextDecoder().decode(bytes)]] : [];
   };
   const files = new Map((await Promise.all(FILES.map(text))).flat());
-  if (files.has("tokenizer.json")) return tokenizerFromFiles(files);
+  if (files.has("tokenizer.json")) return await withEngine(tokenizerFromFiles(files));
   const parts = new Map((await Promise.all(["vocab.json", "merges.txt"].map(text))).flat());
   if (parts.size === 2) {
-    return tokenizerFromFiles(new Map([["tokenizer.json", JSON.stringify(fromParts(parts, files))], ...files]));
+    const whole = new Map([["tokenizer.json", JSON.stringify(fromParts(parts, files))], ...files]);
+    return await withEngine(tokenizerFromFiles(whole));
   }
   const other = await read("tokenizer.model")
     ? "only SentencePiece's tokenizer.model"
@@ -41,6 +43,12 @@ export async function loadTokenizer(read: (name: string) => Promise<Uint8Array |
     `Cannot load the tokenizer: expected tokenizer.json in the model's folder, got ${other}. ` +
       "Make one in Python: AutoTokenizer.from_pretrained(FOLDER, use_fast=True).save_pretrained(FOLDER)",
   );
+}
+
+/** Loads what renders the tokenizer's chat template, if it has one. */
+async function withEngine(tokenizer: Tokenizer): Promise<Tokenizer> {
+  if (tokenizer.chat_template !== undefined) await loadTemplateEngine();
+  return tokenizer;
 }
 
 /** The tokenizer that these files describe. Throws as `loadTokenizer` does. */

@@ -64,7 +64,7 @@ export interface Tokenizer {
 export class ByteTokenizer implements Tokenizer {
   readonly vocab_size = 256;
   readonly special: SpecialTokens = {};
-  readonly chat_template = undefined;
+  readonly chat_template: undefined = undefined;
 
   encode(text: string): Uint32Array<ArrayBuffer> {
     return Uint32Array.from(new TextEncoder().encode(text));

@@ -49,6 +49,12 @@ export interface Control {
   unpaused(): Promise<void>;
 }
 
+/** A control that never pauses a run, and ends it after the current step once the signal is aborted. */
+export const controlBy = (signal?: AbortSignal): Control => ({
+  stopped: () => signal?.aborted ?? false,
+  unpaused: () => Promise.resolve(),
+});
+
 export type Listener = (event: TrainEvent) => void | Promise<void>;
 
 /** The loss became NaN or infinite, or gradients did for many steps. */

@@ -4,7 +4,7 @@ import { countParameters, trainedParameters } from "../models/parameter.ts";
 import { recoveringRate } from "../optim/step/recovery.ts";
 import { learningRateAt } from "../optim/step/schedule.ts";
 import { bytesByRole } from "../plan/ledger.ts";
-import { type Control, type Listener, NonFiniteLossError, type Summary } from "./events.ts";
+import { type Control, controlBy, type Listener, NonFiniteLossError, type Summary } from "./events.ts";
 import { Meter, Stopwatch } from "./meter.ts";
 import { Progress, type Resumed } from "./progress.ts";
 import { Recovery, type RecoveryOptions } from "./recovery.ts";
@@ -33,7 +33,7 @@ export interface LoopOptions {
 }
 
 /**
- * Trains a model and reports everything that happens to `emit`. The caller destroys the returned trainer, which has the
+ * Trains a model and reports everything that happens to `emit`; without a `control` it runs to its end. The caller destroys the returned trainer, which has the
  * trained weights. A lost device is opened again, and the run goes on from the last state that is held in memory, with
  * the same losses.
  * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError at the third loss in
@@ -42,8 +42,8 @@ export interface LoopOptions {
 export async function train(
   gpu: Gpu,
   job: TrainingJob,
-  control: Control,
-  emit: Listener,
+  control: Control = controlBy(),
+  emit: Listener = () => {},
   { recovery = { reopen: openGpu }, ...options }: LoopOptions = {},
 ): Promise<Trainer> {
   const recoveries = new Recovery(recovery);

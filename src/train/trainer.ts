@@ -25,7 +25,7 @@ export interface TrainingState {
   readonly switching: SwitchingState;
   readonly layout: readonly LayoutEntry[];
   /** The bits of each tensor by name. */
-  readonly tensors: ReadonlyMap<string, Words>;
+  readonly tensors: ReadonlyMap<string, Uint32Array<ArrayBuffer>>;
 }
 
 /** The numbers of one optimizer step. */

@@ -1,4 +1,10 @@
-import { type ChatMessage, ChatTemplate, encodeChat, renderChat } from "../../src/tokenizer/chat.ts";
+import {
+  type ChatMessage,
+  ChatTemplate,
+  encodeChat,
+  loadTemplateEngine,
+  renderChat,
+} from "../../src/tokenizer/chat.ts";
 import { loadTokenizer, tokenizerFromFiles } from "../../src/tokenizer/load_tokenizer.ts";
 import { ByteTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { assert, assertEquals, assertThrows, readShared, skip, test } from "../harness.ts";
@@ -13,6 +19,12 @@ interface ChatCases {
   }[];
   readonly rejected: readonly { messages: ChatMessage[]; error: string }[];
 }
+
+test("the engine of templates is loaded when it is asked for, not before", async () => {
+  assertThrows(() => new ChatTemplate("hello"), "Await loadTemplateEngine() first");
+  await loadTemplateEngine();
+  assertEquals(renderChat("{{ messages[0].content }}", [say("user", "hello")]), "hello");
+});
 
 for (const name of ["tokenizer-gpt2-style", "tokenizer-llama3-style"]) {
   const path = `fixtures/models/${name}`;

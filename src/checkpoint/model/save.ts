@@ -14,6 +14,18 @@ export type Contents = Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array<ArrayB
 /** Files of a folder by name. */
 export type Files = ReadonlyMap<string, Contents>;
 
+/** A place where the files of a folder are written. */
+export interface WritableFolder {
+  /** Writes the files, in pieces as they are made. Resolves once they are stored. */
+  write(files: Files): Promise<void>;
+}
+
+/** The pieces of a file. */
+export async function* piecesOf(contents: Contents): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+  if (contents instanceof Uint8Array) yield contents;
+  else yield* contents;
+}
+
 /** What a model folder is made of, beside the numbers on the device. */
 export interface ModelToSave {
   readonly model: Model;

@@ -35,8 +35,8 @@ const refuse: Refuse = (problem) => {
 export function writeSafetensors(
   tensors: readonly TensorToWrite[],
   metadata: Metadata,
-  data: (name: string) => AsyncIterable<Chunk>,
-): AsyncGenerator<Chunk, void, void> {
+  data: (name: string) => AsyncIterable<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
   const { sorted, header } = layOut(tensors, metadata);
   return chunks();
 

@@ -31,7 +31,10 @@ interface Definition {
   readonly unpack: (words: Words, length: number) => Floats;
 }
 
-const FORMATS = {
+/** A storage format. */
+export type Format = "f32" | "bf16" | "f16" | "int8" | "nf4";
+
+const FORMATS: Readonly<Record<Format, Definition>> = {
   f32: {
     perWord: 1,
     grouped: false,
@@ -42,9 +45,7 @@ const FORMATS = {
   f16: { perWord: 2, grouped: false, pack: toF16, unpack: fromF16 },
   int8: { perWord: 4, grouped: true, pack: toInt8, unpack: fromInt8 },
   nf4: { perWord: 8, grouped: true, pack: toNf4, unpack: fromNf4 },
-} as const satisfies Record<string, Definition>;
-
-export type Format = keyof typeof FORMATS;
+};
 
 /** Whether groups of numbers share a scale. */
 export const isQuantised = (format: Format): boolean => FORMATS[format].grouped;

@@ -37,8 +37,11 @@ const adamNumbers = (ownEpsilon: number) => (s: RuleSettings): RuleNumbers => ({
 });
 const unchanged = (): number => 1;
 
-/** Every state-full rule by its name in `active_update_rule`. A rule is a shader and a row here. */
-export const RULES = {
+/** The name of a state-full rule. */
+export type RuleName = "adam" | "adam_hf" | "lion" | "sgd";
+
+/** Every state-full rule by its name in `active_update_rule`. A rule is a shader, a name above and a row here. */
+export const RULES: Readonly<Record<RuleName, StateFullRule>> = {
   adam: { code: adamCode, state: ["m", "v"], numbers: adamNumbers(1e-8), stepFactor: unchanged },
   adam_hf: {
     code: adamHfCode,
@@ -53,7 +56,6 @@ export const RULES = {
     numbers: (s) => ({ beta1: s.momentum, beta2: 0, eps: 0 }),
     stepFactor: unchanged,
   },
-} as const satisfies Record<string, StateFullRule>;
+};
 
-export type RuleName = keyof typeof RULES;
 export const RULE_NAMES = Object.keys(RULES) as [RuleName, ...RuleName[]];

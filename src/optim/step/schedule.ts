@@ -24,9 +24,11 @@ export function packSchedule(numbers: StepNumbers): Uint32Array<ArrayBuffer> {
 }
 
 export const LR_SCHEDULER_TYPES = ["constant", "linear", "cosine", "cosine_with_restarts"] as const;
+/** The name of a course of the learning rate. */
+export type LearningRateScheduleType = (typeof LR_SCHEDULER_TYPES)[number];
 
 export interface LearningRateSchedule {
-  readonly lr_scheduler_type: (typeof LR_SCHEDULER_TYPES)[number];
+  readonly lr_scheduler_type: LearningRateScheduleType;
   /** Peak. */
   readonly learning_rate: number;
   /** Where linear and cosine end. */

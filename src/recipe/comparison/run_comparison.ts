@@ -14,7 +14,7 @@ import type { Point } from "../../report/svg.ts";
 import type { LoadWeights } from "../../train/session.ts";
 
 /** A run, and what writes the weights of its pretrained model. */
-interface Ready {
+export interface Ready {
   readonly run: Run;
   readonly load?: LoadWeights;
   readonly base?: BaseModel;
@@ -111,7 +111,7 @@ async function measure(
     if (event.type === "end") eval_loss = event.summary.eval_loss;
   };
   try {
-    const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, listen, {
+    const trainer = await train(gpu, run, undefined, listen, {
       load,
       recovery,
     });

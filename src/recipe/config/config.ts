@@ -1,10 +1,12 @@
 import * as v from "valibot";
 import { ConfigError, LAYERWISE, nameSettings, nearestName, show } from "./names.ts";
-import { type ConfigKey, entries, schema, type TrainingConfig } from "./schema.ts";
+import { type ConfigKey, entries, schema } from "./schema.ts";
+import type { TrainingConfig } from "./training_config.ts";
 
 export { ALIASES, ConfigError, nameSettings, nearestName } from "./names.ts";
 export { bytesOf } from "./checks.ts";
-export { CONFIG_KEYS, type ConfigKey, type TrainingConfig } from "./schema.ts";
+export { CONFIG_KEYS, type ConfigKey } from "./schema.ts";
+export type { TrainingConfig } from "./training_config.ts";
 
 /**
  * @throws ConfigError if updates in the backward pass are asked for by name, and something needs all gradients first.

@@ -3,6 +3,7 @@ import { BLOCK_ORDERS } from "../../optim/split/blocks.ts";
 import { type Grid, PROJECTIONS, SIDES, SPLITS, STATE_FREE_RULES, SWITCHES } from "../../optim/grid.ts";
 import { RULE_NAMES } from "../../optim/rule/rules.ts";
 import { count, flag, fraction, oneOf, patterns, positive, share, zeroOrMore } from "./checks.ts";
+import type { OptimArgs } from "./training_config.ts";
 
 /**
  * Every key of optim_args; what is not given is the optimizer's own. Names are those of FRUGAL, GaLore, APOLLO and
@@ -37,10 +38,9 @@ const entries = {
   proj_logits: v.optional(flag),
   badam_switch: v.optional(flag),
   state_free_modules: v.optional(patterns),
-};
+} satisfies Record<keyof OptimArgs, unknown>;
 
 export const optimArgs = v.strictObject(entries);
-export type OptimArgs = v.InferOutput<typeof optimArgs>;
 
 /** The published codes' other names for the same. */
 export const ALIASES: Readonly<Record<string, keyof typeof entries>> = {

@@ -18,8 +18,9 @@ import {
 } from "./checks.ts";
 import { optimArgs } from "./optim_args.ts";
 import { peftConfig } from "./peft.ts";
+import type { TrainingConfig } from "./training_config.ts";
 
-/** Every setting with its default. Names are those of Hugging Face's LlamaConfig, TrainingArguments and TRL. */
+/** The check and the default of every setting of `TrainingConfig`. Names are those of Hugging Face's LlamaConfig, TrainingArguments and TRL. */
 export const entries = {
   // Data.
   dataset: v.optional(text, ""),
@@ -99,9 +100,8 @@ export const entries = {
   ignore_base_hash: v.optional(flag, false),
   output_dir: v.optional(text, "runs"),
   run_name: v.optional(text, ""),
-};
-export const schema = v.strictObject(entries);
+} satisfies Record<keyof TrainingConfig, unknown>;
+export const schema: v.GenericSchema<unknown, TrainingConfig> = v.strictObject(entries);
 
-export type TrainingConfig = v.InferOutput<typeof schema>;
-export type ConfigKey = keyof typeof entries;
+export type ConfigKey = keyof TrainingConfig;
 export const CONFIG_KEYS = Object.keys(entries) as readonly ConfigKey[];

@@ -1,0 +1,38 @@
+/**
+ * Optimizers: the grid of them, its presets, and what records their updates.
+ *
+ * @module
+ */
+export { createOptimizer, type CreateOptimizerOptions } from "../optim/create_optimizer.ts";
+export {
+  GRID,
+  type Grid,
+  type Moments,
+  type Projection,
+  PROJECTIONS,
+  type Side,
+  SIDES,
+  type Split,
+  SPLITS,
+  STATE_FREE_RULES,
+  type StateFreeRule,
+  SWITCHES,
+} from "../optim/grid.ts";
+export type { MemberPatterns } from "../optim/members.ts";
+export { Optimizer, type OptimizerStep } from "../optim/optimizer.ts";
+export type { OptimizerSettings } from "../optim/plan_treatment.ts";
+export { gridOf, type OptimizerName, OPTIMIZERS, type Preset, PRESETS } from "../optim/presets.ts";
+export { recordUpdates, type UpdateOptions } from "../optim/record_updates.ts";
+export { RULE_NAMES, type RuleName, type RuleSettings } from "../optim/rule/rules.ts";
+export type { UpdateInputs } from "../optim/rule/update.ts";
+export { BLOCK_ORDERS, type BlockOrder } from "../optim/split/blocks.ts";
+export {
+  learningRateAt,
+  type LearningRateSchedule,
+  type LearningRateScheduleType,
+  LR_SCHEDULER_TYPES,
+  packSchedule,
+  scheduleTensor,
+  type StepNumbers,
+} from "../optim/step/schedule.ts";
+export type { Phase, SwitchingState } from "../optim/step/switching.ts";
