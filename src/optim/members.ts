@@ -1,7 +1,7 @@
 import type { Variable } from "../plan/recorder.ts";
 import type { Grid } from "./grid.ts";
 
-/** What a parameter is in its model. A matrix that is both embedding and logits counts as logits. */
+/** The kind of module that a parameter belongs to. A matrix that is both embedding and logits counts as logits. */
 export type ModuleKind = "linear" | "norms" | "embeddings" | "logits";
 
 export interface Member {
@@ -10,7 +10,8 @@ export interface Member {
 }
 
 /**
- * Who is updated how: `target` by the grid, `state_full` by its rule with state for everything, `state_free` without.
+ * A parameter's part in the update: `target` follows the grid, `state_full` its rule with state for everything,
+ * `state_free` has no state.
  */
 export type Role = "target" | "state_full" | "state_free";
 
