@@ -8,30 +8,30 @@ import { Sha256 } from "../sha256.ts";
 import type { ByteSource, Folder } from "../source/source.ts";
 import { matchNames, mayBeNew } from "./names.ts";
 
-/** A file as a checkpoint names it: what resumes must find it again unchanged. */
+/** A file as a checkpoint names it: a run that resumes must find it again unchanged. */
 export interface FileIdentity {
   readonly name: string;
   readonly bytes: number;
   readonly sha256: string;
 }
 
-/** A Hugging Face folder of which the small files are read, and of the weights only the headers. */
+/** A Hugging Face folder whose small files have been read, but only the headers of its weights. */
 export interface Pretrained {
   readonly folder: Folder;
   /** config.json */
   readonly json: Json;
-  /** generation_config.json; null where the folder has none. */
+  /** generation_config.json; null if the folder has none. */
   readonly generation: Json | null;
-  /** Null where the folder has none. */
+  /** The tokenizer; null if the folder has none. */
   readonly tokenizer: Tokenizer | null;
   readonly weights: TensorFile;
-  /** Parameters that the files lack and a seed gives: those of a new classification head. */
+  /** Names of parameters that the files lack and a seed gives: those of a new classification head. */
   readonly isNew: ReadonlySet<string>;
   /** The format in which the files hold a parameter. */
   storedAs(name: string): WeightType;
   /**
-   * Of all that a run depends on: the weights, config.json, and the files of the tokenizer with its chat template.
-   * Reads all their bytes once.
+   * Identifies the files that a run depends on: the weights, config.json, and those of the tokenizer with its chat
+   * template. Reads all their bytes once.
    */
   identity(): Promise<readonly FileIdentity[]>;
 }
@@ -41,7 +41,8 @@ const FORMATS: Readonly<Record<string, WeightType>> = { BF16: "bf16", F16: "f16"
 /**
  * Opens the folder of a model: config.json, the tokenizer, and the headers of its weights, which must be those of the
  * config.
- * @throws RangeError for what is missing, unknown or does not fit together; it names all tensors that do not.
+ * @throws RangeError for files or settings that are missing, unknown or do not fit; it names all tensors that do not
+ * fit.
  */
 export async function openPretrained(folder: Folder, tokenizerFolder: Folder = folder): Promise<Pretrained> {
   const json = await readModelConfig(folder);
@@ -78,7 +79,7 @@ export async function openPretrained(folder: Folder, tokenizerFolder: Folder = f
   };
 }
 
-/** config.json of a folder. @throws RangeError if it is missing or no JSON object. */
+/** The config.json of a folder. @throws RangeError if it is missing or no JSON object. */
 export async function readModelConfig(folder: Folder): Promise<Json> {
   const json = await readJson(folder, "config.json");
   if (!json) {
@@ -117,7 +118,7 @@ export async function readWhole(
   return await source.read(0, source.size);
 }
 
-/** With the names of the files that it was read from. */
+/** Reads a tokenizer, with the names of the files that it was read from. */
 async function readTokenizer(
   folder: Folder,
   model: Model,
@@ -133,7 +134,7 @@ async function readTokenizer(
   return { tokenizer, names: [...names] };
 }
 
-/** Scales of a quantized weight, as compressed-tensors names them, are no tensors of their own. */
+/** True for the scales of a quantized weight, as compressed-tensors names them: they are no tensors of their own. */
 const isScale = (name: string, { tensors }: TensorFile): boolean =>
   name.endsWith("_scale") && tensors.get(name.slice(0, -"_scale".length))?.dtype === "I8";
 
@@ -159,7 +160,7 @@ function refuse(folder: Folder, { quantization_config }: Json, problems: readonl
   );
 }
 
-/** Those of the files that are there. */
+/** Identifies those of the files that are there. */
 export async function identitiesOf(folder: Folder, names: readonly string[]): Promise<FileIdentity[]> {
   const sources = await Promise.all(names.map((name) => folder.open(name)));
   return await Promise.all(sources.filter((source) => source !== null).map(identityOf));
