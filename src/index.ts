@@ -1,6 +1,6 @@
 /**
- * The public names of Scrimp. Everything here runs in a browser's Worker and in Deno alike, but for what keeps files in
- * the browser's storage.
+ * The public names of Scrimp. Everything here runs in a browser's Worker and in Deno alike, except the stores in the
+ * browser's own storage.
  */
 export {
   type AdapterReport,

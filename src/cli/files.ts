@@ -3,12 +3,12 @@ import { syncFolder } from "../checkpoint/store/directory.deno.ts";
 import { ConfigError, nameSettings, parseConfig, type TrainingConfig } from "../recipe/config/config.ts";
 import type { Arguments } from "./arguments.ts";
 
-/** The settings of --config FILE.json, those of the flags laid over them, checked. Notes go to stderr. */
+/** The settings of --config FILE.json with those of the flags laid over them, checked. Notes go to stderr. */
 export const readConfig = async (args: Arguments): Promise<TrainingConfig> =>
   parseConfig(await readSettings(args, nameSettings));
 
 /**
- * The settings of --config FILE.json, those of the flags laid over them, both under the names that `name` gives them.
+ * The settings of --config FILE.json with those of the flags laid over them, both under the names that `name` gives.
  */
 export async function readSettings(
   { settings: { config: file, ...flags } }: Arguments,
@@ -43,7 +43,7 @@ async function readJson(path: string): Promise<Record<string, unknown>> {
 
 export async function readFile(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    // Some never end.
+    // Some devices never end.
     if ((await Deno.stat(path)).isCharDevice) throw new Error("it is a device, not a file");
     return await Deno.readFile(path);
   } catch (error) {
@@ -55,7 +55,7 @@ export async function readFile(path: string, what: string): Promise<Uint8Array<A
 /** Writes a folder whole or not at all: into a temporary neighbour, which is then renamed. */
 export async function writeFolder(path: string, files: Files): Promise<void> {
   const temporary = `${path}.partial`;
-  // What a killed process has left is no part of this.
+  // A killed process may have left a folder there.
   await Deno.remove(temporary, { recursive: true }).catch(() => {});
   await Deno.mkdir(temporary, { recursive: true }).catch((error: Error) => {
     throw new ConfigError(`Cannot write ${path}: the folder cannot be made (${error.message}). Choose another one`);
@@ -77,7 +77,7 @@ export async function writeFolder(path: string, files: Files): Promise<void> {
   }
 }
 
-/** Returns once the bytes are on the disk, not just with the system. */
+/** Writes a file, whose bytes are on the disk when it resolves, not just with the system. */
 async function writeFile(path: string, contents: Contents): Promise<void> {
   using file = await Deno.open(path, { write: true, create: true, truncate: true });
   for await (const bytes of contents instanceof Uint8Array ? [contents] : contents) {
@@ -87,8 +87,7 @@ async function writeFile(path: string, contents: Contents): Promise<void> {
 }
 
 /**
- * Bytes this process may still use, where the GPU is the CPU; Infinity for a real GPU, whose memory WebGPU does not
- * tell.
+ * Bytes this process may still use if the GPU is the CPU; Infinity for a real GPU, whose memory WebGPU does not report.
  */
 export function availableBytes(software: boolean): number {
   return software ? Deno.systemMemoryInfo().available : Infinity;

@@ -25,7 +25,7 @@ const SETTINGS = [
   "load_in_4bit",
 ];
 
-/** Tokens that a model sees at once unless the user says otherwise, or the model has fewer. */
+/** Tokens that a model sees at once by default, if it does not have fewer. */
 const USUAL_LENGTH = 512;
 
 /** Continues a prompt with a trained model. */
@@ -46,7 +46,7 @@ export async function generate({ json, settings }: Arguments): Promise<number> {
   return 0;
 }
 
-/** What the settings of a command name that uses a trained model. */
+/** Opens the model that the settings of a command name. */
 export async function openAsked(settings: Arguments["settings"], defaults: Readonly<Record<string, unknown>> = {}) {
   if (typeof settings["model"] !== "string") {
     throw new ConfigError(

@@ -20,7 +20,7 @@ export async function merge({ settings: { output, ...settings } }: Arguments): P
   }
   const { config, pretrained, classes, adapter } = await openAsked(settings);
   const purpose = classes ? "evaluate" : "generate";
-  // A short sequence: the weights are wanted, not what they compute.
+  // A short sequence: only the weights are wanted.
   const { model, trainer } = await openForInference(await openGpu(), pretrained, {
     adapter,
     B: 1,

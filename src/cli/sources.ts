@@ -9,7 +9,7 @@ import type { DatasetFiles } from "../recipe/data.ts";
 import type { FineTuningSources } from "../recipe/fine_tuning.ts";
 import { readFile } from "./files.ts";
 
-/** The dataset of the settings: a text, files of rows, or undefined where none is named. */
+/** The dataset of the settings: a text, files of rows, or undefined if none is named. */
 export async function readDataset(
   { dataset }: Pick<TrainingConfig, "dataset">,
 ): Promise<string | DatasetFiles | undefined> {
@@ -19,7 +19,7 @@ export async function readDataset(
   return await readText(dataset);
 }
 
-/** A text alone, for what is trained from nothing. */
+/** The dataset as a text, for models that are trained from nothing. */
 export async function readTextDataset(config: Pick<TrainingConfig, "dataset">): Promise<string | undefined> {
   const dataset = await readDataset(config);
   if (dataset === undefined || typeof dataset === "string") return dataset;
@@ -56,7 +56,7 @@ async function readDatasetFolder(path: string): Promise<string | DatasetFiles> {
   return { train: await open(train), validation: await open(validation), test: await open(test) };
 }
 
-/** Everything that a fine-tuning reads from. */
+/** Opens everything that a fine-tuning reads from. */
 export async function openFineTuning(config: TrainingConfig): Promise<FineTuningSources> {
   const dataset = await readDataset(config);
   if (dataset === undefined) {

@@ -8,16 +8,16 @@ export const IGNORED = 0xffffffff;
 export interface Batch {
   /** (B, T) */
   readonly input_ids: Uint32Array<ArrayBuffer>;
-  /** (B, T), or (B) for classification: the class of each row. */
+  /** (B, T), or for classification the class of each row: (B). */
   readonly labels: Uint32Array<ArrayBuffer>;
   /**
-   * (B, T, 2) start and end (exclusive) of each position's document in its row: attention stays between them. Absent:
-   * rows are whole.
+   * (B, T, 2) start and end (exclusive) of the document around each position, in its row: attention stays between them.
+   * Absent: rows are whole.
    */
   readonly documents?: Uint32Array<ArrayBuffer>;
   /** (B, T) place of each position in its document. Absent: in its row. */
   readonly position_ids?: Uint32Array<ArrayBuffer>;
-  /** (B, T) the text of a pair that each token belongs to. Absent: the first for all. */
+  /** (B, T) the text of a pair that each token belongs to. Absent: all belong to the first. */
   readonly token_type_ids?: Uint32Array<ArrayBuffer>;
 }
 

@@ -14,7 +14,8 @@ export interface CheckpointStore {
   /** Steps of the whole checkpoints, ascending. */
   list(): Promise<number[]>;
   /**
-   * Opens a checkpoint for reading in parts, until it is dropped. @throws RangeError if there is no whole one of it.
+   * Opens a checkpoint for reading in parts, until it is dropped.
+   * @throws RangeError if there is no whole one of this step.
    */
   open(step: number): Promise<ByteSource>;
   /** Lets others use the run. */
