@@ -12,7 +12,7 @@ export async function keptRuns(): Promise<readonly KeptRun[]> {
   return Array.isArray(saved) ? saved.filter(isKept) : [];
 }
 
-/** Tells later pages of a checkpoint. */
+/** Lists a checkpoint's run for later pages. */
 export async function keepRun(run: KeptRun): Promise<void> {
   const others = (
     saved: unknown,

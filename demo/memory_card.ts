@@ -17,7 +17,7 @@ const swatch = (role: Role): HTMLElement =>
   create("span", { class: "swatch", style: `--role: var(--${role})`, "aria-hidden": "true" });
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
 
-/** The plan of the run as it is set, role by role. `largest` is the adapter's limit for one buffer, if known. */
+/** Shows the plan of the run, role by role. `largest` is the adapter's limit for one buffer, if known. */
 export function showLedger(
   { model, parameters, trainable_parameters, rows, bytes }: PlanReport,
   largest: number | undefined,
@@ -66,7 +66,7 @@ function showLimit(bytes: number, limit: number | undefined): void {
   byId("limit").replaceChildren(meter, " ", text);
 }
 
-/** One stacked bar for each optimizer, all on the scale of the largest. */
+/** Shows one stacked bar for each optimizer, all on the scale of the largest. */
 export function showComparison(plans: ReadonlyMap<OptimizerName, BytesByRole>, chosen: OptimizerName): void {
   const scale = Math.max(...[...plans.values()].map(totalBytes));
   byId("bars").replaceChildren(
