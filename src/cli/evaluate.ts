@@ -1,10 +1,11 @@
 import { openGpu } from "../gpu/device.ts";
 import { ConfigError } from "../recipe/config/config.ts";
 import { wholeData } from "../recipe/data.ts";
-import { openForInference } from "../recipe/inference.ts";
+import { openForEvaluation } from "../recipe/inference.ts";
 import { quantizedOf } from "../recipe/model.ts";
+import type { Evaluation } from "../train/session.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
-import { openAsked } from "./generate.ts";
+import { openRequested } from "./generate.ts";
 import { readDataset } from "./sources.ts";
 
 const SETTINGS = [
@@ -29,7 +30,7 @@ const SETTINGS = [
  */
 export async function evaluate({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "eval", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
-  const { config: given, pretrained, classes, tokenizer, adapter, T } = await openAsked(settings);
+  const { config: given, pretrained, classes, tokenizer, adapter, T } = await openRequested(settings);
   const config = { ...given, max_length: T };
   const dataset = await readDataset(config);
   if (dataset === undefined) {
@@ -40,30 +41,22 @@ export async function evaluate({ json, settings }: Arguments): Promise<number> {
     { config, tokenizer, classes },
     "eval_batches" in settings ? config.eval_batches : Infinity,
   );
-  const { trainer } = await openForInference(await openGpu(), pretrained, {
+  const { session, program } = await openForEvaluation(await openGpu(), pretrained, {
     adapter,
     B: config.per_device_train_batch_size,
     T,
     packed,
     quantized: quantizedOf(config),
-    purpose: "evaluate",
   });
-  const { eval_loss, labels, ...scores } = await trainer.evaluate(batches);
+  const { eval_loss, labels, ...scores } = await session.evaluate(program, batches);
   const result = { eval_loss, ...(!classes && { perplexity: Math.exp(eval_loss) }), ...scores, labels };
   console.log(json ? JSON.stringify(result) : lineOf(result));
-  trainer.destroy();
+  session.destroy();
   return 0;
 }
 
 function lineOf(
-  { eval_loss, perplexity, labels, ...scores }: {
-    eval_loss: number;
-    perplexity?: number;
-    labels: number;
-    accuracy?: number;
-    f1?: number;
-    matthews_correlation?: number;
-  },
+  { eval_loss, perplexity, labels, ...scores }: Evaluation & { readonly perplexity?: number },
 ): string {
   const count = labels.toLocaleString("en");
   if (perplexity !== undefined) {

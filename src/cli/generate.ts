@@ -1,10 +1,10 @@
 import { openPretrained } from "../checkpoint/model/pretrained.ts";
 import { IdTokenizer } from "../tokenizer/id_tokenizer.ts";
 import { openGpu } from "../gpu/device.ts";
-import { classesOf, createModel, needsOf } from "../models/model.ts";
+import { classesOf, createModel } from "../models/model.ts";
 import { ConfigError, parseConfig, type TrainingConfig } from "../recipe/config/config.ts";
 import { withClassesOf } from "../recipe/fine_tuning.ts";
-import { openForInference } from "../recipe/inference.ts";
+import { openForGeneration } from "../recipe/inference.ts";
 import { quantizedOf } from "../recipe/model.ts";
 import { sampleText } from "../train/sample.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
@@ -31,23 +31,21 @@ const USUAL_LENGTH = 512;
 /** Continues a prompt with a trained model. */
 export async function generate({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "generate", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
-  const { config, pretrained, tokenizer, adapter, T } = await openAsked(settings, { sample_tokens: 200 });
-  const { trainer } = await openForInference(await openGpu(), pretrained, {
+  const { config, pretrained, tokenizer, adapter, T } = await openRequested(settings, { sample_tokens: 200 });
+  const { session, program } = await openForGeneration(await openGpu(), pretrained, {
     adapter,
-    B: 1,
     T,
-    packed: false,
     quantized: quantizedOf(config),
-    purpose: "generate",
   });
-  const text = await sampleText(trainer, tokenizer, { ...config, max_new_tokens: config.sample_tokens, max_length: T });
+  const options = { ...config, max_new_tokens: config.sample_tokens, max_length: T };
+  const text = await sampleText(session, program, tokenizer, options);
   console.log(json ? JSON.stringify({ prompt: config.prompt, text }) : text);
-  trainer.destroy();
+  session.destroy();
   return 0;
 }
 
 /** Opens the model that the settings of a command name. */
-export async function openAsked(settings: Arguments["settings"], defaults: Readonly<Record<string, unknown>> = {}) {
+export async function openRequested(settings: Arguments["settings"], defaults: Readonly<Record<string, unknown>> = {}) {
   if (typeof settings["model"] !== "string") {
     throw new ConfigError(
       'Cannot load a model: expected --model FOLDER, the "model" folder of a run or any Hugging Face model',
@@ -61,9 +59,9 @@ export async function openAsked(settings: Arguments["settings"], defaults: Reado
   });
   const { model, tokenizer: tokenizerFolder, adapter } = await openSources(config);
   const opened = await openPretrained(model, tokenizerFolder);
-  const pretrained = { ...opened, json: await withClassesOf(adapter, opened.json) },
-    plain = createModel(pretrained.json);
-  const { most } = needsOf(plain);
+  const pretrained = { ...opened, json: await withClassesOf(adapter, opened.json) };
+  const plain = createModel(pretrained.json, { architecture: pretrained.architecture });
+  const maxLength = plain.architecture.maxLength(plain.config);
   const tokenizer = pretrained.tokenizer ?? new IdTokenizer(plain.config.vocab_size);
   return {
     config,
@@ -71,6 +69,6 @@ export async function openAsked(settings: Arguments["settings"], defaults: Reado
     classes: classesOf(plain),
     tokenizer,
     adapter,
-    T: "max_length" in settings ? config.max_length : Math.min(most, USUAL_LENGTH),
+    T: "max_length" in settings ? config.max_length : Math.min(maxLength, USUAL_LENGTH),
   };
 }

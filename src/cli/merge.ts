@@ -1,11 +1,11 @@
 import { modelFiles } from "../checkpoint/model/save.ts";
 import { openGpu } from "../gpu/device.ts";
 import { ConfigError } from "../recipe/config/config.ts";
-import { openForInference } from "../recipe/inference.ts";
+import { openForEvaluation } from "../recipe/inference.ts";
 import { quantizedOf } from "../recipe/model.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
 import { writeFolder } from "./files.ts";
-import { openAsked } from "./generate.ts";
+import { openRequested } from "./generate.ts";
 
 const SETTINGS = ["model", "revision", "adapter", "load_in_8bit", "load_in_4bit"];
 
@@ -18,19 +18,17 @@ export async function merge({ settings: { output, ...settings } }: Arguments): P
   if (await Deno.stat(output).then(() => true, () => false)) {
     throw new ConfigError(`Cannot merge into ${output}: it exists already. Choose another folder`);
   }
-  const { config, pretrained, classes, adapter } = await openAsked(settings);
-  const purpose = classes ? "evaluate" : "generate";
+  const { config, pretrained, adapter } = await openRequested(settings);
   // A short sequence: only the weights are wanted.
-  const { model, trainer } = await openForInference(await openGpu(), pretrained, {
+  const { session } = await openForEvaluation(await openGpu(), pretrained, {
     adapter,
     B: 1,
     T: 8,
     packed: false,
     quantized: quantizedOf(config),
-    purpose,
   });
-  await writeFolder(output, modelFiles({ model, ...pretrained }, trainer.executor));
-  trainer.destroy();
+  await writeFolder(output, modelFiles({ model: session.model, ...pretrained }, session.executor));
+  session.destroy();
   console.log(output);
   return 0;
 }

@@ -1,5 +1,6 @@
 import { readModelConfig } from "../checkpoint/model/pretrained.ts";
 import { describeAdapter, requestAdapter, type Variant, variantFor } from "../gpu/device.ts";
+import { architectureOf } from "../models/model.ts";
 import { countParameters } from "../models/parameter.ts";
 import { bytesByRole, formatBytes, formatLedger, totalBytes } from "../plan/ledger.ts";
 import { ROLES } from "../plan/tensor.ts";
@@ -68,7 +69,7 @@ async function baseOf(config: TrainingConfig): Promise<BaseModel | undefined> {
   if (config.model === "") return undefined;
   const json = await readModelConfig((await openSources(config)).model);
   const type = FORMATS[String(json["dtype"] ?? json["torch_dtype"])] ?? "f32";
-  return { json, storedAs: () => type };
+  return { architecture: architectureOf(json), json, storedAs: () => type };
 }
 
 const FORMATS: Readonly<Record<string, "bf16" | "f16">> = { bfloat16: "bf16", float16: "f16" };

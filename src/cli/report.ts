@@ -1,7 +1,7 @@
 import process from "node:process";
 import { SingleBar } from "cli-progress";
 import type { Summary, TrainEvent } from "../train/events.ts";
-import type { Evaluation } from "../train/trainer.ts";
+import type { Evaluation } from "../train/session.ts";
 
 interface Start {
   readonly adapter: string;

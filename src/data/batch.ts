@@ -4,12 +4,10 @@ import type { ClassExample } from "./examples/classification.ts";
 /** The label of a position whose loss does not count: no class and no token has this number. */
 export const IGNORED = 0xffffffff;
 
-/** Sequences of equal length, row after row: `labels[i]` is the token that follows `input_ids[i]`, or IGNORED. */
-export interface Batch {
+/** Sequences of equal length, row after row: what a model's forward pass reads. */
+export interface ModelBatch {
   /** (B, T) */
   readonly input_ids: Uint32Array<ArrayBuffer>;
-  /** (B, T), or for classification the class of each row: (B). */
-  readonly labels: Uint32Array<ArrayBuffer>;
   /**
    * (B, T, 2) start and end (exclusive) of the document around each position, in its row: attention stays between them.
    * Absent: rows are whole.
@@ -21,6 +19,13 @@ export interface Batch {
   readonly token_type_ids?: Uint32Array<ArrayBuffer>;
 }
 
+/** Sequences with their labels. */
+export interface Batch extends ModelBatch {
+  /** (B, T) the token that follows each position, or IGNORED; for classification the class of each row: (B). */
+  readonly labels: Uint32Array<ArrayBuffer>;
+}
+
+/** Size and padding of a batch. */
 export interface BatchShape {
   /** B */
   readonly batch: number;

@@ -7,11 +7,20 @@ import { layerNorm } from "../ops/layer_norm.ts";
 import { tanh } from "../ops/tanh.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
-import type { BertConfig } from "./bert_config.ts";
+import {
+  type Architecture,
+  type ClassificationHead,
+  defineModel,
+  type Embeddings,
+  type Model,
+  type ModelOptions,
+} from "./architecture.ts";
+import { type BertConfig, parseBertConfig } from "./bert_config.ts";
 import { dropoutOf, dropped, type ForwardInputs } from "./inputs.ts";
 import { dense, type DenseLayer, projection } from "./linear.ts";
 import { type Norm, norm } from "./norm.ts";
-import { type Parameter, parameter, parametersIn, type WeightType } from "./parameter.ts";
+import { type Parameter, parameter } from "./parameter.ts";
+import { inLayer } from "./parts.ts";
 
 interface BertLayer {
   readonly query: DenseLayer;
@@ -24,33 +33,58 @@ interface BertLayer {
   readonly output_norm: Norm;
 }
 
-/** A BERT or RoBERTa with a classification head. */
-export interface Bert {
-  readonly family: "bert";
+/** A BERT (Devlin et al., 2018) or RoBERTa (Liu et al., 2019) for sequence classification. */
+export interface Bert extends Model {
+  readonly architecture: Architecture<Bert>;
   readonly config: BertConfig;
-  readonly word_embeddings: Parameter;
-  readonly position_embeddings: Parameter;
-  readonly token_type_embeddings: Parameter;
+  readonly embeddings: Required<Embeddings>;
   readonly embeddings_norm: Norm;
   readonly layers: readonly BertLayer[];
   /** RoBERTa's classifier.dense, BERT's pooler: both tanh(W x + b) of the first token. */
   readonly pooler: DenseLayer;
   readonly classifier: DenseLayer;
-  readonly parameters: readonly Parameter[];
+  readonly head: ClassificationHead;
 }
 
-/**
- * The parameters of a BERT (Devlin et al., 2018) or RoBERTa (Liu et al., 2019) for sequence classification, with
- * Hugging Face's names and shapes.
- */
-export function createBert(config: BertConfig, weights: WeightType = "f32"): Bert {
-  const { hidden_size: C, intermediate_size: F, initializer_range: deviation, prefix } = config;
-  const options = { bias: true, type: weights };
-  const embeddings = (name: string, rows: number): Parameter =>
-    parameter(`${prefix}.embeddings.${name}.weight`, [rows, C], deviation, weights);
+/** The family of BERT and RoBERTa, with a classification head. */
+export const BERT: Architecture<Bert> = {
+  types: ["roberta", "bert"],
+  parse: parseBertConfig,
+  create: createBert,
+  forward: bert,
+  maxLength: (config) => config.max_position_embeddings - positionOffset(config),
+  positionOffset,
+  bidirectional: true,
+  dropouts: ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"],
+  lora_targets: ["query", "value"],
+  files: {
+    prefix: ({ prefix }) => `${prefix}.`,
+    // RoBERTa's pooler is not used for classification, BERT's is.
+    ignored: ({ model_type }) =>
+      model_type === "roberta"
+        ? /^(?:lm_head|cls|(?:roberta\.)?pooler)\.|(?:^|\.)embeddings\.(?:position_ids|token_type_ids)$/
+        : /^(?:lm_head|cls)\.|(?:^|\.)embeddings\.(?:position_ids|token_type_ids)$/,
+    mayBeNew: (name) => /^(?:classifier\.|bert\.pooler\.)/.test(name),
+    // The first BERTs were published with TensorFlow's names of a layer norm.
+    aliases: (name) => [
+      name.replace(/LayerNorm\.weight$/, "LayerNorm.gamma").replace(/LayerNorm\.bias$/, "LayerNorm.beta"),
+    ],
+  },
+};
+
+/** RoBERTa counts positions from behind the padding's. */
+function positionOffset({ model_type, pad_token_id }: BertConfig): number {
+  return model_type === "roberta" ? pad_token_id + 1 : 0;
+}
+
+function createBert(config: BertConfig, { type }: ModelOptions): Bert {
+  const { hidden_size: C, intermediate_size: F, initializer_range: deviation, prefix, labels } = config;
+  const options = { bias: true, type };
+  const table = (name: string, rows: number): Parameter =>
+    parameter(`${prefix}.embeddings.${name}.weight`, [rows, C], deviation, { type, kind: "embedding" });
   const layers = [...Array(config.num_hidden_layers).keys()].map((index): BertLayer => {
     const name = `${prefix}.encoder.layer.${index}`;
-    return {
+    return inLayer(index, {
       query: dense(`${name}.attention.self.query`, C, C, deviation, options),
       key: dense(`${name}.attention.self.key`, C, C, deviation, options),
       value: dense(`${name}.attention.self.value`, C, C, deviation, options),
@@ -59,34 +93,42 @@ export function createBert(config: BertConfig, weights: WeightType = "f32"): Ber
       intermediate: dense(`${name}.intermediate.dense`, F, C, deviation, options),
       output: dense(`${name}.output.dense`, C, F, deviation, options),
       output_norm: norm(`${name}.output.LayerNorm`, C),
-    };
+    });
   });
   const isRoberta = config.model_type === "roberta";
-  const model = {
-    family: "bert" as const,
+  const pooler = dense(isRoberta ? "classifier.dense" : "bert.pooler.dense", C, C, deviation, options);
+  const classifier = dense(isRoberta ? "classifier.out_proj" : "classifier", labels.length, C, deviation, {
+    ...options,
+    kind: "head",
+  });
+  return defineModel({
+    architecture: BERT,
     config,
-    word_embeddings: embeddings("word_embeddings", config.vocab_size),
-    position_embeddings: embeddings("position_embeddings", config.max_position_embeddings),
-    token_type_embeddings: embeddings("token_type_embeddings", config.type_vocab_size),
+    embeddings: {
+      tokens: table("word_embeddings", config.vocab_size),
+      positions: table("position_embeddings", config.max_position_embeddings),
+      token_types: table("token_type_embeddings", config.type_vocab_size),
+    },
     embeddings_norm: norm(`${prefix}.embeddings.LayerNorm`, C),
     layers,
-    pooler: dense(isRoberta ? "classifier.dense" : "bert.pooler.dense", C, C, deviation, options),
-    classifier: dense(isRoberta ? "classifier.out_proj" : "classifier", config.labels.length, C, deviation, options),
-  };
-  return { ...model, parameters: parametersIn(model) };
+    pooler,
+    classifier,
+    head: {
+      task: "SEQ_CLS" as const,
+      classes: labels,
+      layers: [pooler.name, classifier.name],
+      modules: ["classifier", "pooler"],
+      class_name: isRoberta ? "RobertaForSequenceClassification" : "BertForSequenceClassification",
+    },
+  });
 }
 
 /** Logits of the classes: (B, classes). */
-export function bert(
-  r: Recorder,
-  model: Bert,
-  inputs: ForwardInputs,
-  options: { readonly out?: Tensor } = {},
-): Variable {
-  const { tokens, positions, token_types, dropout, B, T } = inputs, { config } = model;
-  const words = embedding(r, model.word_embeddings, tokens.ids, tokens.segments);
-  const types = embedding(r, model.token_type_embeddings, token_types!.ids, token_types!.segments);
-  const places = embedding(r, model.position_embeddings, positions!.ids, positions!.segments);
+function bert(r: Recorder, model: Bert, inputs: ForwardInputs, out?: Tensor): Variable {
+  const { tokens, positions, token_types, dropout, B, T } = inputs, { config, embeddings } = model;
+  const words = embedding(r, embeddings.tokens, tokens.ids, tokens.segments);
+  const types = embedding(r, embeddings.token_types, token_types!.ids, token_types!.segments);
+  const places = embedding(r, embeddings.positions, positions!.ids, positions!.segments);
   const { weight, bias } = model.embeddings_norm;
   let x = dropped(
     r,
@@ -110,7 +152,7 @@ export function bert(
   const pooled = tanh(r, projection(r, first, model.pooler, { dropout }));
   return projection(r, dropped(r, pooled, dropout, config.classifier_dropout, "classifier"), model.classifier, {
     dropout,
-    ...options,
+    ...(out && { out }),
   });
 }
 

@@ -1,12 +1,9 @@
 import { ConfigReader, type Json } from "./config_reader.ts";
 
-/**
- * What a BERT or RoBERTa for classification is built from, with the names of Hugging Face's BertConfig where it has
- * one.
- */
+/** Configuration of a BERT or RoBERTa for classification, with the names of Hugging Face's BertConfig. */
 export interface BertConfig {
   readonly model_type: "bert" | "roberta";
-  /** Of parameter names. */
+  /** The first part of parameter names. */
   readonly prefix: string;
   readonly vocab_size: number;
   readonly hidden_size: number;

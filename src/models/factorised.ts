@@ -2,6 +2,7 @@ import { type Parameter, parameter, type WeightType } from "./parameter.ts";
 
 /** A linear layer whose weight (out, in) is of low rank from the first step on: scale B A. */
 export interface FactorisedLayer {
+  readonly layerKind: "factors";
   readonly name: string;
   /** (rank, in) */
   readonly a: Parameter;
@@ -11,7 +12,7 @@ export interface FactorisedLayer {
   readonly scale: number;
 }
 
-/** What the settings of a factorised model say. */
+/** Rank and scale of the layers of a factorised model. */
 export interface Factors {
   readonly rank: number;
   readonly alpha: number;
@@ -37,8 +38,14 @@ export function factorised(
     );
   }
   const factor = (suffix: string, rows: number, columns: number): Parameter =>
-    parameter(`${name}.${suffix}.weight`, [rows, columns], { uniform: 1 / Math.sqrt(columns) }, type);
-  return { name, a: factor("low_rank_a", rank, width), b: factor("low_rank_b", out, rank), scale: alpha / rank };
+    parameter(`${name}.${suffix}.weight`, [rows, columns], { uniform: 1 / Math.sqrt(columns) }, { type });
+  return {
+    layerKind: "factors",
+    name,
+    a: factor("low_rank_a", rank, width),
+    b: factor("low_rank_b", out, rank),
+    scale: alpha / rank,
+  };
 }
 
 /** scale B A, (out, in), summed in f64: `a` is (rank, in), `b` (out, rank). */

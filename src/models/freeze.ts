@@ -1,8 +1,8 @@
 import { type Parameter, storedType, type WeightType } from "./parameter.ts";
-import type { Model } from "./model.ts";
-import { denseLayers, mapModel } from "./parts.ts";
+import type { Model } from "./architecture.ts";
+import { denseLayers, headLayers, mapModel } from "./parts.ts";
 
-/** What of a model is trained, and how the rest is stored. */
+/** Decides which parameters of a model are trained, and how the rest is stored. */
 export interface Freezing {
   readonly trains: (parameter: Parameter) => boolean;
   /** The format of a frozen matrix, by its name: as it came, or as asked for. */
@@ -16,8 +16,8 @@ export interface Freezing {
  * them, and matrices keep their format. Vectors are f32.
  */
 export function freeze<M extends Model>(model: M, { trains, storedAs, quantized }: Freezing): M {
-  const heads = model.family === "bert" ? [model.pooler, model.classifier] : [];
-  const linear = new Set(denseLayers(model).filter((layer) => !heads.includes(layer)).map(({ weight }) => weight));
+  const heads = headLayers(model);
+  const linear = new Set(denseLayers(model).filter(({ name }) => !heads.includes(name)).map(({ weight }) => weight));
   return mapModel(model, {
     parameter: (parameter) => {
       if (trains(parameter)) return parameter;

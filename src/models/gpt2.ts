@@ -5,13 +5,21 @@ import { gelu } from "../ops/gelu.ts";
 import { layerNorm } from "../ops/layer_norm.ts";
 import { splitColumns } from "../ops/split_columns.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
+import {
+  type Architecture,
+  defineModel,
+  type LanguageModelHead,
+  type Model,
+  type ModelOptions,
+} from "./architecture.ts";
 import { ConfigReader, type Json } from "./config_reader.ts";
 import { dropoutOf, dropped, type ForwardInputs } from "./inputs.ts";
 import { dense, type DenseLayer, type DenseOptions, projection } from "./linear.ts";
 import { type Norm, norm } from "./norm.ts";
-import { type Parameter, parameter, parametersIn, type WeightType } from "./parameter.ts";
+import { parameter } from "./parameter.ts";
+import { inLayer } from "./parts.ts";
 
-/** What a GPT-2 is built from, with the names of Hugging Face's GPT2Config. */
+/** Configuration of a GPT-2, with the names of Hugging Face's GPT2Config. */
 export interface Gpt2Config {
   readonly vocab_size: number;
   readonly n_positions: number;
@@ -36,20 +44,29 @@ interface Gpt2Layer {
   readonly mlp_c_proj: DenseLayer;
 }
 
-export interface Gpt2 {
-  readonly family: "gpt2";
+/** GPT-2 (Radford et al., 2019), whose linear weights are (in, out). */
+export interface Gpt2 extends Model {
+  readonly architecture: Architecture<Gpt2>;
   readonly config: Gpt2Config;
-  readonly wte: Parameter;
-  readonly wpe: Parameter;
   readonly layers: readonly Gpt2Layer[];
   readonly ln_f: Norm;
-  /** The embedding itself when tied. */
-  readonly lm_head: Parameter;
-  readonly parameters: readonly Parameter[];
+  readonly head: LanguageModelHead;
 }
 
+/** The family of GPT-2. */
+export const GPT2: Architecture<Gpt2> = {
+  types: ["gpt2"],
+  parse: parseGpt2Config,
+  create: createGpt2,
+  forward: gpt2,
+  maxLength: ({ n_positions }) => n_positions,
+  dropouts: ["embd_pdrop", "resid_pdrop", "attn_pdrop"],
+  lora_targets: ["c_attn"],
+  files: { prefix: () => "transformer.", ignored: () => /(?:^|\.)attn\.(?:bias|masked_bias)$/ },
+};
+
 /** @throws RangeError for a missing or impossible number, or what no kernel here computes. */
-export function parseGpt2Config(json: Json): Gpt2Config {
+function parseGpt2Config(json: Json): Gpt2Config {
   const config = new ConfigReader(json);
   config.only("activation_function", ["gelu_new", "gelu_pytorch_tanh"]);
   config.only("scale_attn_weights", [true]);
@@ -73,40 +90,39 @@ export function parseGpt2Config(json: Json): Gpt2Config {
   };
 }
 
-/**
- * The parameters of a GPT-2 (Radford et al., 2019) with Hugging Face's names and shapes: linear weights are (in, out).
- */
-export function createGpt2(config: Gpt2Config, weights: WeightType = "f32"): Gpt2 {
-  const { n_embd: C, n_inner: F, vocab_size: V, initializer_range: deviation } = config;
-  const options: DenseOptions = { bias: true, transposed: true, type: weights };
-  const wte = parameter("transformer.wte.weight", [V, C], deviation, weights);
-  const wpe = parameter("transformer.wpe.weight", [config.n_positions, C], deviation, weights);
+function createGpt2(config: Gpt2Config, { type }: ModelOptions): Gpt2 {
+  const { n_embd: C, n_inner: F, vocab_size: V, initializer_range: deviation, tie_word_embeddings: isTied } = config;
+  const options: DenseOptions = { bias: true, transposed: true, type };
+  const embeddings = {
+    tokens: parameter("transformer.wte.weight", [V, C], deviation, { type, kind: isTied ? "head" : "embedding" }),
+    positions: parameter("transformer.wpe.weight", [config.n_positions, C], deviation, { type, kind: "embedding" }),
+  };
   // Layers that add to the residual stream start smaller, as in the paper.
   const residual = deviation / Math.sqrt(2 * Math.max(1, config.n_layer));
   const layers = [...Array(config.n_layer).keys()].map((index): Gpt2Layer => {
     const name = `transformer.h.${index}`;
-    return {
+    return inLayer(index, {
       ln_1: norm(`${name}.ln_1`, C),
       c_attn: dense(`${name}.attn.c_attn`, 3 * C, C, deviation, options),
       c_proj: dense(`${name}.attn.c_proj`, C, C, residual, options),
       ln_2: norm(`${name}.ln_2`, C),
       c_fc: dense(`${name}.mlp.c_fc`, F, C, deviation, options),
       mlp_c_proj: dense(`${name}.mlp.c_proj`, C, F, residual, options),
-    };
+    });
   });
   const ln_f = norm("transformer.ln_f", C);
-  const lm_head = config.tie_word_embeddings ? wte : parameter("lm_head.weight", [V, C], deviation, weights);
-  const model = { family: "gpt2" as const, config, wte, wpe, layers, ln_f, lm_head };
-  return { ...model, parameters: parametersIn(model) };
+  const weight = isTied ? embeddings.tokens : parameter("lm_head.weight", [V, C], deviation, { type, kind: "head" });
+  const head = { task: "CAUSAL_LM" as const, weight };
+  return defineModel({ architecture: GPT2, config, embeddings, layers, ln_f, head });
 }
 
-/** Hidden states after the final norm: (B*T, C). Multiply by `lm_head` for logits. */
-export function gpt2(r: Recorder, model: Gpt2, inputs: ForwardInputs): Variable {
-  const { tokens, positions, dropout } = inputs, { config } = model;
+/** Hidden states after the final norm: (B*T, C). */
+function gpt2(r: Recorder, model: Gpt2, inputs: ForwardInputs): Variable {
+  const { tokens, positions, dropout } = inputs, { config, embeddings } = model;
   const embedded = add(
     r,
-    embedding(r, model.wte, tokens.ids, tokens.segments),
-    embedding(r, model.wpe, positions!.ids, positions!.segments),
+    embedding(r, embeddings.tokens, tokens.ids, tokens.segments),
+    embedding(r, embeddings.positions!, positions!.ids, positions!.segments),
   );
   let x = dropped(r, embedded, dropout, config.embd_pdrop, "embeddings");
   model.layers.forEach((layer, index) => {

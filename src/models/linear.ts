@@ -1,24 +1,26 @@
 import { linear } from "../ops/linear.ts";
 import { scale } from "../ops/scale.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
+import type { ParameterKind } from "../plan/variable.ts";
 import type { Tensor } from "../plan/tensor.ts";
 import type { FactorisedLayer } from "./factorised.ts";
 import { type DropoutSource, dropped } from "./inputs.ts";
 import { type Parameter, parameter, type WeightType } from "./parameter.ts";
 
-/** What LoRA (Hu et al., 2021) adds to a linear layer: scale B (A dropout(x)). */
+/** The low-rank path that LoRA (Hu et al., 2021) adds to a linear layer: scale B (A dropout(x)). */
 export interface LoraFactors {
   /** (rank, in) */
   readonly a: Parameter;
   /** (out, rank), zeros at first. */
   readonly b: Parameter;
   readonly scale: number;
-  /** Share of x's numbers that are dropped in training. */
+  /** Share of the elements of x that are dropped in training. */
   readonly dropout: number;
 }
 
 /** A linear layer y = x Wᵀ + bias, under the name of its module. */
 export interface DenseLayer {
+  readonly layerKind: "dense";
   readonly name: string;
   /** (out, in), or (in, out) if transposed. */
   readonly weight: Parameter;
@@ -35,6 +37,8 @@ export interface DenseOptions {
   readonly bias?: boolean;
   readonly transposed?: boolean;
   readonly type?: WeightType;
+  /** "head" for the classifier. */
+  readonly kind?: ParameterKind;
 }
 
 /** A linear layer with weights drawn with a standard deviation, and a bias of zeros if it has one. */
@@ -43,11 +47,12 @@ export function dense(
   out: number,
   width: number,
   deviation: number,
-  { bias = false, transposed = false, type = "f32" }: DenseOptions = {},
+  { bias = false, transposed = false, type = "f32", kind = "linear" }: DenseOptions = {},
 ): DenseLayer {
   return {
+    layerKind: "dense",
     name,
-    weight: parameter(`${name}.weight`, transposed ? [width, out] : [out, width], deviation, type),
+    weight: parameter(`${name}.weight`, transposed ? [width, out] : [out, width], deviation, { type, kind }),
     ...(bias && { bias: parameter(`${name}.bias`, [out], "zeros") }),
     ...(transposed && { transposed }),
   };
@@ -62,9 +67,9 @@ export function widthsOf({ weight, transposed = false }: DenseLayer): { readonly
 export interface ProjectionOptions {
   /** (N, out), added to y. */
   readonly residual?: Variable;
-  /** (N, out): where y goes, for results that the host reads. */
+  /** (N, out): takes y, for results that the host reads. */
   readonly out?: Tensor;
-  /** For LoRA's. */
+  /** Source of the masks of LoRA's dropout. */
   readonly dropout?: DropoutSource | undefined;
 }
 

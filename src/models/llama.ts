@@ -4,11 +4,20 @@ import { rmsNorm } from "../ops/rms_norm.ts";
 import { rope } from "../ops/rope.ts";
 import { swiglu } from "../ops/swiglu.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
-import { factorised, type Factors } from "./factorised.ts";
+import {
+  type Architecture,
+  defineModel,
+  type LanguageModelHead,
+  type Model,
+  type ModelOptions,
+} from "./architecture.ts";
+import { factorised } from "./factorised.ts";
 import type { ForwardInputs } from "./inputs.ts";
 import { dense, type LinearLayer, projection } from "./linear.ts";
-import type { LlamaConfig } from "./llama_config.ts";
-import { type Parameter, parameter, parametersIn, type WeightType } from "./parameter.ts";
+import { LLAMA_TYPES, type LlamaConfig, llamaJson, parseLlamaConfig } from "./llama_config.ts";
+import { type Parameter, parameter } from "./parameter.ts";
+import { inLayer } from "./parts.ts";
+import { ropeTable, ropeTableTensor } from "./rope_table.ts";
 
 interface LlamaLayer {
   readonly q_proj: LinearLayer;
@@ -25,36 +34,48 @@ interface LlamaLayer {
   readonly k_norm?: Parameter;
 }
 
-export interface Llama {
-  readonly family: "llama";
+/** LLaMA (Touvron et al., 2023) and its relatives: Mistral, Qwen2, Qwen3, SmolLM. */
+export interface Llama extends Model {
+  readonly architecture: Architecture<Llama>;
   readonly config: LlamaConfig;
-  readonly embed_tokens: Parameter;
   readonly layers: readonly LlamaLayer[];
   readonly norm: Parameter;
-  /** The embedding itself when tied. */
-  readonly lm_head: Parameter;
-  /** Every distinct parameter, in the order above. */
-  readonly parameters: readonly Parameter[];
+  readonly head: LanguageModelHead;
 }
 
-/**
- * The parameters of a LLaMA (Touvron et al., 2023) or of a relative that differs by biases or by norms of queries and
- * keys, with Hugging Face's names and shapes; `weights` is how its matrices are stored. With `factors` every linear
- * layer of the decoder is a pair of them, under names of its own.
- * @throws RangeError if the rank exceeds a side of one of these layers.
- */
-export function createLlama(config: LlamaConfig, weights: WeightType = "f32", factors?: Factors): Llama {
+/** The family of LLaMA. With `factors` every linear layer of the decoder is a pair of them, under names of its own. */
+export const LLAMA: Architecture<Llama> = {
+  types: LLAMA_TYPES,
+  parse: parseLlamaConfig,
+  create: createLlama,
+  forward: llama,
+  maxLength: ({ max_position_embeddings }) => max_position_embeddings,
+  tables: ({ head_dim, rope_parameters }, T) => ({
+    rope: { tensor: ropeTableTensor(T, head_dim), values: () => ropeTable(T, head_dim, rope_parameters) },
+  }),
+  factorisable: true,
+  dropouts: [],
+  lora_targets: ["q_proj", "v_proj"],
+  files: { prefix: () => "model.", ignored: () => /(?:^|\.)rotary_emb\.inv_freq$/ },
+  toJson: llamaJson,
+};
+
+/** @throws RangeError if the rank of the factors exceeds a side of a layer. */
+function createLlama(config: LlamaConfig, { type, factors }: ModelOptions): Llama {
   const { hidden_size: C, intermediate_size: F, vocab_size: V, head_dim: D, initializer_range: deviation } = config;
-  const H = config.num_attention_heads, KV = config.num_key_value_heads;
-  const embed_tokens = parameter("model.embed_tokens.weight", [V, C], deviation, weights);
+  const H = config.num_attention_heads, KV = config.num_key_value_heads, isTied = config.tie_word_embeddings;
+  const tokens = parameter("model.embed_tokens.weight", [V, C], deviation, {
+    type,
+    kind: isTied ? "head" : "embedding",
+  });
   const layers = [...Array(config.num_hidden_layers).keys()].map((index): LlamaLayer => {
     const norm = (name: string, width: number): Parameter =>
       parameter(`model.layers.${index}.${name}.weight`, [width], "ones");
     const project = (name: string, out: number, width: number, bias: boolean): LinearLayer =>
       factors
-        ? factorised(`model.layers.${index}.${name}`, out, width, factors, weights)
-        : dense(`model.layers.${index}.${name}`, out, width, deviation, { bias, type: weights });
-    return {
+        ? factorised(`model.layers.${index}.${name}`, out, width, factors, type)
+        : dense(`model.layers.${index}.${name}`, out, width, deviation, { bias, type });
+    return inLayer(index, {
       q_proj: project("self_attn.q_proj", H * D, C, config.qkv_bias),
       k_proj: project("self_attn.k_proj", KV * D, C, config.qkv_bias),
       v_proj: project("self_attn.v_proj", KV * D, C, config.qkv_bias),
@@ -65,17 +86,17 @@ export function createLlama(config: LlamaConfig, weights: WeightType = "f32", fa
       input_layernorm: norm("input_layernorm", C),
       post_attention_layernorm: norm("post_attention_layernorm", C),
       ...(config.qk_norm && { q_norm: norm("self_attn.q_norm", D), k_norm: norm("self_attn.k_norm", D) }),
-    };
+    });
   });
   const norm = parameter("model.norm.weight", [C], "ones");
-  const lm_head = config.tie_word_embeddings ? embed_tokens : parameter("lm_head.weight", [V, C], deviation, weights);
-  const model = { family: "llama" as const, config, embed_tokens, layers, norm, lm_head };
-  return { ...model, parameters: parametersIn(model) };
+  const weight = isTied ? tokens : parameter("lm_head.weight", [V, C], deviation, { type, kind: "head" });
+  const embeddings = { tokens }, head = { task: "CAUSAL_LM" as const, weight };
+  return defineModel({ architecture: LLAMA, config, embeddings, layers, norm, head });
 }
 
-/** Hidden states after the final norm: (B*T, C). Multiply by `lm_head` for logits. */
-export function llama(r: Recorder, model: Llama, inputs: ForwardInputs): Variable {
-  let x = embedding(r, model.embed_tokens, inputs.tokens.ids, inputs.tokens.segments);
+/** Hidden states after the final norm: (B*T, C). */
+function llama(r: Recorder, model: Llama, inputs: ForwardInputs): Variable {
+  let x = embedding(r, model.embeddings.tokens, inputs.tokens.ids, inputs.tokens.segments);
   model.layers.forEach((layer, index) => {
     const record = (x: Variable): Variable =>
       r.scope(`model.layers.${index}`, () => decoderLayer(r, model.config, layer, x, inputs));
@@ -100,7 +121,7 @@ function decoderLayer(
   const v = project(normed, layer.v_proj);
   if (layer.q_norm) q = rmsNorm(r, q, layer.q_norm, config.rms_norm_eps);
   if (layer.k_norm) k = rmsNorm(r, k, layer.k_norm, config.rms_norm_eps);
-  rope(r, q, k, inputs.rope_table!);
+  rope(r, q, k, inputs.tables!["rope"]!);
   const attended = project(attention(r, q, k, v, { B, T, H, KV, D, ...(documents && { documents }) }), layer.o_proj, x);
   const mlpInput = rmsNorm(r, attended, layer.post_attention_layernorm, config.rms_norm_eps);
   const hidden = swiglu(r, project(mlpInput, layer.gate_proj), project(mlpInput, layer.up_proj));

@@ -1,7 +1,7 @@
 import { ConfigReader, type Json } from "./config_reader.ts";
 import { checkRope, type RopeParameters } from "./rope_table.ts";
 
-/** What a LLaMA or a relative is built from, with the names of Hugging Face's LlamaConfig where it has one. */
+/** Configuration of a LLaMA or a relative, with the names of Hugging Face's LlamaConfig where it has one. */
 export interface LlamaConfig {
   readonly vocab_size: number;
   readonly hidden_size: number;
@@ -23,7 +23,7 @@ export interface LlamaConfig {
   readonly qk_norm: boolean;
 }
 
-/** Those of model_type that are LLaMAs but for biases and norms. SmolLM calls itself llama. */
+/** Values of model_type that differ from LLaMA by biases and norms only. SmolLM calls itself llama. */
 export const LLAMA_TYPES = ["llama", "mistral", "qwen2", "qwen3"] as const;
 
 /**
@@ -46,7 +46,7 @@ export function parseLlamaConfig(json: Json): LlamaConfig {
   if (head_dim % 2 !== 0) config.refuse(`"head_dim" must be even for RoPE, got ${head_dim}`);
   const attentionBias = config.flag("attention_bias", false);
   const max_position_embeddings = config.count("max_position_embeddings", 2048);
-  // A window as long as a sequence hides nothing, so only the longest sequence depends on it.
+  // A window as long as a sequence hides nothing, so it limits the longest sequence only.
   const window = json["use_sliding_window"] === false
     ? max_position_embeddings
     : config.count("sliding_window", max_position_embeddings);

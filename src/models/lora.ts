@@ -1,8 +1,8 @@
+import type { Model } from "./architecture.ts";
 import { product } from "./factorised.ts";
 import { type DenseLayer, widthsOf } from "./linear.ts";
-import { headOf, type Model } from "./model.ts";
-import { parameter } from "./parameter.ts";
-import { denseLayers, mapModel } from "./parts.ts";
+import { type Parameter, parameter } from "./parameter.ts";
+import { denseLayers, headLayers, inLayer, mapModel } from "./parts.ts";
 
 /** The keys of PEFT's LoraConfig that are read here. */
 export interface LoraConfig {
@@ -20,13 +20,7 @@ export interface LoraConfig {
   readonly use_rslora: boolean;
 }
 
-/** What PEFT adapts where nobody says (its TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING). */
-const USUAL_TARGETS: Readonly<Record<Model["family"], readonly string[]>> = {
-  llama: ["q_proj", "v_proj"],
-  gpt2: ["c_attn"],
-  bert: ["query", "value"],
-};
-
+/** The factor of B A x. */
 export const loraScale = ({ r, lora_alpha, use_rslora }: LoraConfig): number =>
   lora_alpha / (use_rslora ? Math.sqrt(r) : r);
 
@@ -43,20 +37,14 @@ export function withLora<M extends Model>(model: M, config: LoraConfig): M {
   });
 }
 
-/**
- * What PEFT should adapt to have the same layers: the ends of their names, or whole names where an end would match
- * others too.
- */
+/** The target_modules that give PEFT the same layers: ends of their names, or whole names where an end matches others. */
 export function targetNames(model: Model): string[] {
   const layers = denseLayers(model), adapted = layers.filter(({ lora }) => lora).map(({ name }) => name);
   const ends = [...new Set(adapted.map((name) => name.split(".").at(-1)!))], matches = matcherOf(ends);
   return layers.filter(({ name }) => matches(name)).length === adapted.length ? ends : adapted;
 }
 
-/**
- * The weight of a layer with what its adapter adds, W + scale B A, in the weight's own layout. `a` is (rank, in), `b`
- * (out, rank).
- */
+/** The weight of an adapted layer, W + scale B A, in the weight's own layout. `a` is (rank, in), `b` (out, rank). */
 export function mergedWeight(
   { transposed = false, lora }: DenseLayer,
   weight: Float32Array,
@@ -77,24 +65,26 @@ function factorsOf(layer: DenseLayer, config: LoraConfig): NonNullable<DenseLaye
       }`,
     );
   }
+  const { layer: index } = layer.weight;
+  const placed = (factor: Parameter): Parameter => (index === undefined ? factor : inLayer(index, factor));
   return {
-    a: parameter(`${layer.name}.lora_A.weight`, [r, width], { uniform: 1 / Math.sqrt(width) }),
-    b: parameter(`${layer.name}.lora_B.weight`, [out, r], "zeros"),
+    a: placed(parameter(`${layer.name}.lora_A.weight`, [r, width], { uniform: 1 / Math.sqrt(width) })),
+    b: placed(parameter(`${layer.name}.lora_B.weight`, [out, r], "zeros")),
     scale: loraScale(config),
     dropout: config.lora_dropout,
   };
 }
 
-function targetsOf(model: Model, { target_modules: asked }: LoraConfig): DenseLayer[] {
+function targetsOf(model: Model, { target_modules }: LoraConfig): DenseLayer[] {
   // Heads are left out of "all-linear", as PEFT does: of causal models the logits are no linear layer here at all.
-  const layers = denseLayers(model), heads = model.family === "bert" ? [model.pooler.name, model.classifier.name] : [];
-  const wanted = asked ?? USUAL_TARGETS[model.family];
+  const layers = denseLayers(model), heads = headLayers(model);
+  const wanted = target_modules ?? model.architecture.lora_targets;
   if (wanted === "all-linear") return layers.filter(({ name }) => !heads.includes(name));
   const matches = matcherOf(wanted);
   const found = layers.filter(({ name }) => matches(name));
   if (found.length > 0) return found;
   const names = new Set(layers.map(({ name }) => name.split(".").slice(-1)[0]!));
-  const head = headOf(model) ? ". The head can be trained whole by modules_to_save" : "";
+  const head = model.head.task === "CAUSAL_LM" ? ". The head can be trained whole by modules_to_save" : "";
   throw new RangeError(
     `Cannot use "target_modules" ${JSON.stringify(wanted)}: no linear layer has such a name. There are ${
       [...names].join(", ")

@@ -1,17 +1,25 @@
-import { fillNormal, uniform } from "../random/philox.ts";
-import type { Variable } from "../plan/recorder.ts";
+import type { ParameterKind, TrainableVariable } from "../plan/variable.ts";
 import { type ElementType, size, tensor } from "../plan/tensor.ts";
+import { fillNormal, uniform } from "../random/philox.ts";
 
 /** Standard deviation of normal initial values, bound of uniform ones around 0, all ones or all zeros. */
 export type Initial = number | { readonly uniform: number } | "ones" | "zeros";
 
 /** A weight of a model, under its Hugging Face name (`value.label`). */
-export interface Parameter extends Variable {
+export interface Parameter extends TrainableVariable {
   readonly initial: Initial;
 }
 
-/** How a model's matrices are stored. */
+/** The formats in which a model's matrices can be stored. */
 export type WeightType = Exclude<ElementType, "u32">;
+
+/** Settings of a new parameter. */
+export interface ParameterOptions {
+  /** Storage format of a matrix, "f32" by default. Only a frozen one may have another than f32 and bf16. */
+  readonly type?: WeightType;
+  /** By default a vector is a "norm" and everything else "linear". */
+  readonly kind?: ParameterKind;
+}
 
 /**
  * The type that a parameter is stored as where `type` is wanted. Matrices only, which are nearly all of a model, and of
@@ -21,17 +29,14 @@ export function storedType(shape: readonly number[], type: WeightType): WeightTy
   return shape.length === 2 && shape[1]! % 4 === 0 ? type : "f32";
 }
 
-/**
- * A trainable parameter. Where `storedType` allows it is stored as `type`; but for f32 and bf16, only a frozen one may
- * be.
- */
+/** A trainable parameter, stored as `type` where `storedType` allows it. */
 export function parameter(
   name: string,
   shape: readonly number[],
   initial: Initial,
-  type: WeightType = "f32",
+  { type = "f32", kind = shape.length === 1 ? "norm" : "linear" }: ParameterOptions = {},
 ): Parameter {
-  return { value: tensor(name, shape, "trainable", storedType(shape, type)), needsGradient: true, initial };
+  return { value: tensor(name, shape, "trainable", storedType(shape, type)), needsGradient: true, kind, initial };
 }
 
 /** Initial values, a pure function of (seed, name): adding a layer does not change the others. */
@@ -44,11 +49,15 @@ export function initialValues({ value, initial }: Parameter, seed: number): Floa
   return values;
 }
 
-/** Numbers in all parameters together. */
+/** Number of elements in all parameters together. */
 export const countParameters = (parameters: readonly Parameter[]): number =>
   parameters.reduce((sum, { value }) => sum + size(value), 0);
 
-/** Whether a part of a model is a parameter. */
+/** The parameters that have a gradient, in order. */
+export const trainedParameters = ({ parameters }: { readonly parameters: readonly Parameter[] }): Parameter[] =>
+  parameters.filter(({ needsGradient }) => needsGradient);
+
+/** True for a parameter, false for any other part of a model. */
 export const isParameter = (part: unknown): part is Parameter =>
   typeof part === "object" && part !== null && "initial" in part && "value" in part;
 

@@ -1,23 +1,21 @@
+import type { Model } from "./architecture.ts";
 import type { FactorisedLayer } from "./factorised.ts";
 import type { DenseLayer } from "./linear.ts";
-import type { Model } from "./model.ts";
 import { isParameter, type Parameter, parametersIn } from "./parameter.ts";
 
+/** Replacements for parts of a model. */
 interface Replace {
   readonly parameter?: (parameter: Parameter) => Parameter;
-  /** Of a layer whose parameters are replaced already. */
+  /** Receives a layer whose parameters are replaced already. */
   readonly dense?: (layer: DenseLayer) => DenseLayer;
 }
 
 const isObject = (part: unknown): part is object => typeof part === "object" && part !== null;
-const isDense = (part: object): part is DenseLayer => "weight" in part && "name" in part;
-const isFactorised = (part: object): part is FactorisedLayer => "a" in part && "name" in part;
+const isDense = (part: object): part is DenseLayer => "layerKind" in part && part.layerKind === "dense";
+const isFactorised = (part: object): part is FactorisedLayer => "layerKind" in part && part.layerKind === "factors";
 
-/** The same model with some of its parts replaced, wherever they stand: a parameter that is tied is replaced once. */
-export function mapModel<M extends Model>(
-  model: M,
-  { parameter = (same) => same, dense = (same) => same }: Replace,
-): M {
+/** A copy of a tree with some of its parts replaced. A parameter that stands in several places is replaced once. */
+function mapParts<P>(tree: P, { parameter = (same) => same, dense = (same) => same }: Replace): P {
   const replaced = new Map<Parameter, Parameter>();
   const map = (part: unknown): unknown => {
     if (isParameter(part)) {
@@ -29,18 +27,28 @@ export function mapModel<M extends Model>(
     const copy = Object.fromEntries(Object.entries(part).map(([key, value]) => [key, map(value)]));
     return isDense(copy) ? dense(copy) : copy;
   };
-  const { config, parameters: _, ...tree } = model;
-  const copy = map(tree) as object;
-  return { ...copy, config, parameters: parametersIn(copy) } as unknown as M;
+  return map(tree) as P;
 }
+
+/** The same model with some of its parts replaced, wherever they stand. */
+export function mapModel<M extends Model>({ architecture, config, parameters: _, ...tree }: M, replace: Replace): M {
+  const copy = mapParts(tree, replace);
+  return { ...copy, architecture, config, parameters: parametersIn(copy) } as unknown as M;
+}
+
+/** The parts of transformer layer number `index`, whose parameters know that they belong to it. */
+export const inLayer = <P>(index: number, parts: P): P =>
+  mapParts(parts, { parameter: (parameter) => ({ ...parameter, layer: index }) });
 
 /** Every linear layer with one weight, in order. */
 export const denseLayers = (model: Model): DenseLayer[] => layersIn(model, isDense);
+/** Names of the linear layers of a classification head. */
+export const headLayers = ({ head }: Model): readonly string[] => (head.task === "SEQ_CLS" ? head.layers : []);
 /** Every linear layer that is a pair of factors, in order. */
 export const factorisedLayers = (model: Model): FactorisedLayer[] => layersIn(model, isFactorised);
 
 function layersIn<L extends object>(
-  { config: _config, parameters: _parameters, ...tree }: Model,
+  { architecture: _architecture, config: _config, parameters: _parameters, ...tree }: Model,
   is: (part: object) => part is L,
 ): L[] {
   const found: L[] = [];

@@ -1,9 +1,10 @@
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
+import type { TrainableVariable } from "../plan/variable.ts";
 import { dctTable, dctTableValues } from "./split/basis/dct.ts";
 import { clockTensor, packClock } from "./step/clock.ts";
 import type { Grid } from "./grid.ts";
-import { type Member, rolesOf } from "./members.ts";
+import { rolesOf } from "./members.ts";
 import { blockPool, layerPool, type Pool } from "./pool.ts";
 import { RULES } from "./rule/rules.ts";
 import { bitsFor, codesTensor, codeValues, stateTensors } from "./rule/state_full.ts";
@@ -42,10 +43,10 @@ export class Optimizer {
   /** Shared moments of the `blocks` and `layers` splits. */
   readonly #pool: Pool | undefined;
   /**
-   * Cache of the members of each set of layers: it is read for every parameter of every program, and each takes a
+   * Cache of the parameters of each set of layers: it is read for every parameter of every program, and each takes a
    * permutation of the layers.
    */
-  readonly #sets = new Map<number, ReadonlyMap<Member, number>>();
+  readonly #sets = new Map<number, ReadonlyMap<TrainableVariable, number>>();
   /** True if selections must be written again although nothing switches: at the first step of a resumed run. */
   #stale = false;
 
@@ -53,7 +54,7 @@ export class Optimizer {
    * Plans the update of every parameter.
    * @throws RangeError if the grid's values do not go together, or do not fit a parameter.
    */
-  constructor(members: readonly Member[], grid: Grid, settings: OptimizerSettings) {
+  constructor(parameters: readonly TrainableVariable[], grid: Grid, settings: OptimizerSettings) {
     this.#grid = grid;
     this.#settings = settings;
     this.#switching = new Switching(grid, settings.max_steps);
@@ -63,7 +64,7 @@ export class Optimizer {
       if (!tables.has(length)) tables.set(length, dctTable(length));
       return tables.get(length)!;
     };
-    this.#managed = manage(members, grid, settings, this.#switching.phases.length, cosines);
+    this.#managed = manage(parameters, grid, settings, this.#switching.phases.length, cosines);
     const all = [...this.#managed.values()];
     this.#pool = all.find(({ pool }) => pool !== null)?.pool ?? undefined;
     this.constants = new Map([
@@ -94,15 +95,15 @@ export class Optimizer {
 
   /** True if a program updates a parameter, which then needs a gradient in it. */
   trains(variant: string, variable: Variable): boolean {
-    const { pool, member } = this.#managed.get(variable)!;
+    const { pool, variable: parameter } = this.#managed.get(variable)!;
     const set = /^layers (\d+)$/.exec(variant)?.[1];
     if (set === undefined || pool === null) return true;
     const members = this.#sets.get(Number(set)) ?? this.#membersOf(pool, Number(set));
     this.#sets.set(Number(set), members);
-    return members.has(member);
+    return members.has(parameter);
   }
 
-  #membersOf(pool: Pool, set: number): ReadonlyMap<Member, number> {
+  #membersOf(pool: Pool, set: number): ReadonlyMap<TrainableVariable, number> {
     for (let index = 0; index < pool.sets!; index++) {
       if (pool.setAt(index) === set) return pool.offsets(index, this.#grid.density);
     }
@@ -152,9 +153,9 @@ export class Optimizer {
   }
 
   #clockOf(
-    { member, treatment, phase, pool, countAt }: Managed,
+    { variable, treatment, phase, pool, countAt }: Managed,
     step: number,
-    placed: ReadonlyMap<Member, number> | undefined,
+    placed: ReadonlyMap<TrainableVariable, number> | undefined,
   ): Words {
     const { adam_beta1, adam_beta2 } = this.#settings, grid = this.#grid;
     const own = this.#switching.phases[phase ?? 0]!;
@@ -162,7 +163,7 @@ export class Optimizer {
     const begun = Math.max(resets ? own.drawn : 0, this.#switching.restarted), t = step - begun + 1;
     const bias_correction1 = 1 - adam_beta1 ** t, bias_correction2 = 1 - adam_beta2 ** t;
     const density = this.#switching.densityAt(own.drawn);
-    const first = pool ? placed?.get(member) : undefined;
+    const first = pool ? placed?.get(variable) : undefined;
     return packClock({
       bias_correction1,
       bias_correction2,
@@ -219,14 +220,14 @@ export class Optimizer {
 
 /** Decides for every parameter how it is updated. */
 function manage(
-  members: readonly Member[],
+  parameters: readonly TrainableVariable[],
   grid: Grid,
   settings: OptimizerSettings,
   phases: number,
   cosines: (length: number) => Tensor,
 ): ReadonlyMap<Variable, Managed> {
-  const roles = rolesOf(members, grid, settings);
-  const targets = members.filter((member) => roles.get(member) === "target");
+  const roles = rolesOf(parameters, grid, settings);
+  const targets = parameters.filter((parameter) => roles.get(parameter) === "target");
   const pool = targets.length === 0
     ? null
     : grid.split === "blocks"
@@ -243,10 +244,10 @@ function manage(
     if (!clocks.has(key)) clocks.set(key, clockTensor(`clock ${key}`));
     return clocks.get(key)!;
   };
-  return new Map(members.map((member): [Variable, Managed] => {
-    const role = roles.get(member)!,
-      phase = role === "target" ? Math.floor((targets.indexOf(member) * phases) / targets.length) : null;
+  return new Map(parameters.map((parameter): [Variable, Managed] => {
+    const role = roles.get(parameter)!,
+      phase = role === "target" ? Math.floor((targets.indexOf(parameter) * phases) / targets.length) : null;
     const own = role === "target" && pool && pool.elements > 0 ? { pool, bits, state: poolState } : null;
-    return [member.variable, planTreatment(member, role, phase, own, grid, settings, { clockOf, cosines })];
+    return [parameter, planTreatment(parameter, role, phase, own, grid, settings, { clockOf, cosines })];
   }));
 }

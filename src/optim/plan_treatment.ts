@@ -1,8 +1,9 @@
 import { size, type Tensor } from "../plan/tensor.ts";
+import type { TrainableVariable } from "../plan/variable.ts";
 import { roundHalfEven } from "./split/blocks.ts";
 import { GRID, type Grid } from "./grid.ts";
 import { lowRankSubspace, projectedLength } from "./split/low_rank.ts";
-import type { Member, MemberPatterns, Role } from "./members.ts";
+import type { MemberPatterns, Role } from "./members.ts";
 import type { Pool } from "./pool.ts";
 import { selectable, type SelectedSubspace, selectedSubspace } from "./split/selected_subspace.ts";
 import type { SelectionKind } from "./split/selection.ts";
@@ -21,7 +22,7 @@ export interface OptimizerSettings extends RuleSettings, MemberPatterns {
 
 /** The update of a parameter, with the facts from which the host makes its inputs for each step. */
 export interface Managed {
-  readonly member: Member;
+  readonly variable: TrainableVariable;
   readonly treatment: Treatment;
   /** Group of a staggered switch; null: the subspace never changes. */
   readonly phase: number | null;
@@ -53,7 +54,7 @@ const standsAlone = ({ inactive_update_rule: rule }: Grid): boolean => rule !== 
  * @throws RangeError if it does not fit the parameter's shape.
  */
 export function planTreatment(
-  member: Member,
+  variable: TrainableVariable,
   role: Role,
   phase: number | null,
   pooled: Pooled | null,
@@ -61,7 +62,7 @@ export function planTreatment(
   settings: OptimizerSettings,
   shared: Shared,
 ): Managed {
-  const parameter = member.variable.value;
+  const parameter = variable.value;
   const grid = role === "target" ? given : elsewhere(given, role);
   const plan = pooled ? wholeOf(grid) : partOf(parameter, grid, settings, shared);
   const { subspace, selectionKind, countAt, hasState } = plan;
@@ -85,7 +86,7 @@ export function planTreatment(
     settings: { ...settings, momentum: grid.momentum },
     seed: settings.seed,
   };
-  return { member, treatment, phase: switches, pool: pooled?.pool ?? null, countAt: count, selected: plan.selected };
+  return { variable, treatment, phase: switches, pool: pooled?.pool ?? null, countAt: count, selected: plan.selected };
 }
 
 /**

@@ -1,7 +1,8 @@
 import { size } from "../plan/tensor.ts";
+import type { TrainableVariable } from "../plan/variable.ts";
 import { activeBlocks, activeLayers, roundHalfEven } from "./split/blocks.ts";
 import type { Grid } from "./grid.ts";
-import { inBlockOrder, layerOf, type Member } from "./members.ts";
+import { inBlockOrder } from "./members.ts";
 import { BLOCK } from "./rule/state_full.ts";
 
 /** Whole parameters that are state-full in turn, and share the memory of their moments. */
@@ -11,37 +12,37 @@ export interface Pool {
   /** Number of sets, if they are few and come round again: BAdam's blocks of layers. */
   readonly sets: number | null;
   /** Start of each state-full parameter's state after switch number `index`. */
-  offsets(index: number, density: number): ReadonlyMap<Member, number>;
+  offsets(index: number, density: number): ReadonlyMap<TrainableVariable, number>;
   /** The one of the `sets` that is state-full then. */
   setAt(index: number): number;
 }
 
 /** Places parameters one after another, each where 8-bit blocks and vectors may start. */
 function place(
-  members: readonly Member[],
-): { readonly offsets: ReadonlyMap<Member, number>; readonly elements: number } {
+  parameters: readonly TrainableVariable[],
+): { readonly offsets: ReadonlyMap<TrainableVariable, number>; readonly elements: number } {
   let elements = 0;
-  const offsets = new Map<Member, number>();
-  for (const member of members) {
-    offsets.set(member, elements);
-    elements += Math.ceil(size(member.variable.value) / BLOCK) * BLOCK;
+  const offsets = new Map<TrainableVariable, number>();
+  for (const parameter of parameters) {
+    offsets.set(parameter, elements);
+    elements += Math.ceil(size(parameter.value) / BLOCK) * BLOCK;
   }
   return { offsets, elements };
 }
 
 /** FRUGAL's blocks: single matrices, `density` of all. */
-export function blockPool(targets: readonly Member[], grid: Grid, seed: number): Pool {
-  const members = inBlockOrder(targets), count = members.length;
-  const at = (index: number, density: number): Member[] =>
-    activeBlocks(grid.block_order, count, density, index, seed).map((i) => members[i]!);
+export function blockPool(targets: readonly TrainableVariable[], grid: Grid, seed: number): Pool {
+  const parameters = inBlockOrder(targets), count = parameters.length;
+  const at = (index: number, density: number): TrainableVariable[] =>
+    activeBlocks(grid.block_order, count, density, index, seed).map((i) => parameters[i]!);
   const densest = Math.max(grid.density, grid.density_end ?? 0);
   const isPeriodic = grid.block_order !== "random" && grid.density_end === null;
-  const largest = [...members].sort((a, b) => size(b.variable.value) - size(a.variable.value)).slice(
+  const largest = [...parameters].sort((a, b) => size(b.value) - size(a.value)).slice(
     0,
     roundHalfEven(count * densest),
   );
   const elements = isPeriodic
-    ? Math.max(0, ...members.map((_, index) => place(at(index, densest)).elements))
+    ? Math.max(0, ...parameters.map((_, index) => place(at(index, densest)).elements))
     : place(largest).elements;
   return { elements, sets: null, offsets: (index, density) => place(at(index, density)).offsets, setAt: () => 0 };
 }
@@ -50,17 +51,17 @@ export function blockPool(targets: readonly Member[], grid: Grid, seed: number):
  * BAdam's blocks: transformer layers, `density` of all and at least one at a time.
  * @throws RangeError for an order that layers do not have.
  */
-export function layerPool(targets: readonly Member[], grid: Grid, seed: number): Pool {
+export function layerPool(targets: readonly TrainableVariable[], grid: Grid, seed: number): Pool {
   const { block_order: order } = grid;
   if (order === "mirror") {
     throw new RangeError('Cannot use block_order "mirror" with layers: expected random, ascending or descending');
   }
-  const layers = Math.max(...targets.map((member) => layerOf(member)!)) + 1;
+  const layers = Math.max(...targets.map(({ layer }) => layer!)) + 1;
   const perBlock = Math.max(1, roundHalfEven(layers * grid.density)), sets = Math.ceil(layers / perBlock);
   const firstAt = (index: number): number => Math.min(...activeLayers(order, layers, perBlock, index, seed));
-  const membersOf = (set: number): Member[] =>
-    targets.filter((member) => Math.floor(layerOf(member)! / perBlock) === set);
+  const inSet = (set: number): TrainableVariable[] =>
+    targets.filter(({ layer }) => Math.floor(layer! / perBlock) === set);
   const setAt = (index: number): number => firstAt(index) / perBlock;
-  const elements = Math.max(...Array.from({ length: sets }, (_, set) => place(membersOf(set)).elements));
-  return { elements, sets, offsets: (index) => place(membersOf(setAt(index))).offsets, setAt };
+  const elements = Math.max(...Array.from({ length: sets }, (_, set) => place(inSet(set)).elements));
+  return { elements, sets, offsets: (index) => place(inSet(setAt(index))).offsets, setAt };
 }

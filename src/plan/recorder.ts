@@ -1,6 +1,9 @@
 import { type Access, type Grid, gridOf, type Kernel, type Scalar, type Values } from "../gpu/kernel.ts";
 import type { Variant } from "../gpu/device.ts";
 import { type ElementType, type Role, type Tensor, tensor } from "./tensor.ts";
+import type { Variable } from "./variable.ts";
+
+export type { Variable };
 
 /** One dispatch: a kernel, the tensors it touches in binding order, and its numbers. */
 export interface Step {
@@ -14,12 +17,6 @@ export interface Step {
 export interface Program {
   readonly name: string;
   readonly steps: readonly Step[];
-}
-
-/** A tensor that may have a gradient. It has none if nothing trainable lies below it. */
-export interface Variable {
-  readonly value: Tensor;
-  readonly needsGradient: boolean;
 }
 
 /** The tensor that an op writes a gradient to: `accumulate` is true if another write came before, so add. */
@@ -39,6 +36,8 @@ interface TapeEntry {
   readonly output: Variable;
   readonly inputs: readonly Variable[];
   readonly record: (dOutput: Tensor) => void;
+  /** Steps that were recorded when the op was registered: values that are written later are no longer its own. */
+  readonly at: number;
 }
 
 /**
@@ -53,6 +52,12 @@ export class Recorder {
   #tape: TapeEntry[] = [];
   #prefix = "";
   #onComplete: (variable: Variable, gradient: Tensor) => void = () => {};
+  /** The step that last wrote each tensor. */
+  readonly #writtenAt = new Map<Tensor, number>();
+  /** Inputs and outputs of ops, which their backward passes may read. */
+  readonly #values = new Set<Tensor>();
+  /** The op whose backward pass is being recorded. */
+  #running: { readonly at: number; readonly dOutput: Tensor } | undefined;
   readonly #gradients = new Map<Variable, Tensor>();
   /** Number of contributions that the gradient of each variable still lacks. At zero it is complete. */
   readonly #uses = new Map<Variable, number>();
@@ -78,13 +83,19 @@ export class Recorder {
     }
   }
 
-  /** Records one dispatch. Missing or misspelt tensors and parameters are type errors. */
+  /**
+   * Records one dispatch. Missing or misspelt tensors and parameters are type errors.
+   * @throws Error in a backward pass that reads a value which an op in place has overwritten since.
+   */
   run<const B extends Record<string, Access>, const P extends Record<string, Scalar>>(
     family: Family<B, P>,
     tensors: { readonly [K in keyof B]: Tensor },
     params: Values<P>,
   ): void {
     const kernel = "portable" in family ? family[this.variant === "tiled" ? "tiled" : "portable"] : family;
+    for (const [name, access] of Object.entries(kernel.bindings)) {
+      this.#checkAccess(kernel.name, access, tensors[name as keyof B]!);
+    }
     this.steps.push({
       kernel: kernel as unknown as Kernel,
       tensors: Object.keys(kernel.bindings).map((name) => tensors[name]!),
@@ -93,11 +104,28 @@ export class Recorder {
     });
   }
 
+  /** Notes who writes a tensor, and refuses a backward pass that reads what is not there any more. */
+  #checkAccess(kernel: string, access: Access, tensor: Tensor): void {
+    const writtenAt = this.#writtenAt.get(tensor) ?? -1;
+    if (access === "read_write") {
+      this.#writtenAt.set(tensor, this.steps.length);
+      return;
+    }
+    if (!this.#running || tensor === this.#running.dOutput || !this.#values.has(tensor)) return;
+    if (tensor.role === "gradient" || writtenAt < this.#running.at) return;
+    throw new Error(
+      `Cannot record the backward pass of ${kernel}: it reads ${tensor.label}, which "${
+        this.steps[writtenAt]!.kernel.name
+      }" has overwritten since. Give it no other use, or a copy`,
+    );
+  }
+
   /** Registers how the op just recorded runs backward. `record` gets the finished gradient of `output`. */
   onBackward(output: Variable, inputs: readonly Variable[], record: (dOutput: Tensor) => void): void {
     if (!this.training || !output.needsGradient) return;
     for (const input of inputs) if (input.needsGradient) this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1);
-    this.#tape.push({ output, inputs, record });
+    for (const { value } of [output, ...inputs]) this.#values.add(value);
+    this.#tape.push({ output, inputs, record, at: this.steps.length });
   }
 
   /** The tensor to write the gradient of `variable` to; undefined if nobody needs it. Call once for each write. */
@@ -140,8 +168,9 @@ export class Recorder {
     const dropped = this.#tape;
     this.#tape = outer;
     this.onBackward(output, [x], (dOutput) => {
-      const pending = this.#tape;
+      const pending = this.#tape, running = this.#running;
       this.#tape = [];
+      this.#running = undefined;
       this.setGradient(body(x), dOutput);
       // The first recording has counted as uses of the parameters so far, so that none was complete too early.
       for (const { inputs } of dropped) {
@@ -149,6 +178,7 @@ export class Recorder {
       }
       this.#recordBackward();
       this.#tape = pending;
+      this.#running = running;
     });
     return output;
   }
@@ -165,9 +195,11 @@ export class Recorder {
   #recordBackward(): void {
     const tape = this.#tape;
     this.#tape = [];
-    for (const { output, inputs, record } of tape.reverse()) {
-      const dOutput = this.#gradients.get(output);
+    for (const { output, inputs, record, at } of tape.reverse()) {
+      const dOutput = this.#gradients.get(output), outer = this.#running;
+      this.#running = dOutput && { at, dOutput };
       if (dOutput) record(dOutput);
+      this.#running = outer;
       for (const input of inputs) {
         if (!input.needsGradient) continue;
         const left = this.#uses.get(input)! - 1;

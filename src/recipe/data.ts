@@ -9,33 +9,24 @@ import { fingerprint } from "../data/rows/fingerprint.ts";
 import { type NumberedRow, readFiles } from "../data/rows/read_rows.ts";
 import type { ReadableBytes } from "../data/rows/row_source.ts";
 import { heldOut } from "../data/rows/split.ts";
-import { exampleBatches, type ExampleSource, ExampleStream, type StreamPosition } from "../data/stream.ts";
+import { exampleBatches, type ExampleSource, ExampleStream } from "../data/stream.ts";
 import { sampleBatch, splitTokens, type TokenIds, validationBatches } from "../data/text.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { TrainingData } from "../train/job.ts";
 import { ConfigError, type TrainingConfig } from "./config/config.ts";
 
-/** What a run is trained and validated on. */
-export interface TrainingData {
-  /** Sequences hold several documents, or padding. */
+/** The data of a run, with the facts that planning, reports and checkpoints need of them. */
+export interface RunData extends TrainingData<Batch> {
+  /** True if sequences hold several documents, or padding. */
   readonly packed: boolean;
-  /** The micro-batches of a step: a function of (seed, step) alone. */
-  batches(step: number): Promise<readonly Batch[]> | readonly Batch[];
-  /** The first eval_batches batches of what is never trained on. */
-  validation(): AsyncIterable<Batch> | Iterable<Batch>;
-  /** Where a stream of rows is, for a checkpoint; null for what is a function of the step alone. */
-  position(): StreamPosition | null;
-  /** Takes up a checkpoint's, so that what came before need not be read again. */
-  resume(position: StreamPosition): void;
-  /** Lets go of files. */
-  close(): Promise<void>;
-  /** For people: what there is of it. */
+  /** The amounts of data, for reports. */
   readonly summary: Readonly<Record<string, number | string>>;
-  /** Tells whether a resumed run sees the same data. */
+  /** Identifies the data, so that a resumed run sees the same. */
   readonly fingerprint: string;
 }
 
 /** Windows of one long text. @throws RangeError if the text is too short for one sequence of each part. */
-export function textData(config: TrainingConfig, ids: TokenIds): TrainingData {
+export function textData(config: TrainingConfig, ids: TokenIds): RunData {
   const {
     seed,
     gradient_accumulation_steps: count,
@@ -73,16 +64,16 @@ export interface DatasetFiles {
   readonly test?: readonly ReadableBytes[];
 }
 
-/** What rows become examples with. */
+/** The settings and the tokenizer that make examples of rows. */
 export interface RowOptions {
   readonly config: TrainingConfig;
   readonly tokenizer: Tokenizer;
-  /** Names of the classes, of a model that classifies. */
+  /** Names of the classes of a model that classifies. */
   readonly classes: readonly string[] | undefined;
 }
 
 /** Rows of files, read again and again as training goes on. */
-export async function rowData(files: DatasetFiles, { config, tokenizer, classes }: RowOptions): Promise<TrainingData> {
+export async function rowData(files: DatasetFiles, { config, tokenizer, classes }: RowOptions): Promise<RunData> {
   const rows = (part: "train" | "validation") => (): AsyncIterable<NumberedRow> => {
     if (files.validation.length > 0) return readFiles(files[part]);
     return heldOut(readFiles(files.train), { part, validation_split: config.validation_split, seed: config.seed });
@@ -134,7 +125,7 @@ export function wholeData(
   return { packed: config.packing, batches: exampleBatches(languageSource(rows, config, tokenizer), limit) };
 }
 
-type Streamed = Omit<TrainingData, "packed" | "summary" | "fingerprint">;
+type Streamed = TrainingData<Batch>;
 
 /**
  * Both parts are read to their first batch at once: a run must not end at its first evaluation because there is nothing

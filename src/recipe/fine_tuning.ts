@@ -7,17 +7,20 @@ import { IdTokenizer } from "../tokenizer/id_tokenizer.ts";
 import { readFiles } from "../data/rows/read_rows.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Json } from "../models/config_reader.ts";
+import type { Architecture } from "../models/architecture.ts";
 import { classesOf, createModel } from "../models/model.ts";
 import type { TrainingConfig } from "./config/config.ts";
 import { checkRows, type DatasetFiles, rowData, textData } from "./data.ts";
 import type { BaseModel } from "./model.ts";
 import type { Prepared } from "./run.ts";
-import type { LoadWeights } from "../train/trainer.ts";
+import type { LoadWeights } from "../train/session.ts";
 
-/** Where a fine-tuning reads from. */
+/** The folders and data that a fine-tuning reads. */
 export interface FineTuningSources {
   readonly model: Folder;
-  /** Where the tokenizer is, if not beside the model. */
+  /** Families of models to choose from by model_type, those that are built in by default. */
+  readonly architectures?: readonly Architecture[] | undefined;
+  /** The folder of the tokenizer, if it is not beside the model. */
   readonly tokenizer?: Folder | undefined;
   /** An adapter to go on with. */
   readonly adapter?: Folder | undefined;
@@ -38,33 +41,34 @@ export interface FineTuning {
  * Opens a model and its data; reads no weights yet.
  * @throws RangeError or ConfigError for what is missing or does not fit together.
  */
-export async function prepareFineTuning(asked: TrainingConfig, sources: FineTuningSources): Promise<FineTuning> {
-  const pretrained = withAdapterFiles(await openPretrained(sources.model, sources.tokenizer), sources.adapter);
-  const config = await withAdapter(asked, sources.adapter);
+export async function prepareFineTuning(requested: TrainingConfig, sources: FineTuningSources): Promise<FineTuning> {
+  const opened = await openPretrained(sources.model, sources.tokenizer, sources.architectures);
+  const pretrained = withAdapterFiles(opened, sources.adapter), { architecture } = pretrained;
+  const config = await withAdapter(requested, sources.adapter);
   const json = await withClasses(
     await withClassesOf(sources.adapter, pretrained.json),
-    pretrained.isNew,
+    pretrained,
     sources.dataset,
   );
-  const model = createModel(json), classes = classesOf(model);
+  const model = createModel(json, { architecture }), classes = classesOf(model);
   const tokenizer: Tokenizer = pretrained.tokenizer ?? new IdTokenizer(model.config.vocab_size);
   checkRows(sources.dataset, classes);
   const data = typeof sources.dataset === "string"
     ? textData(config, tokenizer.encode(sources.dataset))
     : await rowData(sources.dataset, { config, tokenizer, classes });
-  const base = { json, storedAs: pretrained.storedAs, isNew: pretrained.isNew };
+  const base = { architecture, json, storedAs: pretrained.storedAs, isNew: pretrained.isNew };
   return { config, prepared: { tokenizer, data, base }, pretrained, load: loaderOf(pretrained, sources.adapter) };
 }
 
-/** Writes a pretrained model's weights, and an adapter's over its initial ones. */
+/** A loader of a pretrained model's weights, and of an adapter's over its initial ones. */
 export function loaderOf({ weights }: Pick<Pretrained, "weights">, adapter: Folder | undefined): LoadWeights {
-  return async (executor, model, given) => {
-    const loaded = await loadWeights(executor, model, weights, given);
+  return async (executor, model, signal) => {
+    const loaded = await loadWeights(executor, model, weights, signal);
     return adapter ? new Set([...loaded, ...await loadAdapter(executor, model, adapter)]) : loaded;
   };
 }
 
-/** What a run depends on has the adapter that it begins with in it. */
+/** Counts the adapter that a run begins with among the files that it depends on. */
 function withAdapterFiles(pretrained: Pretrained, adapter: Folder | undefined): Pretrained {
   if (!adapter) return pretrained;
   return {
@@ -107,16 +111,18 @@ export async function withClassesOf(adapter: Folder | undefined, json: Json): Pr
 }
 
 /** config.json with the classes of the data, where the head that tells them apart is new. */
-async function withClasses(json: Json, isNew: ReadonlySet<string>, dataset: string | DatasetFiles): Promise<Json> {
-  const isNewHead = [...isNew].some((name) => name.startsWith("classifier"));
-  if (!isNewHead || typeof dataset === "string" || json["id2label"] !== undefined) return json;
+async function withClasses(
+  json: Json,
+  { architecture, isNew }: Pretrained,
+  dataset: string | DatasetFiles,
+): Promise<Json> {
+  if (isNew.size === 0 || typeof dataset === "string" || json["id2label"] !== undefined) return json;
+  const { head } = createModel(json, { architecture });
+  if (head.task !== "SEQ_CLS" || !isNew.has(`${head.layers.at(-1)!}.weight`)) return json;
   const labels = await collectLabels(readFiles(dataset.train));
   const { architectures: _, ...rest } = json;
-  const architecture = json["model_type"] === "bert"
-    ? "BertForSequenceClassification"
-    : "RobertaForSequenceClassification";
   return {
-    architectures: [architecture],
+    architectures: [head.class_name],
     ...rest,
     id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
     label2id: Object.fromEntries(labels.map((label, id) => [label, id])),

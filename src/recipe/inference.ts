@@ -2,70 +2,102 @@ import { isHeld, readAdapterConfig } from "../checkpoint/model/peft.ts";
 import type { Pretrained } from "../checkpoint/model/pretrained.ts";
 import type { Folder } from "../checkpoint/source/source.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { Model } from "../models/architecture.ts";
 import { freeze } from "../models/freeze.ts";
 import { withLora } from "../models/lora.ts";
-import { createModel, type Model, needsOf } from "../models/model.ts";
+import { createModel } from "../models/model.ts";
 import type { WeightType } from "../models/parameter.ts";
-import { ropeTableTensor } from "../models/rope_table.ts";
+import {
+  type EvaluateProgram,
+  type ForwardOptions,
+  type GenerateProgram,
+  planPrograms,
+  recordEvaluate,
+  recordGenerate,
+  tablesOf,
+} from "../train/programs.ts";
+import { type LoadWeights, Session } from "../train/session.ts";
 import { loaderOf } from "./fine_tuning.ts";
-import { type Programs, recordEvaluate, recordGenerate } from "../train/programs.ts";
-import { type LoadWeights, planPrograms, Trainer } from "../train/trainer.ts";
 
 export interface InferenceOptions {
   readonly adapter?: Folder | undefined;
-  /** Sequences at once, and tokens in each. */
+  /** Sequences at once. */
   readonly B: number;
+  /** Tokens in each. */
   readonly T: number;
   readonly packed: boolean;
-  /** As an adapter was trained on: the frozen weights of linear layers. */
+  /** Format of the frozen weights of linear layers: the one that an adapter was trained on. */
   readonly quantized?: "int8" | "nf4" | undefined;
-  readonly purpose: "generate" | "evaluate";
 }
 
-/** A model that is only used: everything is frozen, in the formats of its files. */
-export interface Opened {
-  readonly model: Model;
-  readonly trainer: Trainer;
+/** A pretrained model that is loaded for one purpose. Everything is frozen, in the formats of its files. */
+export interface Opened<P> {
+  readonly session: Session;
+  readonly program: P;
 }
 
 /**
- * Loads a pretrained model, with an adapter if one is given, for one purpose.
+ * Loads a pretrained model, with an adapter if one is given, to evaluate it.
  * @throws RangeError if it cannot be loaded, lacks a head that was never trained, or has too few positions for T
  * tokens.
  */
-export async function openForInference(
+export async function openForEvaluation(
   gpu: Gpu,
   pretrained: Pretrained,
-  { adapter, B, T, packed, quantized, purpose }: InferenceOptions,
-): Promise<Opened> {
-  const plain = createModel(pretrained.json), config = adapter && await readAdapterConfig(adapter);
-  // What was trained is not rounded to the format of the base.
-  const storedAs = (
-    name: string,
-  ): WeightType => (config && isHeld(name, config.modules_to_save) ? "f32" : pretrained.storedAs(name));
-  const model = freeze(config ? withLora(plain, config) : plain, { trains: () => false, storedAs, quantized });
-  const needs = needsOf(model);
-  if (T > needs.most) {
-    throw new RangeError(
-      `Cannot use "max_length" ${T}: the model has positions for ${needs.most} tokens. Use a smaller one`,
-    );
-  }
-  const rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);
-  const options = { variant: gpu.variant, model, rope_table, B, T, packed };
-  const programs: Programs = {
-    rope_table,
-    ...(purpose === "generate" ? { generate: recordGenerate(options) } : { evaluate: recordEvaluate(options) }),
-  };
-  if (purpose === "generate" && !programs.generate) {
-    throw new RangeError("Cannot generate with a model that classifies: expected one that predicts tokens. Use eval");
-  }
-  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), {
-    load: complete(pretrained, loaderOf(pretrained, adapter)),
-  });
-  return { model, trainer };
+  options: InferenceOptions,
+): Promise<Opened<EvaluateProgram>> {
+  const forward = await frozenModel(gpu, pretrained, options);
+  return await open(gpu, pretrained, options, forward.model, recordEvaluate(forward), "evaluate");
 }
 
-/** A loader that leaves nothing out: what no file has was never trained. */
+/**
+ * Loads a pretrained language model, with an adapter if one is given, to generate text.
+ * @throws RangeError as `openForEvaluation`, and for a model that classifies.
+ */
+export async function openForGeneration(
+  gpu: Gpu,
+  pretrained: Pretrained,
+  options: Omit<InferenceOptions, "B" | "packed">,
+): Promise<Opened<GenerateProgram>> {
+  const whole = { ...options, B: 1, packed: false };
+  const forward = await frozenModel(gpu, pretrained, whole), program = recordGenerate(forward);
+  if (program) return await open(gpu, pretrained, whole, forward.model, program, "generate");
+  throw new RangeError("Cannot generate with a model that classifies: expected one that predicts tokens. Use eval");
+}
+
+async function frozenModel(
+  { variant }: Gpu,
+  pretrained: Pretrained,
+  { adapter, B, T, packed, quantized }: InferenceOptions,
+): Promise<ForwardOptions> {
+  const plain = createModel(pretrained.json, { architecture: pretrained.architecture }),
+    config = adapter && await readAdapterConfig(adapter);
+  // Modules that an adapter holds whole keep their f32: they are not rounded to the format of the base.
+  const storedAs = (name: string): WeightType =>
+    config && isHeld(name, config.modules_to_save) ? "f32" : pretrained.storedAs(name);
+  const model = freeze(config ? withLora(plain, config) : plain, { trains: () => false, storedAs, quantized });
+  const maxLength = model.architecture.maxLength(model.config);
+  if (T > maxLength) {
+    throw new RangeError(
+      `Cannot use "max_length" ${T}: the model has positions for ${maxLength} tokens. Use a smaller one`,
+    );
+  }
+  return { variant, model, tables: tablesOf(model, T), B, T, packed };
+}
+
+async function open<P extends EvaluateProgram | GenerateProgram>(
+  gpu: Gpu,
+  pretrained: Pretrained,
+  { adapter }: InferenceOptions,
+  model: Model,
+  program: P,
+  name: "evaluate" | "generate",
+): Promise<Opened<P>> {
+  const load = complete(pretrained, loaderOf(pretrained, adapter));
+  return { session: await Session.open(gpu, model, [program], planPrograms({ [name]: program }), { load }), program };
+}
+
+/** A loader that leaves nothing out: a parameter that no file has was never trained. */
 const complete = ({ folder }: Pretrained, load: LoadWeights): LoadWeights => async (executor, model) => {
   const loaded = await load(executor, model), missing = model.parameters.find((parameter) => !loaded.has(parameter));
   if (missing) {

@@ -1,17 +1,19 @@
 import type { Json } from "../models/config_reader.ts";
 import { freeze } from "../models/freeze.ts";
+import type { Architecture, Model } from "../models/architecture.ts";
+import { LLAMA } from "../models/llama.ts";
 import { type LlamaConfig, llamaJson } from "../models/llama_config.ts";
 import { type LoraConfig, withLora } from "../models/lora.ts";
-import { membersOf } from "../models/members.ts";
-import { createModel, type Model } from "../models/model.ts";
-import type { Parameter, WeightType } from "../models/parameter.ts";
+import { createModel } from "../models/model.ts";
+import { type Parameter, trainedParameters, type WeightType } from "../models/parameter.ts";
 import { denseLayers, mapModel } from "../models/parts.ts";
 import { matching } from "../optim/members.ts";
 import type { Variable } from "../plan/recorder.ts";
 import { ConfigError, type TrainingConfig } from "./config/config.ts";
 
-/** What planning needs to know of a pretrained model. */
+/** The facts of a pretrained model that planning needs: no weights. */
 export interface BaseModel {
+  readonly architecture: Architecture;
   /** config.json */
   readonly json: Json;
   /** The format in which the files hold a tensor. */
@@ -26,8 +28,9 @@ export interface BaseModel {
  */
 export function modelOf(config: TrainingConfig, vocab_size: number, base?: BaseModel): Model {
   const factors = config.factor_rank > 0 ? { rank: config.factor_rank, alpha: config.factor_alpha } : undefined;
-  const json = base?.json ?? llamaJson(llamaConfigOf(config, vocab_size));
-  const plain = createModel(withDropout(json, config.dropout), config.dtype === "bfloat16" ? "bf16" : "f32", factors);
+  const { architecture, json } = base ?? { architecture: LLAMA, json: llamaJson(llamaConfigOf(config, vocab_size)) };
+  const type = config.dtype === "bfloat16" ? "bf16" : "f32";
+  const plain = createModel(withDropout(architecture, json, config.dropout), { architecture, type, factors });
   const lora = loraOf(config);
   const model = lora ? withLora(plain, lora) : plain;
   const trained = trainedOf(config, model, base?.isNew ?? new Set());
@@ -55,7 +58,7 @@ export function modelOf(config: TrainingConfig, vocab_size: number, base?: BaseM
     ) => (config.dtype === "auto" ? base?.storedAs(name) ?? "f32" : config.dtype === "bfloat16" ? "bf16" : "f32"),
     quantized: quantizedOf(config),
   });
-  // What ReLoRA merges adapters into changes, so it is saved with the run; but it has no gradient.
+  // The weights that ReLoRA merges adapters into change, so they are saved with the run; but they have no gradient.
   return mapModel(frozen, {
     parameter: (parameter) => (merged.has(parameter) ? { ...parameter, needsGradient: false } : parameter),
   });
@@ -70,7 +73,7 @@ export function loraOf({ peft }: TrainingConfig): LoraConfig | undefined {
   return peft ? { ...peft, modules_to_save: peft.modules_to_save ?? [] } : undefined;
 }
 
-/** The parameters that the settings train. @throws ConfigError if what is new would stay as it was drawn. */
+/** The parameters that the settings train. @throws ConfigError if a new one would stay as it was drawn. */
 function trainedOf(config: TrainingConfig, model: Model, isNew: ReadonlySet<string>): ReadonlySet<Variable> {
   const added = model.parameters.filter(({ value }) => isNew.has(value.label));
   const chosen = chosenBy(config, model);
@@ -88,9 +91,8 @@ function trainedOf(config: TrainingConfig, model: Model, isNew: ReadonlySet<stri
 
 function chosenBy(config: TrainingConfig, model: Model): ReadonlySet<Variable> {
   const { peft, trainable_modules, frozen_modules } = config;
-  const members = membersOf(model),
-    named = (setting: string, patterns: readonly string[]) =>
-      new Set([...matching(setting, patterns, members)].map(({ variable }) => variable));
+  const named = (setting: string, patterns: readonly string[]): ReadonlySet<Variable> =>
+    matching(setting, patterns, trainedParameters(model));
   if (peft) return new Set([...adapters(model), ...saved(model, peft.modules_to_save ?? [])]);
   if (trainable_modules) return named("trainable_modules", trainable_modules);
   const frozen = named("frozen_modules", frozen_modules);
@@ -105,7 +107,8 @@ const adapters = (model: Model): Parameter[] =>
  * it.
  */
 function saved(model: Model, modules: readonly string[]): Parameter[] {
-  const all = model.family === "bert" ? [...modules.filter((name) => name !== "score"), "classifier"] : modules;
+  const { head } = model;
+  const all = head.task === "SEQ_CLS" ? [...modules.filter((name) => name !== "score"), head.modules[0]!] : modules;
   const moduleOf = ({ value }: Parameter): string => value.label.replace(/\.(weight|bias)$/, "");
   return [...new Set(all)].flatMap((name) => {
     const found = model.parameters.filter((parameter) =>
@@ -120,29 +123,16 @@ function saved(model: Model, modules: readonly string[]): Parameter[] {
   });
 }
 
-/** The same config.json with all of its dropouts set, if they are given. */
-function withDropout(json: Json, dropout: number | null): Json {
+/** The same config.json with all of its dropouts set, if one is given. */
+function withDropout({ dropouts }: Architecture, json: Json, dropout: number | null): Json {
   if (dropout === null) return json;
-  const keys = [
-    "embd_pdrop",
-    "resid_pdrop",
-    "attn_pdrop",
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "classifier_dropout",
-  ];
-  return { ...json, ...Object.fromEntries(keys.map((key) => [key, dropout])) };
+  return { ...json, ...Object.fromEntries(dropouts.map((key) => [key, dropout])) };
 }
 
 /** The seed of dropout, if anything is dropped. */
-export function dropoutSeedOf(config: TrainingConfig, model: Model): number | undefined {
-  const { config: own } = model;
-  const shares = "embd_pdrop" in own
-    ? [own.embd_pdrop, own.resid_pdrop, own.attn_pdrop]
-    : "hidden_dropout_prob" in own
-    ? [own.hidden_dropout_prob, own.attention_probs_dropout_prob, own.classifier_dropout]
-    : [];
-  return Math.max(0, config.peft?.lora_dropout ?? 0, ...shares) > 0 ? config.seed : undefined;
+export function dropoutSeedOf({ seed, peft }: TrainingConfig, { architecture, config }: Model): number | undefined {
+  const shares = architecture.dropouts.map((key) => Number((config as unknown as Json)[key]));
+  return Math.max(0, peft?.lora_dropout ?? 0, ...shares) > 0 ? seed : undefined;
 }
 
 function llamaConfigOf(config: TrainingConfig, vocab_size: number): LlamaConfig {

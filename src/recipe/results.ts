@@ -1,26 +1,25 @@
 import { adapterFiles } from "../checkpoint/model/peft.ts";
 import { encodeJson, type Files, modelFiles, tokenizerFiles } from "../checkpoint/model/save.ts";
 import type { Json } from "../models/config_reader.ts";
-import { llamaJson } from "../models/llama_config.ts";
 import { classesOf } from "../models/model.ts";
 import type { Executor } from "../plan/executor.ts";
 import type { FineTuning } from "./fine_tuning.ts";
 import { loraOf } from "./model.ts";
 import type { Run } from "./run.ts";
 
-/** A folder that PEFT opens, or one that transformers opens. */
+/** The kind of a result: a folder that PEFT opens, or one that transformers opens. */
 export type ResultKind = "adapter" | "model";
 
 /**
- * What a run leaves: an adapter, or the model; the first is what it has trained. ReLoRA's adapters are only the last
- * part of that.
+ * The results of a run, first the one that holds all it has trained: an adapter, or the model. ReLoRA's adapters are
+ * only the last part of that.
  */
 export function resultKinds({ config }: Pick<Run, "config">): readonly ResultKind[] {
   return loraOf(config) && config.relora_steps === 0 ? ["adapter", "model"] : ["model"];
 }
 
 /**
- * The files of a result, their tensors read from the device as they are asked for. Of a LoRA run the model is the
+ * The files of a result, whose tensors are read from the device as they are written. The model of a LoRA run is the
  * merged one.
  */
 export function resultFiles(
@@ -29,7 +28,7 @@ export function resultFiles(
   executor: Executor,
   tuning?: Pick<FineTuning, "prepared" | "pretrained">,
 ): Files {
-  const json: Json = tuning?.prepared.base.json ?? (model.family === "llama" ? llamaJson(model.config) : {});
+  const json: Json = tuning?.prepared.base.json ?? model.architecture.toJson?.(model.config) ?? {};
   if (kind === "model") {
     return modelFiles({ model, json, tokenizer, generation: tuning?.pretrained.generation ?? null }, executor);
   }

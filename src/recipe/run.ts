@@ -3,31 +3,39 @@ import { trainBPE } from "../tokenizer/bpe_train.ts";
 import { generateStories } from "../data/corpus.ts";
 import type { TokenIds } from "../data/text.ts";
 import { ByteTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
-import { membersOf } from "../models/members.ts";
-import { type Model, needsOf } from "../models/model.ts";
-import { ropeTableTensor } from "../models/rope_table.ts";
-import { Optimizer } from "../optim/optimizer.ts";
-import { gridOf, type OptimizerName, OPTIMIZERS, PRESETS } from "../optim/presets.ts";
+import type { Model } from "../models/architecture.ts";
+import { trainedParameters } from "../models/parameter.ts";
+import { createOptimizer } from "../optim/create_optimizer.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
+import { type OptimizerName, OPTIMIZERS, PRESETS } from "../optim/presets.ts";
 import type { LearningRateSchedule } from "../optim/step/schedule.ts";
 import { type BytesByRole, bytesByRole, checkFits, totalBytes } from "../plan/ledger.ts";
 import type { MemoryPlan } from "../plan/memory.ts";
 import { withinBudget } from "./budget.ts";
 import { ConfigError, type TrainingConfig } from "./config/config.ts";
-import { textData, type TrainingData } from "./data.ts";
+import { type RunData, textData } from "./data.ts";
 import { type BaseModel, dropoutSeedOf, modelOf } from "./model.ts";
 import { gridChanges } from "./config/optim_args.ts";
-import { type Programs, recordEvaluate, recordGenerate, recordTrain, type TrainOptions } from "../train/programs.ts";
-import { planPrograms } from "../train/trainer.ts";
+import type { LoopSettings, TrainingJob } from "../train/job.ts";
+import {
+  planPrograms,
+  type Programs,
+  recordEvaluate,
+  recordGenerate,
+  recordTrain,
+  tablesOf,
+  type TrainOptions,
+} from "../train/programs.ts";
+import { refactoriseHook } from "../train/refactorise.ts";
+import { reloraHook } from "../train/relora.ts";
+import { sampleText } from "../train/sample.ts";
+import type { StepHook } from "../train/step_hook.ts";
 
 /** A training run that is fully decided: nothing is allocated yet. */
-export interface Run {
+export interface Run extends TrainingJob {
   readonly config: TrainingConfig;
   readonly tokenizer: Tokenizer;
-  readonly data: TrainingData;
-  readonly model: Model;
-  readonly programs: Programs;
-  readonly plan: MemoryPlan;
-  readonly schedule: LearningRateSchedule;
+  readonly data: RunData;
 }
 
 /** Characters of the embedded corpus that a run without `dataset` trains on. */
@@ -56,11 +64,11 @@ export function prepareText(
   return { tokenizer, ids: tokenizer.encode(corpus) };
 }
 
-/** What a run is made of beside its settings. */
+/** The parts of a run beside its settings. */
 export interface Prepared {
   readonly tokenizer: Tokenizer;
-  readonly data: TrainingData;
-  /** Of a pretrained model. */
+  readonly data: RunData;
+  /** Present for a pretrained model. */
   readonly base?: BaseModel;
 }
 
@@ -71,27 +79,54 @@ export interface Prepared {
  * @throws ConfigError or RangeError if they do not fit together.
  */
 export function prepareRun(
-  asked: TrainingConfig,
+  requested: TrainingConfig,
   text: string | undefined | PreparedText | Prepared,
   variant: Variant,
 ): Run {
-  const given = typeof text === "object" ? text : prepareText(asked, text);
+  const given = typeof text === "object" ? text : prepareText(requested, text);
   const { tokenizer, base, data } = "data" in given
     ? given
-    : { tokenizer: given.tokenizer, data: textData(asked, given.ids), base: undefined };
-  const config = fitBudget(asked, { vocab_size: tokenizer.vocab_size, packed: data.packed, variant, base });
-  const { model, programs, plan } = planRun(config, {
-    vocab_size: tokenizer.vocab_size,
-    packed: data.packed,
-    variant,
-    base,
-  });
-  return { config, tokenizer, data, model, programs, plan, schedule: scheduleOf(config) };
+    : { tokenizer: given.tokenizer, data: textData(requested, given.ids), base: undefined };
+  const planned = { vocab_size: tokenizer.vocab_size, packed: data.packed, variant, base };
+  const config = fitBudget(requested, planned), recorded = planRun(config, planned);
+  return {
+    config,
+    tokenizer,
+    data,
+    ...recorded,
+    settings: loopSettings(config),
+    schedule: scheduleOf(config),
+    hooks: hooksOf(config),
+    sample: sampleOf(config, recorded.programs, tokenizer),
+  };
 }
 
-/** What a plan depends on beside the settings. */
+function loopSettings(config: TrainingConfig): LoopSettings {
+  const { seed, max_steps, logging_steps, eval_steps, sample_steps, save_steps } = config;
+  const { gradient_accumulation_steps, per_device_train_batch_size, max_length } = config;
+  const tokens_per_step = gradient_accumulation_steps * per_device_train_batch_size * max_length;
+  return { seed, max_steps, logging_steps, eval_steps, sample_steps, save_steps, tokens_per_step };
+}
+
+/** The work between steps that the settings ask for. */
+const hooksOf = ({ relora_steps, refactor_steps, seed }: TrainingConfig): StepHook[] => [
+  ...(relora_steps > 0 ? [reloraHook(relora_steps, seed)] : []),
+  ...(refactor_steps > 0 ? [refactoriseHook(refactor_steps)] : []),
+];
+
+/** Writes a text with the settings' prompt; undefined for a model that writes none. */
+function sampleOf(
+  { prompt, temperature, top_k, seed, max_length, sample_tokens }: TrainingConfig,
+  { generate }: Programs,
+  tokenizer: Tokenizer,
+): TrainingJob["sample"] {
+  const options = { prompt, temperature, top_k, seed, max_length, max_new_tokens: sample_tokens };
+  return generate && ((session) => sampleText(session, generate, tokenizer, options));
+}
+
+/** The facts that a plan depends on beside the settings. */
 export interface Planned {
-  /** Of a new model. */
+  /** Size of the vocabulary of a new model. */
   readonly vocab_size: number;
   readonly variant: Variant;
   /** Sequences hold several documents, or padding. */
@@ -108,51 +143,57 @@ export function planRun(
   config: TrainingConfig,
   planned: Planned,
 ): { model: Model; programs: Programs; plan: MemoryPlan } {
-  const options = optionsOf(config, planned), { model, rope_table } = options;
+  const options = optionsOf(config, planned), { model } = options;
   const programs = {
-    rope_table,
-    train: recordTrain({ ...options, optimizer: createOptimizer(config, model) }),
+    train: recordTrain({ ...options, optimizer: optimizerOf(config, model) }),
     evaluate: recordEvaluate(options),
     generate: recordGenerate(options),
   };
   return { model, programs, plan: planPrograms(programs) };
 }
 
-/** What all programs of a run are recorded from, but for the optimizer. */
+/** The options of all programs of a run, but for the optimizer. */
 function optionsOf(
   config: TrainingConfig,
   { vocab_size, variant, packed = false, base }: Planned,
 ): Omit<TrainOptions, "optimizer"> {
-  const model = modelOf(config, vocab_size, base), needs = needsOf(model);
+  const model = modelOf(config, vocab_size, base), maxLength = model.architecture.maxLength(model.config);
   const { max_length: T, per_device_train_batch_size: B } = config;
-  if (T > needs.most) {
+  if (T > maxLength) {
     throw new ConfigError(
-      `Cannot use "max_length" ${T}: the model has positions for ${needs.most} tokens. Use a smaller one`,
+      `Cannot use "max_length" ${T}: the model has positions for ${maxLength} tokens. Use a smaller one`,
     );
   }
-  const rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);
+  const { gradient_accumulation_steps, gradient_checkpointing, max_grad_norm, logging_steps, max_steps } = config;
   return {
-    ...config,
     variant,
     model,
-    rope_table,
+    tables: tablesOf(model, T),
     B,
     T,
     packed,
     dropout_seed: dropoutSeedOf(config, model),
-    metrics_rows: Math.min(config.logging_steps, config.max_steps),
+    gradient_accumulation_steps,
+    gradient_checkpointing,
+    max_grad_norm,
+    metrics_rows: Math.min(logging_steps, max_steps),
   };
 }
 
 /** The optimizer that a config asks for. */
-export function createOptimizer(config: TrainingConfig, model: Model): Optimizer {
-  const { optim_args, optim_target_modules } = config;
-  const grid = gridOf(config.optim, gridChanges(optim_args));
-  return new Optimizer(membersOf(model), grid, {
-    ...config,
-    momentum: grid.momentum,
+export function optimizerOf(config: TrainingConfig, model: Model): Optimizer {
+  const { optim, optim_args, optim_target_modules, weight_decay, seed, max_steps } = config;
+  const { adam_beta1, adam_beta2, adam_epsilon } = config;
+  return createOptimizer(optim, trainedParameters(model), {
+    adam_beta1,
+    adam_beta2,
+    adam_epsilon,
+    weight_decay,
+    seed,
+    max_steps,
     optim_target_modules,
     state_free_modules: optim_args.state_free_modules ?? [],
+    optim_args: gridChanges(optim_args),
   });
 }
 
@@ -178,11 +219,11 @@ export function compareOptimizers(
   config: TrainingConfig,
   planned: Planned,
 ): { readonly optim: OptimizerName; readonly bytes: BytesByRole }[] {
-  const options = optionsOf(config, planned), { model, rope_table } = options;
-  const shared = { rope_table, evaluate: recordEvaluate(options), generate: recordGenerate(options) };
+  const options = optionsOf(config, planned), { model } = options;
+  const shared = { evaluate: recordEvaluate(options), generate: recordGenerate(options) };
   return OPTIMIZERS.map((optim) => {
     const settings = optim === config.optim ? config : { ...config, optim, optim_args: {}, optim_target_modules: null };
-    const train = recordTrain({ ...options, optimizer: createOptimizer(settings, model) });
+    const train = recordTrain({ ...options, optimizer: optimizerOf(settings, model) });
     return { optim, bytes: bytesByRole(planPrograms({ ...shared, train }).buffers) };
   });
 }

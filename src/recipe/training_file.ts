@@ -8,7 +8,8 @@ import { ConfigError, type TrainingConfig } from "./config/config.ts";
 import { checkWeights, type LayoutEntry, layoutHash, layoutOf, remap, type Remapping } from "../train/layout.ts";
 import type { Run } from "./run.ts";
 import { bound, checkSettings, type Settings } from "./same_settings.ts";
-import { persistentTensors, type TrainingState } from "../train/trainer.ts";
+import { persistentTensors } from "../train/programs.ts";
+import type { TrainingState } from "../train/trainer.ts";
 
 /** What a checkpoint depends on beside the settings. */
 export interface TrainingContext {

@@ -1,8 +1,9 @@
 import type { BytesByRole } from "../plan/ledger.ts";
 import type { StepCounts } from "./meter.ts";
-import type { Evaluation, TrainingState } from "./trainer.ts";
+import type { Evaluation } from "./session.ts";
+import type { TrainingState } from "./trainer.ts";
 
-/** What a run tells its listener, in the order in which it happens. `step` counts from 1. */
+/** The events of a run, in the order in which they happen. `step` counts from 1. */
 export type TrainEvent =
   | { readonly type: "compiling"; readonly done: number; readonly total: number }
   | {
@@ -22,6 +23,7 @@ export type TrainEvent =
   | { readonly type: "recovered"; readonly step: number }
   | { readonly type: "end"; readonly summary: Summary };
 
+/** The numbers of a finished run. */
 export interface Summary extends StepCounts, Evaluation {
   readonly steps: number;
   /**
@@ -39,7 +41,7 @@ export interface Summary extends StepCounts, Evaluation {
   readonly adapter: string;
 }
 
-/** Lets a listener hold a run up or end it; checked between steps. */
+/** A way to pause or end a run, checked between steps. */
 export interface Control {
   /** True ends the run after the current step. */
   stopped(): boolean;

@@ -1,37 +1,45 @@
-import type { Batch } from "../data/batch.ts";
+import type { ModelBatch } from "../data/batch.ts";
 import { type EmbeddingSegments, embeddingSegments } from "../data/text.ts";
+import type { Embeddings, Model } from "../models/architecture.ts";
 import type { DropoutSource, ForwardInputs, Indices } from "../models/inputs.ts";
-import { classesOf, embeddingsOf, type Model, needsOf, positionOffset } from "../models/model.ts";
-import { type Tensor, tensor } from "../plan/tensor.ts";
+import type { Data } from "../plan/pieces.ts";
+import { size, type Tensor, tensor } from "../plan/tensor.ts";
+import type { BatchShape, Objective, ObjectiveTensors } from "./objective.ts";
 
 type Words = Uint32Array<ArrayBuffer>;
 
-/** Input tensors of one batch of B sequences of T tokens. All u32. */
-export interface BatchInputs
-  extends Pick<ForwardInputs, "tokens" | "positions" | "token_types" | "documents" | "dropout"> {
-  /** (B*T), IGNORED where a token does not count; (B) of a model that classifies. */
-  readonly labels: Tensor;
-  /** Tokens of a sequence. */
-  readonly T: number;
+/** The numbers to be written to input tensors before a program runs. */
+export type InputValues = Map<Tensor, Data>;
+
+/** Input tensors of a forward pass over B sequences of T tokens. All u32. */
+export interface SequenceInputs
+  extends Pick<ForwardInputs, "tokens" | "positions" | "token_types" | "documents" | "dropout">, BatchShape {}
+
+/** Input tensors of a batch that an objective makes losses of. */
+export interface BatchInputs extends SequenceInputs {
+  readonly objective: ObjectiveTensors;
 }
 
-export interface InputOptions {
-  readonly B: number;
-  readonly T: number;
-  /** Sequences hold several documents, or padding that must not be seen. */
+export interface InputOptions extends BatchShape {
+  /** True if sequences hold several documents, or padding that must not be seen. */
   readonly packed: boolean;
-  /** With gradients and dropout: for a training step. */
+  /** True for a training step: with gradients and dropout. */
   readonly training: boolean;
-  /** Of dropout. */
-  readonly seed?: number;
+  /** Seed of dropout; without one nothing is dropped. */
+  readonly seed?: number | undefined;
 }
 
-export function batchInputs(label: string, model: Model, { B, T, packed, training, seed }: InputOptions): BatchInputs {
-  const N = B * T, needs = needsOf(model);
+/** Input tensors for a model's forward pass, whose names begin with `label`. */
+export function sequenceInputs(
+  label: string,
+  { architecture, embeddings }: Model,
+  { B, T, packed, training, seed }: InputOptions,
+): SequenceInputs {
+  const N = B * T;
   const input = (name: string, ...shape: number[]): Tensor => tensor(`${label} ${name}`, shape, "input", "u32");
-  const indices = (name: string, index: number): Indices => {
+  const indices = (name: string, table: keyof Embeddings): Indices => {
     const ids = input(name, N);
-    if (!training || !embeddingsOf(model)[index]!.needsGradient) return { ids };
+    if (!training || !embeddings[table]!.needsGradient) return { ids };
     return {
       ids,
       segments: {
@@ -45,83 +53,80 @@ export function batchInputs(label: string, model: Model, { B, T, packed, trainin
     ? { seed, clock: input("dropout", 2) }
     : undefined;
   return {
-    tokens: indices("input_ids", 0),
-    labels: input("labels", classesOf(model) ? B : N),
+    B,
     T,
-    ...(needs.positions && { positions: indices("position_ids", 1) }),
-    ...(needs.token_types && { token_types: indices("token_type_ids", 2) }),
-    ...((packed || needs.documents) && { documents: input("documents", N, 2) }),
+    tokens: indices("input_ids", "tokens"),
+    ...(embeddings.positions && { positions: indices("position_ids", "positions") }),
+    ...(embeddings.token_types && { token_types: indices("token_type_ids", "token_types") }),
+    ...((packed || architecture.bidirectional) && { documents: input("documents", N, 2) }),
     ...(dropout && { dropout }),
   };
 }
 
-/** Input tensors of a batch whose labels nobody reads. */
-export type PromptInputs = Omit<BatchInputs, "labels">;
+/** Input tensors for a model's forward pass and for its losses. */
+export const batchInputs = <B extends ModelBatch>(
+  label: string,
+  model: Model,
+  objective: Pick<Objective<B>, "inputs">,
+  options: InputOptions,
+): BatchInputs => ({ ...sequenceInputs(label, model, options), objective: objective.inputs(label, options) });
 
 /** Puts batches into input tensors. Sorting a batch's tokens takes scratch memory, which is kept from step to step. */
 export class BatchWriter {
   readonly #model: Model;
   readonly #segments = new Map<Tensor, EmbeddingSegments>();
-  /** Numbers of a batch that says nothing of documents: the same in every step. */
-  readonly #usual = new Map<Tensor, Words>();
+  /** The same numbers in every step, for batches without documents or positions. */
+  readonly #constants = new Map<Tensor, Words>();
 
   constructor(model: Model) {
     this.#model = model;
   }
 
-  /** Step and micro-batch decide what dropout drops. */
-  add(inputs: Map<Tensor, Words>, tensors: BatchInputs, batch: Batch, step = 0, microBatch = 0): void {
-    this.addPrompt(inputs, tensors, batch, step, microBatch);
-    inputs.set(tensors.labels, batch.labels);
-  }
-
-  /** Everything but the labels. */
-  addPrompt(
-    inputs: Map<Tensor, Words>,
-    tensors: PromptInputs,
-    batch: Omit<Batch, "labels">,
+  /** Adds a whole batch. `step` and `microBatch` decide what dropout drops. */
+  add<B extends ModelBatch>(
+    values: InputValues,
+    tensors: BatchInputs,
+    objective: Pick<Objective<B>, "write">,
+    batch: B,
     step = 0,
     microBatch = 0,
   ): void {
-    const { T, tokens, positions, token_types, documents, dropout } = tensors;
-    this.#addIndices(inputs, tokens, batch.input_ids);
-    if (positions) {
-      const offset = positionOffset(this.#model);
-      this.#addIndices(
-        inputs,
-        positions,
-        batch.position_ids?.map((place) => place + offset) ?? this.#constant(positions.ids, (i) => (i % T) + offset),
-      );
-    }
-    if (token_types) {
-      this.#addIndices(
-        inputs,
-        token_types,
-        batch.token_type_ids ?? this.#constant(token_types.ids, () => 0),
-      );
-    }
-    if (documents) inputs.set(documents, batch.documents ?? this.#constant(documents, (i) => (i % 2) * T));
-    if (dropout) inputs.set(dropout.clock, Uint32Array.of(step, microBatch));
+    this.addSequences(values, tensors, batch, step, microBatch);
+    for (const [name, data] of Object.entries(objective.write(batch))) values.set(tensors.objective[name]!, data);
   }
 
-  #addIndices(inputs: Map<Tensor, Words>, { ids, segments }: Indices, values: Words): void {
-    inputs.set(ids, values);
+  /** Adds the inputs of a forward pass alone. */
+  addSequences(values: InputValues, tensors: SequenceInputs, batch: ModelBatch, step = 0, microBatch = 0): void {
+    const { T, tokens, positions, token_types, documents, dropout } = tensors;
+    this.#addIndices(values, tokens, batch.input_ids);
+    if (positions) {
+      const { architecture, config } = this.#model, offset = architecture.positionOffset?.(config) ?? 0;
+      const places = batch.position_ids?.map((place) => place + offset);
+      this.#addIndices(values, positions, places ?? this.#constant(positions.ids, (i) => (i % T) + offset));
+    }
+    if (token_types) {
+      this.#addIndices(values, token_types, batch.token_type_ids ?? this.#constant(token_types.ids, () => 0));
+    }
+    if (documents) values.set(documents, batch.documents ?? this.#constant(documents, (i) => (i % 2) * T));
+    if (dropout) values.set(dropout.clock, Uint32Array.of(step, microBatch));
+  }
+
+  #addIndices(values: InputValues, { ids, segments }: Indices, rows: Words): void {
+    values.set(ids, rows);
     if (!segments) return;
-    const sorted = embeddingSegments(values, this.#segments.get(ids));
+    const sorted = embeddingSegments(rows, this.#segments.get(ids));
     this.#segments.set(ids, sorted);
-    inputs.set(segments.order, sorted.order).set(segments.segment_ids, sorted.segment_ids).set(
-      segments.segment_offsets,
-      sorted.segment_offsets,
-    );
+    values.set(segments.order, sorted.order);
+    values.set(segments.segment_ids, sorted.segment_ids);
+    values.set(segments.segment_offsets, sorted.segment_offsets);
   }
 
   #constant(tensor: Tensor, value: (index: number) => number): Words {
-    if (!this.#usual.has(tensor)) {
-      this.#usual.set(
-        tensor,
-        Uint32Array.from({ length: tensor.shape.reduce((a, b) => a * b, 1) }, (_, i) => value(i)),
-      );
+    let words = this.#constants.get(tensor);
+    if (!words) {
+      words = Uint32Array.from({ length: size(tensor) }, (_, i) => value(i));
+      this.#constants.set(tensor, words);
     }
-    return this.#usual.get(tensor)!;
+    return words;
   }
 }

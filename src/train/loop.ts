@@ -1,17 +1,17 @@
 import { type Gpu, openGpu } from "../gpu/device.ts";
 import { type Guard, guardAgainstLoss } from "../gpu/loss.ts";
-import { countParameters } from "../models/parameter.ts";
+import { countParameters, trainedParameters } from "../models/parameter.ts";
 import { recoveringRate } from "../optim/step/recovery.ts";
 import { learningRateAt } from "../optim/step/schedule.ts";
 import { bytesByRole } from "../plan/ledger.ts";
-import type { TrainingConfig } from "../recipe/config/config.ts";
 import { type Control, type Listener, NonFiniteLossError, type Summary } from "./events.ts";
 import { Meter, Stopwatch } from "./meter.ts";
 import { Progress, type Resumed } from "./progress.ts";
 import { Recovery, type RecoveryOptions } from "./recovery.ts";
-import type { Run } from "../recipe/run.ts";
-import { sampleText } from "./sample.ts";
-import { type Evaluation, type LoadWeights, Trainer } from "./trainer.ts";
+import type { TrainingJob } from "./job.ts";
+import type { Evaluation, LoadWeights } from "./session.ts";
+import { lastRestart, runAfter, runBefore } from "./step_hook.ts";
+import { Trainer } from "./trainer.ts";
 
 /**
  * A step whose gradient is not finite changes nothing. One may be bad luck; so many are a run that no longer trains.
@@ -21,36 +21,36 @@ const MAX_SKIPPED_IN_A_ROW = 10;
 /** The queue is never longer than this, so that a pause takes hold and a page stays alive. */
 const MILLISECONDS_PER_SYNC = 500;
 
-export interface TrainOptions {
-  /** What an earlier run of the same settings has got to. */
+/** Options of `train`. */
+export interface LoopOptions {
+  /** State of an earlier run to go on from. */
   readonly resumed?: Resumed | undefined;
-  /** Writes the weights of a pretrained model, again after each loss of the device. */
+  /** Uploads the weights of a pretrained model, again after each loss of the device. */
   readonly load?: LoadWeights | undefined;
-  /**
-   * Reads what was trained, while a device that is lost can still be made up for: the last steps are then made again.
-   */
+  /** Reads the results. A device that is lost meanwhile is opened again, and the last steps are repeated. */
   readonly finish?: ((trainer: Trainer) => Promise<void>) | undefined;
   readonly recovery?: RecoveryOptions;
 }
 
 /**
- * Trains. `emit` hears of everything as it happens; the trainer, with its trained weights, is the caller's to destroy.
- * A lost device is opened again, and the run goes on from the last state that is held in memory, with the same losses.
+ * Trains a model and reports everything that happens to `emit`. The caller destroys the returned trainer, which has the
+ * trained weights. A lost device is opened again, and the run goes on from the last state that is held in memory, with
+ * the same losses.
  * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError at the third loss in
  * ten minutes, OutOfMemoryError.
  */
 export async function train(
   gpu: Gpu,
-  run: Run,
+  job: TrainingJob,
   control: Control,
   emit: Listener,
-  { recovery = { reopen: openGpu }, ...options }: TrainOptions = {},
+  { recovery = { reopen: openGpu }, ...options }: LoopOptions = {},
 ): Promise<Trainer> {
   const recoveries = new Recovery(recovery);
-  const progress = new Progress(run, emit, options.resumed);
+  const progress = new Progress(job, emit, options.resumed);
   for (;;) {
     try {
-      return await attempt(gpu, run, control, progress, options);
+      return await attempt(gpu, job, control, progress, options);
     } catch (error) {
       gpu = await recoveries.after(error, gpu).catch(async (reason) => {
         await progress.giveUp();
@@ -58,7 +58,7 @@ export async function train(
       });
       await progress.recovered();
     } finally {
-      await run.data.close();
+      await job.data.close();
     }
   }
 }
@@ -66,16 +66,16 @@ export async function train(
 /** Trains from the last state on until the end, or until something fails. */
 async function attempt(
   gpu: Gpu,
-  run: Run,
+  job: TrainingJob,
   control: Control,
   progress: Progress,
-  { load, finish }: TrainOptions,
+  { load, finish }: LoopOptions,
 ): Promise<Trainer> {
   const guard = guardAgainstLoss(gpu);
-  const trainer = await create(gpu, guard, run, progress, load);
+  const trainer = await create(gpu, guard, job, progress, load);
   try {
     progress.restore(trainer);
-    await new Loop(gpu, guard, trainer, run, control, progress).run();
+    await new Loop(gpu, guard, trainer, job, control, progress).run();
     if (finish) await guard(finish(trainer));
   } catch (error) {
     trainer.destroy();
@@ -84,36 +84,36 @@ async function attempt(
   return trainer;
 }
 
-/** A loss of the device stops the loading of weights too, and a trainer that comes too late is let go. */
+/** Opens a trainer. A loss of the device stops the loading of weights, and a trainer that comes too late is freed. */
 async function create(
   gpu: Gpu,
   guard: Guard,
-  run: Run,
+  { model, programs, plan, settings }: TrainingJob,
   progress: Progress,
   load: LoadWeights | undefined,
 ): Promise<Trainer> {
-  const given = new AbortController();
+  const lost = new AbortController();
   const onPipeline = (done: number, total: number): void => void progress.emit({ type: "compiling", done, total });
-  const creating = Trainer.create(gpu, run.model, run.programs, run.plan, {
-    seed: run.config.seed,
-    load: load && ((executor, model) => load(executor, model, given.signal)),
+  const creating = Trainer.create(gpu, model, programs, plan, {
+    seed: settings.seed,
+    load: load && ((executor, model) => load(executor, model, lost.signal)),
     onPipeline,
   });
   try {
     return await guard(creating);
   } catch (error) {
-    given.abort(error);
+    lost.abort(error);
     creating.then((late) => late.destroy(), () => {});
     throw error;
   }
 }
 
-/** What is due after a step. */
+/** The work that is due after a step. */
 interface Due {
   readonly evaluate: boolean;
   readonly sample: boolean;
   readonly save: boolean;
-  /** The run ends, for all that is known. */
+  /** The run ends here, unless it is continued later. */
   readonly last: boolean;
 }
 
@@ -124,86 +124,77 @@ class Loop {
   readonly #gpu: Gpu;
   readonly #guard: Guard;
   readonly #trainer: Trainer;
-  readonly #run: Run;
+  readonly #job: TrainingJob;
   readonly #control: Control;
   readonly #progress: Progress;
-  readonly #tokensPerStep: number;
   #stepsPerSync = 1;
   /** Steps whose metrics were not read yet. */
   #unread = 0;
   #skippedInARow = 0;
 
-  constructor(gpu: Gpu, guard: Guard, trainer: Trainer, run: Run, control: Control, progress: Progress) {
-    [this.#gpu, this.#guard, this.#trainer, this.#run, this.#control, this.#progress] = [
-      gpu,
-      guard,
-      trainer,
-      run,
-      control,
-      progress,
-    ];
+  constructor(gpu: Gpu, guard: Guard, trainer: Trainer, job: TrainingJob, control: Control, progress: Progress) {
+    this.#gpu = gpu;
+    this.#guard = guard;
+    this.#trainer = trainer;
+    this.#job = job;
+    this.#control = control;
+    this.#progress = progress;
     this.#meter = new Meter(trainer.executor.counters);
-    const { gradient_accumulation_steps, per_device_train_batch_size, max_length } = run.config;
-    this.#tokensPerStep = gradient_accumulation_steps * per_device_train_batch_size * max_length;
   }
 
   async run(): Promise<void> {
-    const { config } = this.#run, trainer = this.#trainer;
-    // A run that is stopped makes again what a lost device had done.
-    while (trainer.steps < config.max_steps && (!this.#control.stopped() || trainer.steps < this.#progress.furthest)) {
+    const { settings: { max_steps, save_steps }, data, hooks } = this.#job, trainer = this.#trainer;
+    // Replay steps lost with the device even when stopping, so that the saved state matches the reported losses.
+    while (trainer.steps < max_steps && (!this.#control.stopped() || trainer.steps < this.#progress.furthest)) {
       await this.#control.unpaused();
-      const step = trainer.steps;
-      if (isRestart(config, step)) {
-        await this.#guard(config.relora_steps > 0 ? trainer.mergeAdapters(config.seed) : trainer.refactorise());
-      }
-      const batches = await this.#run.data.batches(step);
+      await this.#guard(runBefore(hooks, trainer));
+      const step = trainer.steps, batches = await data.batches(step);
       this.#clock.start();
-      this.#meter.measure(() => trainer.step(batches, rateAt(this.#run, step)));
+      this.#meter.measure(() => trainer.step(batches, rateAt(this.#job, step)));
       this.#unread++;
+      await this.#guard(runAfter(hooks, trainer));
       await this.#afterStep(step + 1);
     }
     if (this.#unread > 0) await this.#readSteps();
     await this.#end();
-    // Also of a run that is stopped, for it may be resumed; and in memory for who reads the weights now.
-    await this.#progress.keepLast(trainer, this.#guard, config.save_steps > 0);
+    // A run that is stopped is saved too, since it may be resumed; and in memory for `finish`, which reads the weights.
+    await this.#progress.keepLast(trainer, this.#guard, save_steps > 0);
   }
 
-  /** Reads and tells what is due after `done` steps. A CPU-GPU sync point where anything is. */
+  /** Reads and reports everything that is due after `done` steps. A CPU-GPU sync point where anything is. */
   async #afterStep(done: number): Promise<void> {
-    const { config } = this.#run, due = this.#dueAfter(done);
-    if (
-      done % this.#stepsPerSync !== 0 && done % config.logging_steps !== 0 && !due.evaluate && !due.sample &&
-      !due.save && !due.last
-    ) return;
+    const { settings: { logging_steps } } = this.#job, due = this.#dueAfter(done);
+    const isDue = due.evaluate || due.sample || due.save || due.last;
+    if (done % this.#stepsPerSync !== 0 && done % logging_steps !== 0 && !isDue) return;
     await this.#readSteps();
     if (due.evaluate) {
       const evaluation = await this.#evaluate();
       this.#trainer.evaluated(evaluation.eval_loss);
       await this.#progress.emit({ type: "evaluation", step: done, ...evaluation });
     }
-    if (due.sample) await this.#progress.emit({ type: "sample", step: done, text: await this.#sample() });
+    if (due.sample) await this.#emitSample();
     await this.#progress.keep(this.#trainer, this.#guard, due.save);
   }
 
-  /** A run that is stopped hears what it would have heard: it may be resumed. */
+  /** Tells what is due. A stopped run reports the same events as one that goes on, since it may be resumed. */
   #dueAfter(done: number): Due {
-    const { max_steps, eval_steps, sample_steps, save_steps } = this.#run.config;
+    const { settings: { max_steps, eval_steps, sample_steps, save_steps }, sample } = this.#job;
     const ended = done === max_steps, last = ended || this.#control.stopped();
     return {
       evaluate: done % eval_steps === 0 && !ended,
-      sample: this.#canSample && done % sample_steps === 0 && !last,
+      sample: sample !== undefined && done % sample_steps === 0 && !last,
       save: save_steps > 0 && done % save_steps === 0,
       last,
     };
   }
 
   async #readSteps(): Promise<void> {
-    const { config } = this.#run;
+    const { logging_steps, max_steps, tokens_per_step } = this.#job.settings;
     const rows = await this.#guard(this.#trainer.readMetrics());
     this.#clock.stop(rows.length);
     this.#unread = 0;
     const perStep = this.#clock.millisecondsPerStep;
-    this.#stepsPerSync = Math.max(1, Math.min(config.logging_steps, Math.floor(MILLISECONDS_PER_SYNC / perStep)));
+    this.#stepsPerSync = Math.max(1, Math.min(logging_steps, Math.floor(MILLISECONDS_PER_SYNC / perStep)));
     for (const row of rows) {
       if (!Number.isFinite(row.loss)) throw await this.#nonFinite(`The loss of step ${row.step + 1} is ${row.loss}`);
       this.#skippedInARow = row.skipped ? this.#skippedInARow + 1 : 0;
@@ -212,13 +203,13 @@ class Loop {
           `The gradients of the last ${MAX_SKIPPED_IN_A_ROW} steps up to ${row.step + 1} were not finite`,
         );
       }
-      const tokens_per_second = (1000 * this.#tokensPerStep) / perStep,
-        eta_seconds = ((config.max_steps - row.step - 1) * perStep) / 1000;
+      const tokens_per_second = (1000 * tokens_per_step) / perStep;
+      const eta_seconds = ((max_steps - row.step - 1) * perStep) / 1000;
       await this.#progress.emit({
         type: "step",
         ...row,
         step: row.step + 1,
-        learning_rate: rateAt(this.#run, row.step),
+        learning_rate: rateAt(this.#job, row.step),
         tokens_per_second,
         eta_seconds,
       });
@@ -226,41 +217,38 @@ class Loop {
   }
 
   async #end(): Promise<void> {
-    const { model, plan, config } = this.#run, trainer = this.#trainer;
+    const { model, plan, settings } = this.#job, trainer = this.#trainer;
     let evaluation: Evaluation = { eval_loss: NaN, labels: 0 };
     if (trainer.steps > 0) {
       evaluation = await this.#evaluate();
       await this.#progress.emit({ type: "evaluation", step: trainer.steps, ...evaluation });
-      if (this.#canSample) {
-        await this.#progress.emit({ type: "sample", step: trainer.steps, text: await this.#sample() });
-      }
+      await this.#emitSample();
     }
     const summary: Summary = {
       steps: trainer.steps,
-      ...this.#progress.ofSteps(config.logging_steps),
+      ...this.#progress.ofSteps(settings.logging_steps),
       ...evaluation,
-      tokens_per_second: (1000 * this.#tokensPerStep) / this.#clock.millisecondsPerStep,
+      tokens_per_second: (1000 * settings.tokens_per_step) / this.#clock.millisecondsPerStep,
       planned_bytes: bytesByRole(plan.buffers),
       allocated_bytes: trainer.executor.allocatedBytes,
       ...this.#meter.perStep(),
       parameters: countParameters(model.parameters),
-      trainable_parameters: countParameters(model.parameters.filter(({ needsGradient }) => needsGradient)),
+      trainable_parameters: countParameters(trainedParameters(model)),
       adapter: this.#gpu.adapter.name,
     };
     await this.#progress.emit({ type: "end", summary });
   }
 
-  get #canSample(): boolean {
-    return this.#run.programs.generate !== undefined;
-  }
-
   #evaluate(): Promise<Evaluation> {
-    return this.#guard(this.#trainer.evaluate(this.#run.data.validation()));
+    const { programs, data } = this.#job;
+    return this.#guard(this.#trainer.evaluate(programs.evaluate, data.validation()));
   }
 
-  #sample(): Promise<string> {
-    const { config, tokenizer } = this.#run;
-    return this.#guard(sampleText(this.#trainer, tokenizer, { ...config, max_new_tokens: config.sample_tokens }));
+  async #emitSample(): Promise<void> {
+    const { sample } = this.#job, trainer = this.#trainer;
+    if (sample) {
+      await this.#progress.emit({ type: "sample", step: trainer.steps, text: await this.#guard(sample(trainer)) });
+    }
   }
 
   async #nonFinite(problem: string): Promise<NonFiniteLossError> {
@@ -270,15 +258,6 @@ class Loop {
   }
 }
 
-/** Steps between two restarts: of factors that are balanced, or adapters that are merged. 0: never. */
-const restartGap = ({ refactor_steps, relora_steps }: TrainingConfig): number => refactor_steps || relora_steps;
-
-/** Whether moments begin anew before a step. */
-const isRestart = (config: TrainingConfig, step: number): boolean =>
-  restartGap(config) > 0 && step > 0 && step % restartGap(config) === 0;
-
-/** The learning rate of a step: the schedule's, but slowly back to it where moments began anew. */
-function rateAt({ config, schedule }: Run, step: number): number {
-  const gap = restartGap(config), restarted = gap > 0 && step >= gap ? step - (step % gap) : -Infinity;
-  return recoveringRate(step, restarted, (at) => learningRateAt(at, schedule));
-}
+/** The learning rate of a step: the schedule's, but slowly back to it where moments began again. */
+const rateAt = ({ schedule, hooks }: TrainingJob, step: number): number =>
+  recoveringRate(step, lastRestart(hooks, step), (at) => learningRateAt(at, schedule));

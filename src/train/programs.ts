@@ -1,73 +1,98 @@
 import type { Variant } from "../gpu/device.ts";
-import { classesOf, hiddenStates, type Model, recordLoss } from "../models/model.ts";
+import type { ModelBatch } from "../data/batch.ts";
+import type { Model, Table } from "../models/architecture.ts";
+import type { ForwardInputs } from "../models/inputs.ts";
+import { isLanguageModel, recordNextLogits } from "../models/model.ts";
 import { trainedPart } from "../models/parts.ts";
-import { embedding } from "../ops/embedding.ts";
-import { linear } from "../ops/linear.ts";
-import { gradientNorm, noClip } from "../optim/step/clip.ts";
+import { gradientNorm, NO_CLIP, noClip } from "../optim/step/clip.ts";
 import { metricsTensor, recordMetrics } from "../optim/step/metrics.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
+import { recordUpdates } from "../optim/record_updates.ts";
 import { scheduleTensor } from "../optim/step/schedule.ts";
+import { allTensors, type MemoryPlan, planMemory } from "../plan/memory.ts";
+import type { Data } from "../plan/pieces.ts";
 import { type Program, Recorder, type Variable } from "../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
-import { type BatchInputs, batchInputs, type PromptInputs } from "./inputs.ts";
+import { type BatchInputs, batchInputs, type SequenceInputs, sequenceInputs } from "./inputs.ts";
+import { type Objective, objectiveOf, type ObjectiveTensors } from "./objective.ts";
 
-/**
- * The training step of a run: the first of its variants, which differ in whose subspace they change and in what they
- * train.
- */
-export interface TrainProgram extends Program {
+/** Constant tables of a model by name, shared by all programs of a run. */
+export type Tables = Readonly<Record<string, Table>>;
+
+/** The batches of any objective: programs are kept side by side whatever they take. */
+// deno-lint-ignore no-explicit-any
+export type AnyBatch = any;
+
+/** A program with the constants that it reads, to be written once before it runs. */
+export interface PreparedProgram extends Program {
+  readonly constants: ReadonlyMap<Tensor, () => Data>;
+}
+
+/** The training step of a run: the first of its variants, which differ in whose subspace they change and in what they train. */
+export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
   /** By the names of `optimizer.variants`. They share all that persists. */
   readonly variants: ReadonlyMap<string, Program>;
   readonly optimizer: Optimizer;
+  readonly objective: Objective<B>;
   /** One for each micro-batch. */
   readonly batches: readonly BatchInputs[];
   readonly schedule: Tensor;
-  /** (rows, METRICS), a ring of what each step did. */
+  /** (rows, METRICS), a ring of the numbers of each step. */
   readonly metrics: Tensor;
-  /** Present if updates are recorded in the backward pass: the host writes NO_CLIP to it once. */
-  readonly no_clip: Tensor | undefined;
-  /**
-   * Gradient of each parameter in the first variant, readable after a step if updates were recorded last and in one
-   * pass.
-   */
+  /** Gradient of each parameter in the first variant, readable after a step if updates were recorded last and in one pass. */
   readonly gradients: ReadonlyMap<Variable, Tensor>;
 }
 
-export interface EvaluateProgram extends Program {
+/** A forward pass that leaves losses. */
+export interface EvaluateProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
+  readonly objective: Objective<B>;
   readonly batch: BatchInputs;
-  /** (B*T) loss of each token, or (B) of each sequence of a model that classifies. */
+  /** One loss for each token, sequence or pair of the objective. */
   readonly loss: Tensor;
-  /** (B, classes) of a model that classifies. */
-  readonly logits: Tensor | undefined;
+  /** The objective's outputs, e.g. the logits (B, classes) of a model that classifies. */
+  readonly outputs: ObjectiveTensors;
 }
 
-export interface GenerateProgram extends Program {
-  /** One sequence. */
-  readonly batch: PromptInputs;
+/** A forward pass over one sequence that leaves the logits of its next token. */
+export interface GenerateProgram extends PreparedProgram {
+  readonly batch: SequenceInputs;
   /** (1) u32 */
   readonly position: Tensor;
   /** (1, V) */
   readonly logits: Tensor;
 }
 
+/** The programs of a training run. They never run at once, so they share what is transient. */
 export interface Programs {
-  /** (T, 2, D/2), of models with RoPE. */
-  readonly rope_table: Tensor | undefined;
-  readonly train?: TrainProgram;
-  readonly evaluate?: EvaluateProgram;
+  readonly train: TrainProgram;
+  readonly evaluate: EvaluateProgram;
+  /** Absent for a model that classifies. */
   readonly generate?: GenerateProgram | undefined;
+  /** Programs of step hooks. */
+  readonly hooks?: readonly Program[];
 }
 
-export interface TrainOptions {
+/** The settings of a forward pass. */
+export interface ForwardOptions {
   readonly variant: Variant;
   readonly model: Model;
-  /** (T, 2, D/2), of models with RoPE. */
-  readonly rope_table: Tensor | undefined;
+  /** `tablesOf(model, T)`, the same for all programs of a run. */
+  readonly tables: Tables;
   readonly B: number;
   readonly T: number;
-  /** Sequences hold several documents, or padding that must not be seen. */
+  /** True if sequences hold several documents, or padding that must not be seen. */
   readonly packed?: boolean;
-  /** Of dropout; undefined: without. */
+}
+
+/** The settings of a forward pass that ends in losses. */
+export interface LossOptions extends ForwardOptions {
+  /** By default the one that the model is made for. */
+  readonly objective?: Objective<AnyBatch> | undefined;
+}
+
+/** The settings of a training step. */
+export interface TrainOptions extends LossOptions {
+  /** Seed of dropout; without one nothing is dropped. */
   readonly dropout_seed?: number | undefined;
   readonly gradient_accumulation_steps: number;
   readonly gradient_checkpointing: boolean;
@@ -78,97 +103,111 @@ export interface TrainOptions {
   readonly metrics_rows: number;
 }
 
-/** What the variants of a training step share. */
+/** The constant tables of a model for sequences of T tokens. */
+export const tablesOf = ({ architecture, config }: Model, T: number): Tables => architecture.tables?.(config, T) ?? {};
+
+/** The tensors of tables, as a forward pass reads them. */
+export const tableTensors = (tables: Tables): Pick<ForwardInputs, "tables"> => ({
+  tables: Object.fromEntries(Object.entries(tables).map(([name, { tensor }]) => [name, tensor])),
+});
+
+const constantsOf = (tables: Tables): [Tensor, () => Data][] =>
+  Object.values(tables).map(({ tensor, values }) => [tensor, values]);
+
+/** The tensors that all variants of a training step share. */
 interface Shared {
   readonly batches: readonly BatchInputs[];
   readonly schedule: Tensor;
   readonly metrics: Tensor;
+  /** Present if updates are recorded in the backward pass, before the norm of all gradients can be known. */
   readonly no_clip: Tensor | undefined;
 }
 
-/**
- * Records one optimizer step, in all its variants: forward and backward of every micro-batch, norm, clipping, updates,
- * metrics.
- */
+/** Records one optimizer step, in all its variants: forward and backward of every micro-batch, norm, clipping, updates, metrics. */
 export function recordTrain(options: TrainOptions): TrainProgram {
-  const {
-    model,
-    B,
-    T,
-    packed = false,
-    dropout_seed: seed,
-    gradient_accumulation_steps: count,
-    max_grad_norm,
-    optimizer,
-  } = options;
+  const { model, B, T, packed = false, gradient_accumulation_steps: count, optimizer } = options;
+  const objective = options.objective ?? objectiveOf(model), seed = options.dropout_seed;
   const shared: Shared = {
     batches: [...Array(count).keys()].map((index) =>
-      batchInputs(`batch ${index}`, model, { B, T, packed, training: true, ...(seed !== undefined && { seed }) })
+      batchInputs(`batch ${index}`, model, objective, { B, T, packed, training: true, seed })
     ),
     schedule: scheduleTensor("schedule"),
     metrics: metricsTensor(options.metrics_rows),
-    no_clip: max_grad_norm === 0 && count === 1 ? noClip() : undefined,
+    no_clip: options.max_grad_norm === 0 && count === 1 ? noClip() : undefined,
   };
-  const recorded = optimizer.variants.map((variant) => recordVariant(options, variant, shared));
+  const recorded = optimizer.variants.map((variant) => recordVariant(options, objective, variant, shared));
   const variants = new Map(recorded.map(({ program }, i) => [optimizer.variants[i]!, program]));
-  return { ...recorded[0]!.program, variants, optimizer, ...shared, gradients: recorded[0]!.gradients };
+  const { batches, schedule, metrics, no_clip } = shared, [first] = recorded;
+  const constants = new Map<Tensor, () => Data>([
+    ...constantsOf(options.tables),
+    ...(no_clip ? [[no_clip, () => NO_CLIP] as const] : []),
+    ...[...optimizer.constants].map(([table, values]) => [table, () => values] as const),
+  ]);
+  const { program, gradients } = first!;
+  return { ...program, constants, variants, optimizer, objective, batches, schedule, metrics, gradients };
 }
 
-function recordVariant(options: TrainOptions, variant: string, { batches, schedule, metrics, no_clip }: Shared) {
-  const { model, rope_table, B, T, max_grad_norm, optimizer } = options;
+function recordVariant(
+  options: TrainOptions,
+  objective: Objective,
+  variant: string,
+  { batches, schedule, metrics, no_clip }: Shared,
+): { readonly program: Program; readonly gradients: ReadonlyMap<Variable, Tensor> } {
+  const { model, tables, max_grad_norm, optimizer, gradient_checkpointing } = options;
   const r = new Recorder({ variant: options.variant, training: true });
-  const rows = batches[0]!.labels.shape[0]!;
-  const loss = tensor("loss", [batches.length * rows], "scratch");
+  const losses = objective.losses(options);
+  const loss = tensor("loss", [batches.length * losses], "scratch");
   const trained = new Set(
     model.parameters.filter((parameter) => parameter.needsGradient && optimizer.trains(variant, parameter)),
   );
   const part = trainedPart(model, trained);
-  const norm = gradientNorm(r, [...trained].map(({ value }) => size(value)), !no_clip);
-  const update = (parameter: Variable, gradient: Tensor, clip: Tensor): void =>
-    optimizer.record(r, variant, parameter, gradient, { schedule, clip });
+  const norm = no_clip && gradientNorm(r, [...trained].map(({ value }) => size(value)), false);
   batches.forEach((batch, index) => {
-    const inputs = {
-      ...batch,
-      ...(rope_table && { rope_table }),
-      B,
-      T,
-      gradient_checkpointing: options.gradient_checkpointing,
-    };
-    recordLoss(r, part, inputs, batch.labels, schedule, { tensor: loss, first: index * rows });
+    objective.record(r, {
+      model: part,
+      inputs: { ...batch, ...tableTensors(tables), gradient_checkpointing },
+      tensors: batch.objective,
+      outputs: undefined,
+      schedule,
+      loss: { tensor: loss, first: index * losses },
+    });
     r.backward((variable, gradient) => {
-      if (!no_clip || !(trained as ReadonlySet<Variable>).has(variable)) return;
+      if (!norm || !(trained as ReadonlySet<Variable>).has(variable)) return;
       norm.add([gradient]);
-      update(variable, gradient, no_clip);
+      optimizer.record(r, variant, variable, gradient, { schedule, clip: no_clip });
     });
   });
 
   const gradients = new Map<Variable, Tensor>([...trained].map((parameter) => [parameter, r.gradientOf(parameter)!]));
-  if (!no_clip) norm.add([...gradients.values()]);
-  const clip = norm.finish(max_grad_norm);
-  if (!no_clip) { for (const [parameter, gradient] of gradients) update(parameter, gradient, clip); }
+  const clip = norm?.finish(0) ?? recordUpdates(r, optimizer, variant, gradients, { schedule, max_grad_norm });
   recordMetrics(r, { schedule, clip, loss, metrics });
   return { program: { name: variant, steps: r.steps }, gradients };
 }
 
-type ForwardOptions = Pick<TrainOptions, "variant" | "model" | "rope_table" | "B" | "T" | "packed">;
-
-/** Records a forward pass that leaves the loss of each token, or the loss and the logits of each sequence. */
-export function recordEvaluate({ variant, model, rope_table, B, T, packed = false }: ForwardOptions): EvaluateProgram {
+/** Records a forward pass that leaves the losses of a batch, and the outputs that its objective has. */
+export function recordEvaluate(options: LossOptions): EvaluateProgram {
+  const { variant, model, tables, B, T, packed = false, objective = objectiveOf(model) } = options;
   const r = new Recorder({ variant, training: false });
-  const batch = batchInputs("evaluation batch", model, { B, T, packed, training: false });
-  const loss = tensor("evaluation loss", batch.labels.shape, "output");
-  const classes = classesOf(model);
-  const logits = classes && tensor("evaluation logits", [B, classes.length], "output");
-  recordLoss(
-    r,
+  const batch = batchInputs("evaluation batch", model, objective, { B, T, packed, training: false });
+  const loss = tensor("evaluation loss", [objective.losses({ B, T })], "output");
+  const outputs = objective.outputs?.(model, { B, T }) ?? {};
+  objective.record(r, {
     model,
-    { ...batch, ...(rope_table && { rope_table }), B, T },
-    batch.labels,
-    scheduleTensor("evaluation schedule"),
-    { tensor: loss, first: 0 },
-    logits,
-  );
-  return { name: "evaluate", steps: r.steps, batch, loss, logits };
+    inputs: { ...batch, ...tableTensors(tables) },
+    tensors: batch.objective,
+    outputs,
+    schedule: scheduleTensor("evaluation schedule"),
+    loss: { tensor: loss, first: 0 },
+  });
+  return {
+    name: "evaluate",
+    steps: r.steps,
+    constants: new Map(constantsOf(tables)),
+    objective,
+    batch,
+    loss,
+    outputs,
+  };
 }
 
 /**
@@ -176,15 +215,27 @@ export function recordEvaluate({ variant, model, rope_table, B, T, packed = fals
  * for a model that classifies.
  */
 export function recordGenerate(
-  { variant, model, rope_table, T }: Omit<ForwardOptions, "B" | "packed">,
+  { variant, model, tables, T }: Omit<ForwardOptions, "B" | "packed">,
 ): GenerateProgram | undefined {
-  if (model.family === "bert") return undefined;
+  if (!isLanguageModel(model)) return undefined;
   const r = new Recorder({ variant, training: false });
-  const batch = batchInputs("prompt", model, { B: 1, T, packed: false, training: false }),
-    position = tensor("prompt position", [1], "input", "u32");
-  const hidden = hiddenStates(r, model, { ...batch, ...(rope_table && { rope_table }), B: 1, T });
-  const last = embedding(r, hidden, position);
+  const batch = sequenceInputs("prompt", model, { B: 1, T, packed: false, training: false });
+  const position = tensor("prompt position", [1], "input", "u32");
   const logits = tensor("next logits", [1, model.config.vocab_size], "output");
-  linear(r, last, model.lm_head, { out: logits });
-  return { name: "generate", steps: r.steps, batch, position, logits };
+  recordNextLogits(r, model, { ...batch, ...tableTensors(tables) }, position, logits);
+  return { name: "generate", steps: r.steps, constants: new Map(constantsOf(tables)), batch, position, logits };
 }
+
+/** Every program of a run that has a place on the device. */
+const programsIn = ({ train, evaluate, generate, hooks = [] }: Partial<Programs>): Program[] =>
+  [...(train?.variants.values() ?? []), evaluate, generate, ...hooks].filter((program) => program !== undefined);
+
+/** Plans the memory of programs together: they never run at once, so they share what is transient. */
+export const planPrograms = (programs: Partial<Programs>, others: readonly Program[] = []): MemoryPlan =>
+  planMemory([...programsIn(programs), ...others]);
+
+/** Everything that training changes: parameters, optimizer state, and the state of hooks. */
+export const persistentTensors = ({ train, hooks = [] }: Pick<Programs, "train" | "hooks">): Tensor[] =>
+  [...allTensors([...train.variants.values(), ...hooks])].filter(({ role }) =>
+    role === "trainable" || role === "state"
+  );

@@ -1,5 +1,7 @@
 import type { FactorisedLayer } from "../models/factorised.ts";
 import type { Executor } from "../plan/executor.ts";
+import { factorisedLayers } from "../models/parts.ts";
+import type { StepHook } from "./step_hook.ts";
 
 /** Row-major f64 matrices of rank x rank. */
 type Square = Float64Array<ArrayBuffer>;
@@ -81,6 +83,13 @@ export async function refactorise(executor: Executor, factors: readonly Factoris
   }
   return count;
 }
+
+/** Balances the factors of a factorised model every so many steps, after which all moments begin again. */
+export const refactoriseHook = (every: number): StepHook => ({
+  every,
+  restartsMoments: true,
+  before: async ({ executor, model }) => void await refactorise(executor, factorisedLayers(model)),
+});
 
 type Numbers = Float32Array | Float64Array;
 

@@ -1,9 +1,10 @@
 import { mergedWeight } from "../models/lora.ts";
-import type { Model } from "../models/model.ts";
+import type { Model } from "../models/architecture.ts";
 import { initialValues } from "../models/parameter.ts";
 import { denseLayers } from "../models/parts.ts";
 import type { Executor } from "../plan/executor.ts";
 import { size } from "../plan/tensor.ts";
+import type { StepHook } from "./step_hook.ts";
 
 /**
  * Adds each adapter to the weight beside it, then draws a new A and makes B zeros, so that the sum of several low-rank
@@ -25,3 +26,10 @@ export async function mergeAdapters(executor: Executor, model: Model, seed: numb
     executor.write(lora.b.value, new Float32Array(size(lora.b.value)));
   }
 }
+
+/** Merges the adapters every so many steps, after which all moments begin again. CPU-GPU sync points. */
+export const reloraHook = (every: number, seed: number): StepHook => ({
+  every,
+  restartsMoments: true,
+  before: ({ executor, model, steps }) => mergeAdapters(executor, model, seed, steps),
+});

@@ -1,6 +1,7 @@
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { uniform } from "../random/philox.ts";
-import type { Trainer } from "./trainer.ts";
+import type { GenerateProgram } from "./programs.ts";
+import type { Session } from "./session.ts";
 
 export interface SampleOptions {
   readonly prompt: string;
@@ -18,7 +19,12 @@ export interface SampleOptions {
  * Continues a prompt token by token, until the text ends. The result includes the prompt. Every token is a CPU-GPU sync
  * point.
  */
-export async function sampleText(trainer: Trainer, tokenizer: Tokenizer, options: SampleOptions): Promise<string> {
+export async function sampleText(
+  session: Session,
+  program: GenerateProgram,
+  tokenizer: Tokenizer,
+  options: SampleOptions,
+): Promise<string> {
   const { prompt, max_new_tokens, max_length, seed } = options;
   const { bos, eos } = tokenizer.special;
   // A model that was never shown an empty context starts after a line break, as its training text does.
@@ -29,7 +35,7 @@ export async function sampleText(trainer: Trainer, tokenizer: Tokenizer, options
     : tokenizer.encode("\n");
   const ids = start.length > 0 ? [...start] : [0];
   for (let index = 0; index < max_new_tokens; index++) {
-    const logits = await trainer.nextLogits(ids.slice(-max_length));
+    const logits = await session.nextLogits(program, ids.slice(-max_length));
     const id = pickToken(logits, options, uniform(seed, "sample", 0, index));
     if (id === eos) break;
     ids.push(id);

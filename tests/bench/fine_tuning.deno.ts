@@ -15,7 +15,7 @@ import { parseConfig } from "../../src/recipe/config/config.ts";
 import { NonFiniteLossError } from "../../src/train/events.ts";
 import { prepareFineTuning } from "../../src/recipe/fine_tuning.ts";
 import { train } from "../../src/train/loop.ts";
-import { prepareRun } from "../../src/recipe/run.ts";
+import { prepareRun, type Run } from "../../src/recipe/run.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 
 const { values: { methods: asked, steps, output, shared } } = parseArgs({
@@ -116,7 +116,7 @@ async function measure(
     const trainer = await train(gpu, run, { stopped: () => false, unpaused: () => Promise.resolve() }, (event) => {
       if (event.type === "end") eval_loss = event.summary.eval_loss;
     }, { load });
-    const stories_loss = await lossOnStories(trainer);
+    const stories_loss = await lossOnStories(trainer, run);
     trainer.destroy();
     return { ...facts, eval_loss, stories_loss };
   } catch (error) {
@@ -126,7 +126,7 @@ async function measure(
 }
 
 /** Its loss on stories that it was pretrained for, in the windows of the fixture, cut into sequences of 128. */
-async function lossOnStories(trainer: Trainer): Promise<number> {
+async function lossOnStories(trainer: Trainer, { programs }: Run): Promise<number> {
   const B = 8, T = 128;
   const pieces = story_windows.flatMap(({ ids }) => [ids.slice(0, T + 1), ids.slice(T, 2 * T + 1)]);
   const input_ids = new Uint32Array(B * T), labels = new Uint32Array(B * T).fill(IGNORED);
@@ -134,5 +134,5 @@ async function lossOnStories(trainer: Trainer): Promise<number> {
     input_ids.set(ids.slice(0, -1), row * T);
     labels.set(ids.slice(1), row * T);
   });
-  return (await trainer.evaluate([{ input_ids, labels }])).eval_loss;
+  return (await trainer.evaluate(programs.evaluate, [{ input_ids, labels }])).eval_loss;
 }

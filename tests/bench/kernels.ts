@@ -6,7 +6,8 @@
 import { openGpu, type Variant } from "../../src/gpu/device.ts";
 import type { Program, Step } from "../../src/plan/recorder.ts";
 import { size } from "../../src/plan/tensor.ts";
-import { planPrograms, Trainer } from "../../src/train/trainer.ts";
+import { planPrograms } from "../../src/train/programs.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import { type ClockKind, longEnough, median, openClock, repeated, summarize } from "./clock.ts";
 import { type Cost, costOf } from "./costs.ts";
 import { better, measurePeaks, type Peaks } from "./peaks.ts";
@@ -59,7 +60,7 @@ export async function measureKernels(task: KernelsTask): Promise<KernelsReport> 
   );
   const peaksBefore = await measurePeaks(gpu, clock);
 
-  const train = programs.train!;
+  const train = programs.train;
   const groups = [...Map.groupBy(train.steps, keyOf).values()].map((steps) => {
     const step = steps[0]!;
     return {

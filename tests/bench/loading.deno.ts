@@ -11,6 +11,7 @@ import { writeSafetensors } from "../../src/checkpoint/safetensors/writer.ts";
 import { toBf16 } from "../../src/gpu/formats/bf16.ts";
 import type { Variant } from "../../src/gpu/device.ts";
 import { fillNormal } from "../../src/random/philox.ts";
+import { LLAMA } from "../../src/models/llama.ts";
 import { createModel } from "../../src/models/model.ts";
 import { bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
 import { bytesOf, size } from "../../src/plan/tensor.ts";
@@ -79,7 +80,7 @@ async function writeModel(): Promise<void> {
   fillNormal(drawn, 0.02, 1, "weights");
   const random = new Uint8Array(toBf16(drawn).buffer), ones = new Uint8Array(toBf16(drawn.fill(1)).buffer);
   let at = 0;
-  const shapes = new Map(createModel(SMOLLM, "bf16").parameters.map(({ value }) => [value.label, value]));
+  const shapes = new Map(createModel(SMOLLM, { type: "bf16" }).parameters.map(({ value }) => [value.label, value]));
   const tensors = [...shapes].map(([name, value]) => ({
     name,
     dtype: "BF16" as const,
@@ -110,7 +111,7 @@ async function report(): Promise<string> {
     running: string[][] = [];
   for (const name of names) loading.push([name, ...await loadingOf(name, peakBytes)]);
   for (const name of names) running.push([name, ...await runningOf(name, peakBytes)]);
-  const largest = Math.max(...createModel(SMOLLM, "bf16").parameters.map(({ value }) => bytesOf(value)));
+  const largest = Math.max(...createModel(SMOLLM, { type: "bf16" }).parameters.map(({ value }) => bytesOf(value)));
   return [
     `${cpus()[0]?.model.trim()}, ${cpus().length} threads; ${adapter}; ${rounds} rounds, min / **median** / max. ` +
     `The largest tensor has ${megabytes(largest)} MB; a process that has only opened the device has ${
@@ -213,7 +214,7 @@ async function dropFromMemory(): Promise<boolean> {
 }
 
 function plannedBytes(settings: LoadingTask["settings"], variant: Variant): number {
-  const base = { json: SMOLLM, storedAs: () => "bf16" as const };
+  const base = { architecture: LLAMA, json: SMOLLM, storedAs: () => "bf16" as const };
   return totalBytes(
     bytesByRole(
       planRun(parseConfig({ model: folder, ...settings }), { vocab_size: SMOLLM.vocab_size, variant, base }).plan

@@ -69,9 +69,13 @@ async function readAll(): Promise<number> {
  * compiling.
  */
 async function load(gpu: Gpu): Promise<Partial<LoadingResult>> {
-  const { json, storedAs } = await openPretrained(directoryFolder(folder)),
+  const { architecture, json, storedAs } = await openPretrained(directoryFolder(folder)),
     config = parseConfig({ model: folder, ...settings });
-  const { model, programs, plan } = planRun(config, { vocab_size: 0, variant: gpu.variant, base: { json, storedAs } });
+  const { model, programs, plan } = planRun(config, {
+    vocab_size: 0,
+    variant: gpu.variant,
+    base: { architecture, json, storedAs },
+  });
   let compiledBytes = 0, loading = { bytes: 0, seconds: 0, processorSeconds: 0 };
   const trainer = await Trainer.create(gpu, model, programs, plan, {
     seed: 1,

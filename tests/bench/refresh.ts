@@ -15,7 +15,8 @@ import { Recorder } from "../../src/plan/recorder.ts";
 import { tensor } from "../../src/plan/tensor.ts";
 import { parseConfig } from "../../src/recipe/config/config.ts";
 import { planRun } from "../../src/recipe/run.ts";
-import { planPrograms, Trainer } from "../../src/train/trainer.ts";
+import { planPrograms } from "../../src/train/programs.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import { type Clock, type ClockKind, openClock } from "./clock.ts";
 
 export interface RefreshTask {

@@ -1,5 +1,6 @@
 // Trains a work with Scrimp, and times it. Measures as runJaxJs in jax_js.ts does; see there.
 
+import type { Batch } from "../../src/data/batch.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { checkFits } from "../../src/plan/ledger.ts";
 import { parseConfig } from "../../src/recipe/config/config.ts";
@@ -95,5 +96,6 @@ export function setWeights(trainer: Trainer, work: Work): void {
 /** Submits the next step of the work. */
 export function trainStep(trainer: Trainer, work: Work): void {
   const { input_ids, labels } = tokenBatch(work, trainer.steps);
-  trainer.step([{ input_ids: new Uint32Array(input_ids), labels: new Uint32Array(labels) }], work.learning_rate);
+  const batch: Batch = { input_ids: new Uint32Array(input_ids), labels: new Uint32Array(labels) };
+  trainer.step([batch], work.learning_rate);
 }

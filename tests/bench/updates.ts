@@ -13,7 +13,7 @@ import { planMemory } from "../../src/plan/memory.ts";
 import { type Program, Recorder, type Step } from "../../src/plan/recorder.ts";
 import { tensor } from "../../src/plan/tensor.ts";
 import { parseConfig } from "../../src/recipe/config/config.ts";
-import { createOptimizer } from "../../src/recipe/run.ts";
+import { optimizerOf } from "../../src/recipe/run.ts";
 import { type Clock, type ClockKind, longEnough } from "./clock.ts";
 import { costOf } from "./costs.ts";
 import { planWork } from "./scrimp.ts";
@@ -55,7 +55,7 @@ export async function measureUpdates(
   );
   const schedule = scheduleTensor("schedule"), clip = noClip();
   const updates = COMPARED.map((name) => {
-    const optimizer = createOptimizer(parseConfig({ ...settings, tokenizer: "byte", optim: name }), model);
+    const optimizer = optimizerOf(parseConfig({ ...settings, tokenizer: "byte", optim: name }), model);
     const r = new Recorder({ variant: gpu.variant, training: true });
     for (const [parameter, gradient] of gradients) {
       optimizer.record(r, optimizer.variants[0]!, parameter, gradient, { schedule, clip });

@@ -4,12 +4,12 @@ import { assert, assertEquals, random, test } from "../harness.ts";
 import { testGpu, testVariants } from "../ops/run_op.ts";
 import { integers } from "../ops/values.ts";
 import type { Variant } from "../../src/gpu/device.ts";
-import { membersOf } from "../../src/models/members.ts";
+import { trainedParameters } from "../../src/models/parameter.ts";
 import { createModel } from "../../src/models/model.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { gridOf } from "../../src/optim/presets.ts";
-import { recordEvaluate, recordTrain } from "../../src/train/programs.ts";
-import { planPrograms, Trainer } from "../../src/train/trainer.ts";
+import { planPrograms, recordEvaluate, recordTrain } from "../../src/train/programs.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import { ADAM } from "./run_llama.ts";
 import { SMALL } from "./small_models.ts";
 
@@ -26,8 +26,8 @@ interface Options {
 function programsOf(family: "roberta" | "bert" | "gpt2", { variant, seed, gradient_checkpointing = false }: Options) {
   const none = { hidden_dropout_prob: 0, classifier_dropout: 0, embd_pdrop: 0, resid_pdrop: 0 };
   const model = createModel({ ...SMALL[family], ...none, attention_probs_dropout_prob: 0.5, attn_pdrop: 0.5 }),
-    common = { variant, model, rope_table: undefined, B, T, packed: true };
-  const optimizer = new Optimizer(membersOf(model), gridOf("adamw", {}), {
+    common = { variant, model, tables: {}, B, T, packed: true };
+  const optimizer = new Optimizer(trainedParameters(model), gridOf("adamw", {}), {
     ...ADAM,
     momentum: 0.9,
     seed: 1,
@@ -44,7 +44,7 @@ function programsOf(family: "roberta" | "bert" | "gpt2", { variant, seed, gradie
     optimizer,
     metrics_rows: STEPS,
   });
-  return { model, programs: { rope_table: undefined, train, evaluate: recordEvaluate(common) } };
+  return { model, programs: { train, evaluate: recordEvaluate(common) } };
 }
 
 /** Losses of evaluation, of steps, and of evaluation once more. Two documents in each sequence. */
@@ -53,9 +53,9 @@ async function lossesOf(options: Options): Promise<readonly number[]> {
   const documents = Uint32Array.from({ length: 2 * B * T }, (_, i) => ((i >> 1) % T < 4 ? [0, 4] : [4, T])[i % 2]!);
   const batches = [{ input_ids: integers(next, B * T, 37), labels: integers(next, B, 3), documents }];
   const trainer = await Trainer.create(await testGpu(), model, programs, planPrograms(programs), { seed: 1 });
-  const first = (await trainer.evaluate(batches)).eval_loss;
+  const first = (await trainer.evaluate(programs.evaluate, batches)).eval_loss;
   for (let step = 0; step < STEPS; step++) trainer.step(batches, 0.01);
-  const steps = await trainer.readMetrics(), last = (await trainer.evaluate(batches)).eval_loss;
+  const steps = await trainer.readMetrics(), last = (await trainer.evaluate(programs.evaluate, batches)).eval_loss;
   trainer.destroy();
   return [first, ...steps.map(({ loss }) => loss), last];
 }

@@ -20,7 +20,8 @@ interface Case {
   readonly frozen?: readonly string[];
 }
 
-const asParameter = (variable: Variable): Parameter => Object.assign(variable, { initial: "ones" as const });
+const asParameter = (variable: Variable): Parameter =>
+  Object.assign(variable, { kind: "linear" as const, initial: "ones" as const });
 
 function projectionCase({ N, width, out, rank, scale, residual = false, frozen = [] }: Case): OpCase {
   const next = random(N * 1e6 + width * 1e3 + rank);
@@ -72,7 +73,7 @@ function projectionCase({ N, width, out, rank, scale, residual = false, frozen =
       y: projection(
         r,
         x!,
-        { name: "layer", a: asParameter(a!), b: asParameter(b!), scale: factor },
+        { layerKind: "factors", name: "layer", a: asParameter(a!), b: asParameter(b!), scale: factor },
         addend ? { residual: addend } : {},
       ),
     }),

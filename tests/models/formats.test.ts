@@ -5,7 +5,7 @@ import { embeddingSegments } from "../../src/data/text.ts";
 import type { Variant } from "../../src/gpu/device.ts";
 import { type Format, pack, unpack } from "../../src/gpu/formats/index.ts";
 import { freeze } from "../../src/models/freeze.ts";
-import { createLlama, llama } from "../../src/models/llama.ts";
+import { LLAMA } from "../../src/models/llama.ts";
 import type { LlamaConfig } from "../../src/models/llama_config.ts";
 import { initialValues } from "../../src/models/parameter.ts";
 import { ropeTable } from "../../src/models/rope_table.ts";
@@ -41,12 +41,12 @@ const CONFIG: LlamaConfig = {
 /** A model all of whose matrices are frozen, or a trainable one. */
 const makeModel = (config: LlamaConfig, format: Format, frozen: boolean) =>
   frozen
-    ? freeze(createLlama(config), {
+    ? freeze(LLAMA.create(config, { type: "f32" }), {
       trains: ({ value }) => value.shape.length === 1,
       storedAs: () => format,
       quantized: undefined,
     })
-    : createLlama(config, format);
+    : LLAMA.create(config, { type: format });
 
 /**
  * Losses and gradients of a model in `stored`, with initial values that `format` keeps exactly where matrices may be
@@ -70,7 +70,7 @@ function recordLlama(variant: Variant, config: LlamaConfig, format: Format, stor
     put(parameter.value, unpack(value.type as Format, pack(value.type as Format, values), values.length));
   });
   put(schedule, new Float32Array(size(schedule)).fill(1 / N));
-  const rope_table = put(
+  const rope = put(
     tensor("rope table", [T, 2, config.head_dim / 2], "frozen"),
     ropeTable(T, config.head_dim, config.rope_parameters),
   );
@@ -79,13 +79,13 @@ function recordLlama(variant: Variant, config: LlamaConfig, format: Format, stor
     segment_ids: input("ids of segments", sorted.segment_ids),
     segment_offsets: input("offsets", sorted.segment_offsets),
   });
-  const hidden = llama(r, model, {
+  const hidden = LLAMA.forward(r, model, {
     tokens: { ids: input("ids", ids), ...(!frozen && { segments: segments() }) },
-    rope_table,
+    tables: { rope },
     B,
     T,
   });
-  crossEntropy(r, hidden, model.lm_head, input("labels", integers(next, N, config.vocab_size)), schedule, {
+  crossEntropy(r, hidden, model.head.weight, input("labels", integers(next, N, config.vocab_size)), schedule, {
     tensor: loss,
     first: 0,
   });

@@ -134,9 +134,9 @@ test("portable and tiled kernels train alike, evaluate alike and predict alike",
   for (const variant of await testVariants()) {
     const { trainer, programs } = await trainLlama({ variant, accumulate: 2, max_grad_norm: 0.5 });
     const batches = [someBatch(1, 2), someBatch(2, 2)];
-    const lossNow = async (): Promise<number> => (await trainer.evaluate(batches)).eval_loss,
+    const lossNow = async (): Promise<number> => (await trainer.evaluate(programs.evaluate, batches)).eval_loss,
       before = await lossNow(),
-      logits = await trainer.nextLogits([5, 6, 7]);
+      logits = await trainer.nextLogits(programs.generate, [5, 6, 7]);
     for (let step = 0; step < 3; step++) trainer.step(batches, 0.01);
     const metrics = await trainer.readMetrics(), after = await lossNow();
     assertClose([metrics[0]!.loss], [before], { name: "the first loss is the evaluation's", relative: 1e-5 });
@@ -158,11 +158,12 @@ test("portable and tiled kernels train alike, evaluate alike and predict alike",
 });
 
 test("a token sees what precedes it only, and every sequence itself only", async () => {
-  const { trainer } = await trainLlama({});
-  const short = await trainer.nextLogits([1, 2, 3]), long = await trainer.nextLogits([1, 2, 3, 4]);
+  const { trainer, programs } = await trainLlama({});
+  const short = await trainer.nextLogits(programs.generate, [1, 2, 3]),
+    long = await trainer.nextLogits(programs.generate, [1, 2, 3, 4]);
   assert(short.some((x, i) => x !== long[i]), "another position, other logits");
   const losses = async (batch: ReturnType<typeof someBatch>): Promise<number> =>
-    (await trainer.evaluate([batch])).eval_loss;
+    (await trainer.evaluate(programs.evaluate, [batch])).eval_loss;
   const batch = someBatch(5, 2), T = 9;
   // Only the third token of the first sequence counts: later tokens and the other sequence must not matter, an earlier
   // one must.

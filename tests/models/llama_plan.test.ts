@@ -4,7 +4,7 @@ import { OPTIMIZERS } from "../../src/optim/presets.ts";
 import { assert, assertEquals, test } from "../harness.ts";
 import { bytesByRole } from "../../src/plan/ledger.ts";
 import { bytesOf } from "../../src/plan/tensor.ts";
-import { planPrograms } from "../../src/train/trainer.ts";
+import { planPrograms } from "../../src/train/programs.ts";
 import { type Options, recordLlama } from "./run_llama.ts";
 
 function facts(options: Options) {
@@ -13,7 +13,7 @@ function facts(options: Options) {
     model,
     train,
     bytes: bytesByRole(
-      planPrograms({ ...programs, evaluate: undefined, generate: undefined } as unknown as typeof programs).buffers,
+      planPrograms({ train: programs.train }).buffers,
     ),
   };
 }
@@ -81,10 +81,10 @@ test(
 test("a tied head is one parameter with one gradient and one state, updated once", () => {
   for (const options of [{}, { max_grad_norm: 1 }, { accumulate: 2 }]) {
     const { model, train } = facts({ ...options, config: { tie_word_embeddings: true } });
-    assertEquals(model.lm_head, model.embed_tokens);
+    assertEquals(model.head.weight, model.embeddings.tokens);
     assertEquals(model.parameters.length, 29);
     const updates = train.steps.filter(({ kernel, tensors }) =>
-      kernel.name === "update" && tensors.includes(model.embed_tokens.value)
+      kernel.name === "update" && tensors.includes(model.embeddings.tokens.value)
     );
     assertEquals(updates.length, 1, `updates of the embedding ${JSON.stringify(options)}`);
     const last = train.steps.findLastIndex(({ kernel }) => kernel.name.startsWith("embedding_backward"));

@@ -5,7 +5,8 @@ import { testVariants } from "../ops/run_op.ts";
 import { type Floats, runAll } from "../ops/run_recorded.ts";
 import { freeze } from "../../src/models/freeze.ts";
 import { type LoraConfig, loraScale, mergedWeight, targetNames, withLora } from "../../src/models/lora.ts";
-import { createModel, type Model } from "../../src/models/model.ts";
+import type { Model } from "../../src/models/architecture.ts";
+import { createModel } from "../../src/models/model.ts";
 import { denseLayers } from "../../src/models/parts.ts";
 import { randomValues, recordModel, SMALL, someNumbers } from "./small_models.ts";
 

@@ -3,14 +3,22 @@
 import { random } from "../harness.ts";
 import { type Gpu, openGpu, type Variant } from "../../src/gpu/device.ts";
 import { freeze } from "../../src/models/freeze.ts";
-import { createLlama, type Llama } from "../../src/models/llama.ts";
+import { LLAMA, type Llama } from "../../src/models/llama.ts";
 import type { LlamaConfig } from "../../src/models/llama_config.ts";
-import { membersOf } from "../../src/models/members.ts";
+import { trainedParameters } from "../../src/models/parameter.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { gridOf, type OptimizerName } from "../../src/optim/presets.ts";
-import { type Tensor, tensor } from "../../src/plan/tensor.ts";
-import { recordEvaluate, recordGenerate, recordTrain, type TrainProgram } from "../../src/train/programs.ts";
-import { planPrograms, Trainer } from "../../src/train/trainer.ts";
+import type { Tensor } from "../../src/plan/tensor.ts";
+import {
+  planPrograms,
+  type Programs,
+  recordEvaluate,
+  recordGenerate,
+  recordTrain,
+  tablesOf,
+  type TrainProgram,
+} from "../../src/train/programs.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 
 export type Words = Uint32Array<ArrayBuffer>;
 export type Batch = { readonly input_ids: Words; readonly labels: Words };
@@ -50,7 +58,7 @@ export interface Options {
 
 /** The model with all parameters that match made frozen. */
 export const frozenLlama = (config: LlamaConfig, frozen: RegExp): Llama =>
-  freeze(createLlama(config), {
+  freeze(LLAMA.create(config, { type: "f32" }), {
     trains: ({ value }) => !frozen.test(value.label),
     storedAs: () => "f32",
     quantized: undefined,
@@ -71,7 +79,7 @@ export function recordLlama(
 ): {
   model: Llama;
   train: TrainProgram;
-  programs: Parameters<typeof planPrograms>[0];
+  programs: Programs & { readonly generate: NonNullable<Programs["generate"]> };
 } {
   const full = { ...CONFIG, ...config }, model = frozenLlama(full, frozen);
   const settings = {
@@ -82,8 +90,8 @@ export function recordLlama(
     optim_target_modules: null,
     state_free_modules: [],
   };
-  const optimizer = new Optimizer(membersOf(model), gridOf(optim, {}), settings);
-  const common = { variant, model, rope_table: tensor("rope table", [T, 2, full.head_dim / 2], "frozen"), B, T };
+  const optimizer = new Optimizer(trainedParameters(model), gridOf(optim, {}), settings);
+  const common = { variant, model, tables: tablesOf(model, T), B, T };
   const train = recordTrain({
     ...common,
     gradient_accumulation_steps: accumulate,
@@ -92,7 +100,7 @@ export function recordLlama(
     optimizer,
     metrics_rows: 4,
   });
-  const programs = { ...common, train, evaluate: recordEvaluate(common), generate: recordGenerate(common) };
+  const programs = { train, evaluate: recordEvaluate(common), generate: recordGenerate(common)! };
   return { model, train, programs };
 }
 

@@ -5,13 +5,15 @@ import { type Floats, type Recorded } from "../ops/run_recorded.ts";
 import { integers } from "../ops/values.ts";
 import type { Variant } from "../../src/gpu/device.ts";
 import type { Json } from "../../src/models/config_reader.ts";
-import { classesOf, type Model, needsOf, recordLogits, recordLoss } from "../../src/models/model.ts";
+import type { Model } from "../../src/models/architecture.ts";
+import { classesOf, recordLogits } from "../../src/models/model.ts";
 import { initialValues } from "../../src/models/parameter.ts";
-import { ropeTable, ropeTableTensor } from "../../src/models/rope_table.ts";
 import { scheduleTensor } from "../../src/optim/step/schedule.ts";
 import { Recorder, type Variable } from "../../src/plan/recorder.ts";
 import { size, type Tensor, tensor } from "../../src/plan/tensor.ts";
-import { batchInputs, BatchWriter } from "../../src/train/inputs.ts";
+import { batchInputs, BatchWriter, type InputValues } from "../../src/train/inputs.ts";
+import { objectiveOf } from "../../src/train/objective.ts";
+import { tablesOf, tableTensors } from "../../src/train/programs.ts";
 
 const LLAMA = {
   vocab_size: 37,
@@ -80,9 +82,7 @@ export function recordModel(
   model: Model,
   values: ReadonlyMap<string, Floats>,
 ): { readonly logits: Recorded; readonly gradients: Recorded } {
-  const next = random(3),
-    needs = needsOf(model),
-    rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);
+  const next = random(3), objective = objectiveOf(model), tables = tablesOf(model, T);
   const input_ids = integers(next, B * T, model.config.vocab_size), rows = classesOf(model) ? B : B * T;
   const batch = { input_ids, labels: integers(next, rows, classesOf(model)?.length ?? model.config.vocab_size) };
   const record = (
@@ -91,18 +91,16 @@ export function recordModel(
     extra: readonly (readonly [Tensor, Floats])[] = [],
   ): Recorded => {
     const r = new Recorder({ variant, training: label === "gradients" }),
-      inputs = batchInputs(label, model, { B, T, packed: false, training: label === "gradients" });
-    const outputs = body(r, inputs), written: Map<Tensor, Floats | Uint32Array<ArrayBuffer>> = new Map(extra);
-    new BatchWriter(model).add(written as Map<Tensor, Uint32Array<ArrayBuffer>>, inputs, batch);
+      inputs = batchInputs(label, model, objective, { B, T, packed: false, training: label === "gradients" });
+    const outputs = body(r, inputs), written: InputValues = new Map(extra);
+    new BatchWriter(model).add(written, inputs, objective, batch);
     // Labels are no input of a program that has only logits.
-    if (label === "logits") written.delete(inputs.labels);
-    if (rope_table && model.family === "llama") {
-      written.set(rope_table, ropeTable(T, model.config.head_dim, model.config.rope_parameters));
-    }
+    if (label === "logits") written.delete(inputs.objective["labels"]!);
+    for (const table of Object.values(tables)) written.set(table.tensor, table.values());
     for (const { value } of model.parameters) written.set(value, values.get(value.label)!);
     return { program: { name: label, steps: r.steps }, written, outputs };
   };
-  const forward = (inputs: ReturnType<typeof batchInputs>) => ({ ...inputs, ...(rope_table && { rope_table }), B, T });
+  const forward = (inputs: ReturnType<typeof batchInputs>) => ({ ...inputs, ...tableTensors(tables) });
   const schedule = scheduleTensor("schedule"), loss = tensor("loss", [rows], "scratch");
   const logits = record(
     "logits",
@@ -116,7 +114,14 @@ export function recordModel(
     }),
   );
   const gradients = record("gradients", (r, inputs) => {
-    recordLoss(r, model, forward(inputs), inputs.labels, schedule, { tensor: loss, first: 0 });
+    objective.record(r, {
+      model,
+      inputs: forward(inputs),
+      tensors: inputs.objective,
+      outputs: undefined,
+      schedule,
+      loss: { tensor: loss, first: 0 },
+    });
     r.backward();
     return {
       loss,

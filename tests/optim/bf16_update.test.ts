@@ -24,7 +24,7 @@ async function weightsAfter(
   seed = 1,
 ): Promise<Float32Array> {
   const gpu = await (opened ??= openGpu());
-  const variable = { value: tensor("w", [M, N], "trainable", type), needsGradient: true },
+  const variable = { value: tensor("w", [M, N], "trainable", type), needsGradient: true, kind: "linear" as const },
     gradient = tensor("g", [M, N], "state");
   const settings = {
     adam_beta1: 0.9,
@@ -38,7 +38,7 @@ async function weightsAfter(
     state_free_modules: [],
   };
   const optimizer = new Optimizer(
-    [{ variable, module: "linear" }],
+    [variable],
     gridOf(optim, { update_gap: 1000, ...changes }),
     settings,
   );

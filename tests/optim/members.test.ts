@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { SETTINGS } from "./run_optimizer.ts";
-import { createLlama } from "../../src/models/llama.ts";
+import { LLAMA } from "../../src/models/llama.ts";
 import type { LlamaConfig } from "../../src/models/llama_config.ts";
-import { membersOf } from "../../src/models/members.ts";
+import { trainedParameters } from "../../src/models/parameter.ts";
+import type { TrainableVariable } from "../../src/plan/variable.ts";
 import { GRID, type Grid } from "../../src/optim/grid.ts";
-import { inBlockOrder, layerOf, matching, type Member, type MemberPatterns, rolesOf } from "../../src/optim/members.ts";
+import { inBlockOrder, matching, type MemberPatterns, rolesOf } from "../../src/optim/members.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { gridOf } from "../../src/optim/presets.ts";
 
@@ -26,20 +27,22 @@ const CONFIG: LlamaConfig = {
   mlp_bias: false,
   qk_norm: false,
 };
-const untied = membersOf(createLlama(CONFIG)), tied = membersOf(createLlama({ ...CONFIG, tie_word_embeddings: true }));
-const nameOf = ({ variable }: Member): string => variable.value.label;
+const untied = trainedParameters(LLAMA.create(CONFIG, { type: "f32" })),
+  tied = trainedParameters(LLAMA.create({ ...CONFIG, tie_word_embeddings: true }, { type: "f32" }));
+const nameOf = ({ value }: TrainableVariable): string => value.label;
+const layerOf = ({ layer }: TrainableVariable): number | undefined => layer;
 const NO_PATTERNS: MemberPatterns = { optim_target_modules: null, state_free_modules: [] };
 
 /** Members of a role, by how many there are of each module. */
 function roles(
-  members: readonly Member[],
+  members: readonly TrainableVariable[],
   changes: Partial<Grid>,
   patterns: Partial<MemberPatterns> = {},
 ): Record<string, Record<string, number>> {
   const counts: Record<string, Record<string, number>> = {};
-  for (const [{ module }, role] of rolesOf(members, { ...GRID, ...changes }, { ...NO_PATTERNS, ...patterns })) {
+  for (const [{ kind }, role] of rolesOf(members, { ...GRID, ...changes }, { ...NO_PATTERNS, ...patterns })) {
     const own = (counts[role] ??= {});
-    own[module] = (own[module] ?? 0) + 1;
+    own[kind] = (own[kind] ?? 0) + 1;
   }
   return counts;
 }
@@ -48,46 +51,44 @@ test(
   "modules: seven matrices and two norms a layer, one norm more, embedding and logits; one tensor for both is " +
     "the logits",
   () => {
-    const kinds = (members: readonly Member[]): string[] =>
-      members.filter(({ module }) => module !== "linear" && module !== "norms").map((one) =>
-        `${nameOf(one)}: ${one.module}`
-      );
-    assertEquals(kinds(untied), ["model.embed_tokens.weight: embeddings", "lm_head.weight: logits"]);
-    assertEquals(kinds(tied), ["model.embed_tokens.weight: logits"]);
+    const kinds = (members: readonly TrainableVariable[]): string[] =>
+      members.filter(({ kind }) => kind !== "linear" && kind !== "norm").map((one) => `${nameOf(one)}: ${one.kind}`);
+    assertEquals(kinds(untied), ["model.embed_tokens.weight: embedding", "lm_head.weight: head"]);
+    assertEquals(kinds(tied), ["model.embed_tokens.weight: head"]);
     assertEquals([untied, tied].map((members) => members.length), [21, 20]);
   },
 );
 
 test("linear layers are split, everything else keeps full state, unless the grid says otherwise", () => {
-  const rest = { norms: 5, embeddings: 1, logits: 1 };
+  const rest = { norm: 5, embedding: 1, head: 1 };
   assertEquals(roles(untied, {}), { target: { linear: 14 }, state_full: rest });
   assertEquals(roles(untied, { proj_norms: true }), {
-    target: { linear: 14, norms: 5 },
-    state_full: { embeddings: 1, logits: 1 },
+    target: { linear: 14, norm: 5 },
+    state_full: { embedding: 1, head: 1 },
   });
   assertEquals(roles(untied, { proj_embeds: true, proj_logits: true }), {
-    target: { linear: 14, embeddings: 1, logits: 1 },
-    state_full: { norms: 5 },
+    target: { linear: 14, embedding: 1, head: 1 },
+    state_full: { norm: 5 },
   });
-  assertEquals(roles(tied, { proj_embeds: true }), { target: { linear: 14 }, state_full: { norms: 5, logits: 1 } });
-  assertEquals(roles(tied, { proj_logits: true }), { target: { linear: 14, logits: 1 }, state_full: { norms: 5 } });
+  assertEquals(roles(tied, { proj_embeds: true }), { target: { linear: 14 }, state_full: { norm: 5, head: 1 } });
+  assertEquals(roles(tied, { proj_logits: true }), { target: { linear: 14, head: 1 }, state_full: { norm: 5 } });
   // BAdam: all that is in a layer, also its norms.
   assertEquals(roles(untied, { split: "layers" }), {
-    target: { linear: 14, norms: 4 },
-    state_full: { norms: 1, embeddings: 1, logits: 1 },
+    target: { linear: 14, norm: 4 },
+    state_full: { norm: 1, embedding: 1, head: 1 },
   });
 });
 
 test("patterns choose among linear layers: targets, and those that never keep state", () => {
   assertEquals(roles(untied, {}, { optim_target_modules: ["q_proj", "v_proj"] }), {
     target: { linear: 4 },
-    state_full: { linear: 10, norms: 5, embeddings: 1, logits: 1 },
+    state_full: { linear: 10, norm: 5, embedding: 1, head: 1 },
   });
   assertEquals(roles(untied, {}, { optim_target_modules: ["layers\\.1\\."] }).target, { linear: 7 });
   assertEquals(roles(untied, {}, { state_free_modules: ["mlp"] }), {
     state_free: { linear: 6 },
     target: { linear: 8 },
-    state_full: { norms: 5, embeddings: 1, logits: 1 },
+    state_full: { norm: 5, embedding: 1, head: 1 },
   });
   assertEquals(
     roles(untied, {}, { optim_target_modules: ["attn"], state_free_modules: ["o_proj$|o_proj\\."] }).state_free,
@@ -135,7 +136,7 @@ test("norms cannot be split into columns, rows or a low rank: refused in one lin
 });
 
 test("layers are numbered by name, and FRUGAL's order within a layer has down before up", () => {
-  const targets = untied.filter(({ module }) => module === "linear");
+  const targets = untied.filter(({ kind }) => kind === "linear");
   assertEquals(targets.map(layerOf), [...Array(7).fill(0), ...Array(7).fill(1)]);
   assertEquals(layerOf(untied[0]!), undefined);
   const order = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "down_proj", "up_proj"];

@@ -1,13 +1,15 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { GRID, type Grid } from "../../src/optim/grid.ts";
-import type { Member } from "../../src/optim/members.ts";
 import { blockPool, layerPool, type Pool } from "../../src/optim/pool.ts";
 import { BLOCK } from "../../src/optim/rule/state_full.ts";
 import { size, tensor } from "../../src/plan/tensor.ts";
+import type { TrainableVariable } from "../../src/plan/variable.ts";
 
-const member = (label: string, shape: readonly number[]): Member => ({
-  module: "linear",
-  variable: { value: tensor(label, shape, "trainable"), needsGradient: true },
+const member = (label: string, shape: readonly number[], layer?: number): TrainableVariable => ({
+  value: tensor(label, shape, "trainable"),
+  needsGradient: true,
+  kind: "linear",
+  ...(layer !== undefined && { layer }),
 });
 /** Sizes that no block of 256 divides, among them. */
 const SHAPES = [[16, 16], [7, 9], [40, 20], [33, 31], [16, 16], [100, 3], [1, 1], [64, 64]];
@@ -16,17 +18,20 @@ const MATRICES = SHAPES.map((shape, i) => member(`w${i}`, shape));
 const LAYERS = [20, 50, 30, 10, 40].flatMap((
   width,
   i,
-) => [member(`model.layers.${i}.mlp.up_proj.weight`, [width, 10]), member(`model.layers.${i}.norm.weight`, [width])]);
+) => [
+  member(`model.layers.${i}.mlp.up_proj.weight`, [width, 10], i),
+  member(`model.layers.${i}.norm.weight`, [width], i),
+]);
 
 const grid = (changes: Partial<Grid>): Grid => ({ ...GRID, split: "blocks", ...changes });
-const rounded = (one: Member): number => Math.ceil(size(one.variable.value) / BLOCK) * BLOCK;
+const rounded = (one: TrainableVariable): number => Math.ceil(size(one.value) / BLOCK) * BLOCK;
 
 /** What one period needs, after it was seen that nothing overlaps. */
-function checkOffsets(name: string, pool: Pool, offsets: ReadonlyMap<Member, number>): number {
+function checkOffsets(name: string, pool: Pool, offsets: ReadonlyMap<TrainableVariable, number>): number {
   let end = 0;
   for (const [one, offset] of [...offsets].sort(([, a], [, b]) => a - b)) {
-    assertEquals(offset % BLOCK, 0, `${name}: ${one.variable.value.label} starts at a block`);
-    assert(offset >= end, `${name}: ${one.variable.value.label} at ${offset} overlaps what ends at ${end}`);
+    assertEquals(offset % BLOCK, 0, `${name}: ${one.value.label} starts at a block`);
+    assert(offset >= end, `${name}: ${one.value.label} at ${offset} overlaps what ends at ${end}`);
     end = offset + rounded(one);
   }
   assert(end <= pool.elements, `${name}: ${end} numbers in a pool of ${pool.elements}`);
@@ -69,7 +74,9 @@ test("blockPool(): of no density nothing, and where the density changes, the lar
 });
 
 test("blockPool() takes blocks in FRUGAL's order, whatever that of the targets", () => {
-  const layer = ["up_proj", "q_proj", "down_proj"].map((name) => member(`model.layers.0.mlp.${name}.weight`, [4, 4]));
+  const layer = ["up_proj", "q_proj", "down_proj"].map((name) =>
+    member(`model.layers.0.mlp.${name}.weight`, [4, 4], 0)
+  );
   const pool = blockPool(layer, grid({ density: 1 / 3, block_order: "ascending" }), 0);
   assertEquals([0, 1, 2, 3].map((index) => [...pool.offsets(index, 1 / 3).keys()].map((one) => layer.indexOf(one))), [
     [1],

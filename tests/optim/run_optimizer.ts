@@ -61,14 +61,18 @@ export function subject(
   twin = "",
 ): Subject {
   const settings = { ...SETTINGS, momentum: grid.momentum, ...changes };
-  const variables = shapes.map((shape, i) => ({ value: tensor(`w${i}`, shape, "trainable"), needsGradient: true }));
+  const variables = shapes.map((shape, i) => ({
+    value: tensor(`w${i}`, shape, "trainable"),
+    needsGradient: true,
+    kind: "linear" as const,
+  }));
   return {
     name,
     grid,
     settings,
     variables,
     twin,
-    optimizer: new Optimizer(variables.map((variable) => ({ variable, module: "linear" })), grid, settings),
+    optimizer: new Optimizer(variables, grid, settings),
   };
 }
 

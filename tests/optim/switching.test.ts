@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { type Shape, subject } from "./run_optimizer.ts";
 import { GRID, type Grid } from "../../src/optim/grid.ts";
-import type { Member } from "../../src/optim/members.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { gridOf, type OptimizerName } from "../../src/optim/presets.ts";
 import { Switching } from "../../src/optim/step/switching.ts";
 import { tensor } from "../../src/plan/tensor.ts";
+import type { TrainableVariable } from "../../src/plan/variable.ts";
 
 const grid = (changes: Partial<Grid>): Grid => ({ ...GRID, update_gap: 5, ...changes });
 /** The phases that change at each step, none left out. */
@@ -284,20 +284,23 @@ test("BAdam's programs are of layers: each trains its own and what is in none", 
     i,
   ) => [`model.layers.${i}.mlp.up_proj.weight`, `model.layers.${i}.input_layernorm.weight`]);
   const labels = ["model.embed_tokens.weight", ...inLayers, "model.norm.weight"];
-  const members = labels.map((label): Member => {
-    const module = label.includes("norm") ? "norms" : label.includes("embed") ? "embeddings" : "linear";
+  const parameters = labels.map((label): TrainableVariable => {
+    const kind = label.includes("norm") ? "norm" : label.includes("embed") ? "embedding" : "linear";
+    const layer = /layers\.(\d)/.exec(label)?.[1];
     return {
-      module,
-      variable: { value: tensor(label, module === "norms" ? [8] : [8, 8], "trainable"), needsGradient: true },
+      value: tensor(label, kind === "norm" ? [8] : [8, 8], "trainable"),
+      needsGradient: true,
+      kind,
+      ...(layer !== undefined && { layer: Number(layer) }),
     };
   });
-  const optimizer = new Optimizer(members, gridOf("badam", { block_order: "descending", update_gap: 3 }), {
+  const optimizer = new Optimizer(parameters, gridOf("badam", { block_order: "descending", update_gap: 3 }), {
     ...subject("", GRID, []).settings,
   });
   assertEquals(optimizer.variants, ["layers 0", "layers 1", "layers 2"]);
   for (const [set, variant] of optimizer.variants.entries()) {
-    const trained = members.filter(({ variable }) => optimizer.trains(variant, variable)).map(({ variable }) =>
-      labels.indexOf(variable.value.label)
+    const trained = parameters.filter((one) => optimizer.trains(variant, one)).map(({ value }) =>
+      labels.indexOf(value.label)
     );
     assertEquals(trained, [0, 2 * set + 1, 2 * set + 2, 7], variant);
   }
@@ -305,5 +308,5 @@ test("BAdam's programs are of layers: each trains its own and what is in none", 
     Array.from({ length: 9 }, (_, step) => optimizer.at(step).variant),
     [2, 2, 1, 1, 1, 0, 0, 0, 2].map((set) => `layers ${set}`),
   );
-  assertThrows(() => optimizer.trains("layers 3", members[1]!.variable), "No switch leads to layers 3");
+  assertThrows(() => optimizer.trains("layers 3", parameters[1]!), "No switch leads to layers 3");
 });

@@ -8,17 +8,26 @@ import { blobSource } from "../../src/checkpoint/source/blob.ts";
 import type { Folder } from "../../src/checkpoint/source/source.ts";
 import { freeze } from "../../src/models/freeze.ts";
 import { type LoraConfig, mergedWeight, withLora } from "../../src/models/lora.ts";
-import { membersOf } from "../../src/models/members.ts";
-import { createModel, type Model, needsOf, recordLogits } from "../../src/models/model.ts";
+import { trainedParameters } from "../../src/models/parameter.ts";
+import type { Model } from "../../src/models/architecture.ts";
+import { classesOf, createModel, recordLogits } from "../../src/models/model.ts";
 import { denseLayers } from "../../src/models/parts.ts";
-import { ropeTableTensor } from "../../src/models/rope_table.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { gridOf } from "../../src/optim/presets.ts";
-import { type Program, Recorder } from "../../src/plan/recorder.ts";
+import { Recorder } from "../../src/plan/recorder.ts";
 import { type Tensor, tensor } from "../../src/plan/tensor.ts";
-import { batchInputs, BatchWriter, type PromptInputs } from "../../src/train/inputs.ts";
-import { type Programs, recordTrain } from "../../src/train/programs.ts";
-import { planPrograms, Trainer } from "../../src/train/trainer.ts";
+import { BatchWriter, type InputValues, type SequenceInputs, sequenceInputs } from "../../src/train/inputs.ts";
+import {
+  planPrograms,
+  type PreparedProgram,
+  recordTrain,
+  type Tables,
+  tablesOf,
+  tableTensors,
+  type TrainProgram,
+} from "../../src/train/programs.ts";
+import { Session } from "../../src/train/session.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import { type RawBatch, toBatch } from "./batch.ts";
 import {
   collectFiles,
@@ -190,9 +199,8 @@ async function replayFrozen(
     storedAs: pretrained.storedAs,
     quantized: undefined,
   });
-  const rope_table = ropeOf(model, T), forward = recordForward(gpu, model, rope_table, B, T, raw);
-  const programs = { rope_table };
-  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs, [forward]), {
+  const forward = recordForward(gpu, model, tablesOf(model, T), B, T, raw);
+  const trainer = await Session.open(gpu, model, [forward], planPrograms({}, [forward]), {
     load: (executor, model) => loadWeights(executor, model, pretrained.weights),
   });
   const logits = await runForward(trainer, model, forward, toBatch(raw));
@@ -243,15 +251,15 @@ async function replayTraining(
   ];
 }
 
-interface ForwardProgram extends Program {
-  readonly batch: PromptInputs;
+interface ForwardProgram extends PreparedProgram {
+  readonly batch: SequenceInputs;
   readonly logits: Tensor;
 }
 
 interface Opened {
   readonly model: Model;
   readonly trainer: Trainer;
-  readonly programs: Programs & { readonly train: NonNullable<Programs["train"]> };
+  readonly programs: { readonly train: TrainProgram };
   readonly forward: ForwardProgram;
 }
 
@@ -262,7 +270,7 @@ async function open(
 ): Promise<Opened> {
   const B = raw.input_ids.length, T = raw.input_ids[0]!.length;
   const model = modelOf(pretrained, adapter?.config);
-  const rope_table = ropeOf(model, T);
+  const tables = tablesOf(model, T);
   const [adam_beta1, adam_beta2] = train?.betas ?? [0.9, 0.999];
   const matrices = model.parameters.filter(({ value, needsGradient }) => needsGradient && value.shape.length > 1).map((
     { value },
@@ -281,12 +289,12 @@ async function open(
     optim_target_modules: null,
     state_free_modules: [],
   };
-  const optimizer = new Optimizer(membersOf(model), gridOf("adamw", {}), settings);
+  const optimizer = new Optimizer(trainedParameters(model), gridOf("adamw", {}), settings);
   const packed = raw.attention_mask !== undefined;
   const options = {
     variant: gpu.variant,
     model,
-    rope_table,
+    tables,
     B,
     T,
     packed,
@@ -296,8 +304,8 @@ async function open(
     optimizer,
     metrics_rows: 64,
   };
-  const forward = recordForward(gpu, model, rope_table, B, T, raw);
-  const programs = { rope_table, train: recordTrain(options) };
+  const forward = recordForward(gpu, model, tables, B, T, raw);
+  const programs = { train: recordTrain(options) };
   const load = async (executor: Trainer["executor"], model: Model) => {
     const loaded = await loadWeights(executor, model, pretrained.weights);
     return adapter ? new Set([...loaded, ...await loadAdapter(executor, model, adapter.folder)]) : loaded;
@@ -318,38 +326,34 @@ function modelOf({ json, storedAs }: Pretrained, config: LoraConfig | undefined)
     : plain;
 }
 
-const ropeOf = (model: Model, T: number): Tensor | undefined => {
-  const { rope } = needsOf(model);
-  return rope === undefined ? undefined : ropeTableTensor(T, rope);
-};
-
 function recordForward(
   { variant }: Gpu,
   model: Model,
-  rope_table: Tensor | undefined,
+  tables: Tables,
   B: number,
   T: number,
   raw: RawBatch,
 ): ForwardProgram {
   const r = new Recorder({ variant, training: false });
-  const batch = batchInputs("forward", model, { B, T, packed: raw.attention_mask !== undefined, training: false });
+  const batch = sequenceInputs("forward", model, { B, T, packed: raw.attention_mask !== undefined, training: false });
   const logits = tensor(
     "logits",
-    model.family === "bert" ? [B, model.config.labels.length] : [B * T, model.config.vocab_size],
+    classesOf(model) ? [B, classesOf(model)!.length] : [B * T, model.config.vocab_size],
     "output",
   );
-  recordLogits(r, model, { ...batch, ...(rope_table && { rope_table }), B, T }, logits);
-  return { name: "forward", steps: r.steps, batch, logits };
+  recordLogits(r, model, { ...batch, ...tableTensors(tables) }, logits);
+  const constants = new Map(Object.values(tables).map(({ tensor, values }) => [tensor, values]));
+  return { name: "forward", steps: r.steps, constants, batch, logits };
 }
 
 async function runForward(
-  { executor }: Trainer,
+  { executor }: Session,
   model: Model,
   forward: ForwardProgram,
   batch: ReturnType<typeof toBatch>,
 ): Promise<Float32Array> {
-  const inputs = new Map<Tensor, Uint32Array<ArrayBuffer>>();
-  new BatchWriter(model).addPrompt(inputs, forward.batch, batch);
+  const inputs: InputValues = new Map();
+  new BatchWriter(model).addSequences(inputs, forward.batch, batch);
   executor.writeInputs(inputs);
   executor.run(forward);
   return await executor.read(forward.logits);

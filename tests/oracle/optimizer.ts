@@ -85,8 +85,8 @@ export async function replayOptimizers(
 async function replay(gpu: Gpu, { method, config, shape, initial, gradients, weights, chosen }: Case): Promise<number> {
   const number = (key: string, otherwise: number): number => Number(config[key] ?? otherwise);
   const grid = { ...GRIDS[method]!(config), update_gap: number("update_gap", 1000) };
-  const variable = { value: tensor("weight", shape, "trainable"), needsGradient: true };
-  const optimizer = new Optimizer([{ variable, module: "linear" }], grid, {
+  const variable = { value: tensor("weight", shape, "trainable"), needsGradient: true, kind: "linear" as const };
+  const optimizer = new Optimizer([variable], grid, {
     adam_beta1: number("beta1", 0.9),
     adam_beta2: number("beta2", method === "lion" ? 0.99 : 0.999),
     adam_epsilon: config["eps"] === undefined ? null : Number(config["eps"]),

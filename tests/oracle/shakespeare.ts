@@ -1,13 +1,12 @@
 import type { Gpu } from "../../src/gpu/device.ts";
-import { createLlama } from "../../src/models/llama.ts";
+import { LLAMA } from "../../src/models/llama.ts";
 import type { Json } from "../../src/models/config_reader.ts";
 import { parseLlamaConfig } from "../../src/models/llama_config.ts";
-import { membersOf } from "../../src/models/members.ts";
+import { trainedParameters } from "../../src/models/parameter.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { gridOf } from "../../src/optim/presets.ts";
-import { ropeTableTensor } from "../../src/models/rope_table.ts";
-import { recordEvaluate, recordTrain } from "../../src/train/programs.ts";
-import { planPrograms, Trainer } from "../../src/train/trainer.ts";
+import { planPrograms, recordEvaluate, recordTrain, tablesOf } from "../../src/train/programs.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import { type OracleCase, oracleCase, type ReadFile, readJson, readWeights } from "./files.ts";
 
 interface Expected {
@@ -36,8 +35,7 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
   if (!text) throw new Error("Cannot replay: data/tinyshakespeare.txt is missing beside the fixtures' folder");
   const { batch: B, length: T, betas: [adam_beta1, adam_beta2] } = expected;
   const config = parseLlamaConfig(await readJson(read, `${directory}/config.json`) as Json);
-  const model = createLlama(config);
-  const rope_table = ropeTableTensor(T, config.head_dim);
+  const model = LLAMA.create(config, { type: "f32" });
   if (expected.weight_decay_vectors !== 0) {
     throw new Error("Cannot replay: the fixture decays vectors, which Scrimp does not");
   }
@@ -52,11 +50,11 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
     optim_target_modules: null,
     state_free_modules: [],
   };
-  const optimizer = new Optimizer(membersOf(model), gridOf("adamw", {}), settings);
+  const optimizer = new Optimizer(trainedParameters(model), gridOf("adamw", {}), settings);
   const options = {
     variant: gpu.variant,
     model,
-    rope_table,
+    tables: tablesOf(model, T),
     B,
     T,
     gradient_accumulation_steps: 1,
@@ -65,7 +63,7 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
     metrics_rows: METRICS_ROWS,
     optimizer,
   };
-  const programs = { rope_table, train: recordTrain(options), evaluate: recordEvaluate(options) };
+  const programs = { train: recordTrain(options), evaluate: recordEvaluate(options) };
   const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs));
   for (const [name, { data }] of await readWeights(read, directory)) trainer.setParameter(name, data);
 
@@ -91,7 +89,9 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
   const batches = [...Array(Math.ceil(count / B)).keys()].map((i) =>
     padded(rows(starts.slice(i * B, (i + 1) * B)), B * T)
   );
-  const validation = Math.abs((await trainer.evaluate(batches)).eval_loss / loss_after_last_step - 1);
+  const validation = Math.abs(
+    (await trainer.evaluate(programs.evaluate, batches)).eval_loss / loss_after_last_step - 1,
+  );
   trainer.destroy();
   const name = directory.replace(/\/+$/, "").split("/").pop()!;
   return [

@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { add } from "../../src/ops/elementwise.ts";
+import { gelu } from "../../src/ops/gelu.ts";
 import { linear } from "../../src/ops/linear.ts";
+import { scale } from "../../src/ops/scale.ts";
+import { swiglu } from "../../src/ops/swiglu.ts";
 import { Recorder, type Variable } from "../../src/plan/recorder.ts";
 import { type Role, type Tensor, tensor } from "../../src/plan/tensor.ts";
 
@@ -190,4 +193,33 @@ test("checkpoint(): the body is recorded again in the backward pass, its uses co
     1,
     "last use of the first body's activation",
   );
+});
+
+test("a backward pass is refused that would read a value which an op in place has overwritten", () => {
+  const record = (before: (r: Recorder, gate: Variable) => void) => () => {
+    const r = training(), x = variable("x", [8, 4], false), w = variable("w", [8, 4]), v = variable("v", [8, 4]);
+    const gate = linear(r, x, w), up = linear(r, x, v);
+    before(r, gate);
+    seed(r, swiglu(r, gate, up));
+    r.backward();
+  };
+  record(() => {})();
+  const alsoRead = (r: Recorder, gate: Variable): void => void seed(r, gelu(r, gate, "tanh"));
+  const scaled = (r: Recorder, gate: Variable): void => (alsoRead(r, gate), scale(r, gate, 2));
+  for (const before of [alsoRead, scaled]) {
+    assertThrows(
+      record(before),
+      "Cannot record the backward pass of gelu_tanh_backward: it reads w, which " +
+        '"swiglu_backward" has overwritten since. Give it no other use, or a copy',
+    );
+  }
+  // In place with no other reader, and within a checkpointed layer that is recorded twice.
+  const r = training(), w = variable("w", [4, 4]);
+  const layer = (x: Variable): Variable => {
+    const y = linear(r, x, w);
+    scale(r, y, 3);
+    return swiglu(r, y, linear(r, x, w));
+  };
+  seed(r, r.checkpoint(linear(r, variable("x", [2, 4], false), w), layer));
+  r.backward();
 });

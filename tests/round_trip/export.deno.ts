@@ -13,17 +13,18 @@ import type { Batch } from "../../src/data/batch.ts";
 import { IdTokenizer } from "../../src/tokenizer/id_tokenizer.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { uniform } from "../../src/random/philox.ts";
-import { classesOf, createModel, type Model, needsOf, recordLogits } from "../../src/models/model.ts";
-import { ropeTableTensor } from "../../src/models/rope_table.ts";
+import type { Model } from "../../src/models/architecture.ts";
+import { classesOf, createModel, recordLogits } from "../../src/models/model.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
-import { type Tensor, tensor } from "../../src/plan/tensor.ts";
+import { tensor } from "../../src/plan/tensor.ts";
 import { parseConfig } from "../../src/recipe/config/config.ts";
-import type { TrainingData } from "../../src/recipe/data.ts";
+import type { RunData } from "../../src/recipe/data.ts";
 import { loaderOf } from "../../src/recipe/fine_tuning.ts";
-import { batchInputs, BatchWriter } from "../../src/train/inputs.ts";
+import { BatchWriter, type InputValues, sequenceInputs } from "../../src/train/inputs.ts";
+import { planPrograms, type Tables, tablesOf, tableTensors } from "../../src/train/programs.ts";
 import { loraOf } from "../../src/recipe/model.ts";
 import { prepareRun } from "../../src/recipe/run.ts";
-import { planPrograms, Trainer } from "../../src/train/trainer.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 
 const B = 2, T = 16, STEPS = 5;
 const [output, ...folders] = Deno.args;
@@ -40,7 +41,7 @@ Deno.exit(0);
  */
 async function exportModel(path: string): Promise<string> {
   const pretrained = await openPretrained(directoryFolder(path));
-  const { json } = pretrained, plain = createModel(json), { vocab_size } = plain.config;
+  const { architecture, json } = pretrained, plain = createModel(json), { vocab_size } = plain.config;
   const config = parseConfig({
     model: path,
     peft: "lora r=4 target_modules=all-linear",
@@ -50,7 +51,7 @@ async function exportModel(path: string): Promise<string> {
     per_device_train_batch_size: B,
     dropout: 0,
   });
-  const data: TrainingData = {
+  const data: RunData = {
     packed: false,
     batches: (step) => [randomBatch(plain, step)],
     validation: () => [],
@@ -63,17 +64,18 @@ async function exportModel(path: string): Promise<string> {
   const run = prepareRun(config, {
     tokenizer: new IdTokenizer(vocab_size),
     data,
-    base: { json, storedAs: pretrained.storedAs },
+    base: { architecture, json, storedAs: pretrained.storedAs },
   }, gpu.variant);
-  const logits = logitsProgram(run.model);
+  const tables = tablesOf(run.model, T), logits = logitsProgram(run.model, tables);
   const trainer = await Trainer.create(gpu, run.model, run.programs, planPrograms(run.programs, [logits]), {
     seed: 1,
     load: loaderOf(pretrained, undefined),
   });
+  for (const { tensor, values } of Object.values(tables)) trainer.executor.write(tensor, values());
   for (let step = 0; step < STEPS; step++) trainer.step(await run.data.batches(step), 5e-3);
 
-  const batch = randomBatch(plain, STEPS), inputs = new Map<Tensor, Uint32Array<ArrayBuffer>>();
-  new BatchWriter(run.model).addPrompt(inputs, logits.batch, batch);
+  const batch = randomBatch(plain, STEPS), inputs: InputValues = new Map();
+  new BatchWriter(run.model).addSequences(inputs, logits.batch, batch);
   trainer.executor.writeInputs(inputs);
   trainer.executor.run(logits);
   const shape = classesOf(plain) ? logits.out.shape : [B, T, vocab_size];
@@ -115,21 +117,20 @@ async function exportModel(path: string): Promise<string> {
   return target;
 }
 
-function randomBatch({ config: { vocab_size }, ...model }: Model, step: number): Batch {
+function randomBatch(model: Model, step: number): Batch {
+  const { vocab_size } = model.config, classes = classesOf(model)?.length;
   const draw = (purpose: string, count: number, below: number) =>
     Uint32Array.from({ length: count }, (_, i) => Math.floor(uniform(1, purpose, step, i) * below));
-  const classes = "classifier" in model ? model.classifier.weight.value.shape[0]! : undefined;
   // Not the first few ids: one of them may be the padding, which transformers would mask.
   const input_ids = draw("tokens", B * T, vocab_size - 4).map((id) => id + 4);
   return { input_ids, labels: classes ? draw("labels", B, classes) : draw("labels", B * T, vocab_size) };
 }
 
-function logitsProgram(model: Model) {
+function logitsProgram(model: Model, tables: Tables) {
   const r = new Recorder({ variant: gpu.variant, training: false }),
-    { rope } = needsOf(model),
     classes = classesOf(model);
-  const batch = batchInputs("export", model, { B, T, packed: false, training: false });
+  const batch = sequenceInputs("export", model, { B, T, packed: false, training: false });
   const out = tensor("exported logits", classes ? [B, classes.length] : [B * T, model.config.vocab_size], "output");
-  recordLogits(r, model, { ...batch, ...(rope !== undefined && { rope_table: ropeTableTensor(T, rope) }), B, T }, out);
+  recordLogits(r, model, { ...batch, ...tableTensors(tables) }, out);
   return { name: "export", steps: r.steps, batch, out };
 }

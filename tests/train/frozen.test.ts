@@ -5,6 +5,7 @@ import { assert, assertEquals, test } from "../harness.ts";
 import { openTiny } from "../recipe/resume/checkpoints.ts";
 import { type Settings, TINY } from "./tiny.ts";
 import type { Variant } from "../../src/gpu/device.ts";
+import { LLAMA } from "../../src/models/llama.ts";
 import type { Parameter } from "../../src/models/parameter.ts";
 import { type BytesByRole, bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
 import { bytesOf, size } from "../../src/plan/tensor.ts";
@@ -38,7 +39,7 @@ function planSmol(stored: Stored, settings: Settings = {}, variant: Variant = "t
   const { model, plan } = planRun(parseConfig({ ...LORA, ...settings }), {
     vocab_size: 49152,
     variant,
-    base: { json: SMOL, storedAs: () => stored },
+    base: { architecture: LLAMA, json: SMOL, storedAs: () => stored },
   });
   return {
     frozen: model.parameters.filter(({ value }) => value.role === "frozen"),
@@ -130,7 +131,9 @@ for (
 ) {
   test(`${name}: not one bit of a frozen tensor changes in 1000 steps, and everything else does`, async () => {
     const { run: { model, programs }, trainer, go } = await openTiny({ ...TINIER, ...settings });
-    const tensors = [...model.parameters.map(({ value }) => value), programs.rope_table!];
+    const tensors = [...model.parameters.map(({ value }) => value), ...programs.train.constants.keys()].filter((
+      { role },
+    ) => role !== "input");
     const words = (): Promise<Uint32Array[]> => Promise.all(tensors.map((one) => trainer.executor.readWords(one)));
     const before = await words();
     for (let i = 0; i < 20; i++) {

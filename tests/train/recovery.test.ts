@@ -8,7 +8,8 @@ import { size } from "../../src/plan/tensor.ts";
 import type { Control, TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";
 import { Recovery, type RecoveryOptions } from "../../src/train/recovery.ts";
-import type { LoadWeights, Trainer } from "../../src/train/trainer.ts";
+import type { LoadWeights } from "../../src/train/session.ts";
+import type { Trainer } from "../../src/train/trainer.ts";
 
 const MINUTE = 60_000;
 

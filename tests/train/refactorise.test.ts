@@ -5,15 +5,14 @@ import { ADAM, CONFIG, someBatch, testGpu } from "../models/run_llama.ts";
 import { testVariants } from "../ops/run_op.ts";
 import { matmul, type Reals } from "../reference/ops.ts";
 import type { Variant } from "../../src/gpu/device.ts";
-import { createLlama, type Llama } from "../../src/models/llama.ts";
-import { membersOf } from "../../src/models/members.ts";
+import { LLAMA, type Llama } from "../../src/models/llama.ts";
+import { trainedParameters } from "../../src/models/parameter.ts";
 import { factorisedLayers } from "../../src/models/parts.ts";
-import { ropeTableTensor } from "../../src/models/rope_table.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { gridOf } from "../../src/optim/presets.ts";
-import { recordEvaluate, recordTrain } from "../../src/train/programs.ts";
+import { type EvaluateProgram, planPrograms, recordEvaluate, recordTrain, tablesOf } from "../../src/train/programs.ts";
 import { balanceFactors, refactorise } from "../../src/train/refactorise.ts";
-import { planPrograms, Trainer } from "../../src/train/trainer.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 
 type Values = Float32Array<ArrayBuffer>;
 
@@ -119,8 +118,8 @@ const RANK = 8, BATCHES = [someBatch(1, 2)];
 async function factorisedLlama(
   variant: Variant,
   gradient_checkpointing = false,
-): Promise<{ readonly trainer: Trainer; readonly model: Llama }> {
-  const model = createLlama(CONFIG, "f32", { rank: RANK, alpha: 12 });
+): Promise<{ readonly trainer: Trainer; readonly model: Llama; readonly evaluate: EvaluateProgram }> {
+  const model = LLAMA.create(CONFIG, { type: "f32", factors: { rank: RANK, alpha: 12 } });
   const settings = {
     ...ADAM,
     momentum: 0.9,
@@ -129,8 +128,8 @@ async function factorisedLlama(
     optim_target_modules: null,
     state_free_modules: [],
   };
-  const common = { variant, model, rope_table: ropeTableTensor(9, CONFIG.head_dim), B: 2, T: 9 };
-  const optimizer = new Optimizer(membersOf(model), gridOf("adamw", {}), settings);
+  const common = { variant, model, tables: tablesOf(model, 9), B: 2, T: 9 };
+  const optimizer = new Optimizer(trainedParameters(model), gridOf("adamw", {}), settings);
   const train = recordTrain({
     ...common,
     gradient_accumulation_steps: 1,
@@ -139,10 +138,11 @@ async function factorisedLlama(
     optimizer,
     metrics_rows: 4,
   });
-  const programs = { ...common, train, evaluate: recordEvaluate(common) };
+  const programs = { train, evaluate: recordEvaluate(common) };
   return {
     trainer: await Trainer.create(await testGpu(), model, programs, planPrograms(programs), { seed: 1 }),
     model,
+    evaluate: programs.evaluate,
   };
 }
 
@@ -152,10 +152,11 @@ function steps(trainer: Trainer, count: number): void {
 
 test("a factorised llama learns, and refactorising in the middle changes its factors but not its loss", async () => {
   for (const variant of await testVariants()) {
-    const { trainer, model } = await factorisedLlama(variant),
+    const { trainer, model, evaluate } = await factorisedLlama(variant),
       { a, b } = factorisedLayers(model)[3]!,
       { executor } = trainer;
-    const lossNow = async (): Promise<number> => (await trainer.evaluate(BATCHES)).eval_loss, first = await lossNow();
+    const lossNow = async (): Promise<number> => (await trainer.evaluate(evaluate, BATCHES)).eval_loss,
+      first = await lossNow();
     steps(trainer, 10);
     const before = await lossNow(), oldA = await executor.read(a.value);
     assert(before < first - 0.1, `${variant}: the loss falls from ${first} to ${before}`);

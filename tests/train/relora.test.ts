@@ -7,6 +7,8 @@ import { blobSource } from "../../src/checkpoint/source/blob.ts";
 import { denseLayers } from "../../src/models/parts.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";
+import { mergeAdapters } from "../../src/train/relora.ts";
+import type { Trainer } from "../../src/train/trainer.ts";
 import type { Resumed } from "../../src/train/progress.ts";
 import { encodeTraining, openTraining } from "../../src/recipe/training_file.ts";
 
@@ -17,10 +19,16 @@ const RELORA = {
   initializer_range: 0.1,
 };
 
+/** The work of a ReLoRA hook. */
+async function mergeNow(trainer: Trainer, seed: number): Promise<void> {
+  await mergeAdapters(trainer.executor, trainer.model, seed, trainer.steps);
+  trainer.restartMoments();
+}
+
 test("merging keeps the logits, makes B zeros and A new, and moves the weights beside them only", async () => {
   const { run, trainer, go } = await openTiny(RELORA), { executor } = trainer, layers = denseLayers(run.model);
   const words = () => Promise.all(run.model.parameters.map(({ value }) => executor.readWords(value)));
-  const logits = () => trainer.nextLogits([79, 110, 32, 100]);
+  const logits = () => trainer.nextLogits(run.programs.generate!, [79, 110, 32, 100]);
   const numbers = () =>
     Promise.all(
       layers.map(async ({ weight, lora }) => ({
@@ -35,7 +43,7 @@ test("merging keeps the logits, makes B zeros and A new, and moves the weights b
     const before = { logits: await logits(), words: await words(), numbers: await numbers() };
     assert(before.numbers.every(({ b }) => b.some((x) => Math.abs(x) > 1e-3)), `merge ${merge}: some B is not trained`);
     assert(before.logits.some((x, i) => Math.abs(x - untrained[i]!) > 0.01), "the adapters make no difference");
-    await trainer.mergeAdapters(run.config.seed);
+    await mergeNow(trainer, run.config.seed);
     const after = await logits(), largest = before.logits.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
     // Each weight is rounded once more, to 6e-8 of it, and sums have another order: some roundings of f32 on the way to
     // a logit.
@@ -72,7 +80,7 @@ test(
       layers.every(({ weight }) => !weight.needsGradient && weight.value.role === "trainable"),
       "a weight is not what it should be",
     );
-    assertEquals(program!.gradients.size, 2 * layers.length);
+    assertEquals(program.gradients.size, 2 * layers.length);
     const names = trainer.layout.filter(({ role }) => role === "trainable").map(({ name }) => name).sort();
     assertEquals(
       names,
@@ -80,7 +88,7 @@ test(
     );
     go(3);
     const weight = layers[0]!.weight.value, before = await trainer.executor.readWords(weight);
-    await trainer.mergeAdapters(run.config.seed);
+    await mergeNow(trainer, run.config.seed);
     const merged = await trainer.executor.readWords(weight);
     go(2);
     assertEquals(await trainer.executor.readWords(weight), merged, "a step changes the weight");

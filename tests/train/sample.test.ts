@@ -42,9 +42,9 @@ test("logits of any size give a token", () => {
 });
 
 test("a model's text is a function of weights, prompt, seed and settings", async () => {
-  await trainTiny({ max_steps: 4 }, undefined, async (trainer, { tokenizer }) => {
+  await trainTiny({ max_steps: 4 }, undefined, async (trainer, { tokenizer, programs }) => {
     const sample = (settings: object = {}): Promise<string> =>
-      sampleText(trainer, tokenizer, {
+      sampleText(trainer, programs.generate!, tokenizer, {
         prompt: "On day",
         max_new_tokens: 12,
         temperature: 1,

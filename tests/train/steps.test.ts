@@ -88,8 +88,8 @@ test("a run creates nothing after its first step, neither for metrics nor for ev
   const calls = await callsDuring(async () => {
     for (let i = 0; i < 4; i++) step();
     await trainer.readMetrics();
-    await trainer.evaluate(run.data.validation());
-    await trainer.nextLogits([1, 2, 3]);
+    await trainer.evaluate(run.programs.evaluate, run.data.validation());
+    await trainer.nextLogits(run.programs.generate!, [1, 2, 3]);
   });
   assertEquals(created(calls), []);
   assertEquals(calls["submit"], 4 + 1 + 2 + 2);

@@ -1,4 +1,4 @@
-import type { Model } from "../../models/model.ts";
+import type { Model } from "../../models/architecture.ts";
 import type { Parameter } from "../../models/parameter.ts";
 import type { Executor } from "../../plan/executor.ts";
 import type { Data } from "../../plan/pieces.ts";

@@ -1,7 +1,7 @@
-import type { Model } from "../../models/model.ts";
+import type { Model } from "../../models/architecture.ts";
 import type { Parameter } from "../../models/parameter.ts";
 
-/** Which tensor of a file is which parameter. */
+/** The tensors of a file, matched with the parameters of a model. */
 export interface NameMatch {
   /** Name in the file of each parameter that is there. */
   readonly found: ReadonlyMap<Parameter, string>;
@@ -9,16 +9,6 @@ export interface NameMatch {
   /** Names that are neither parameters nor known to be of no use here. */
   readonly unexpected: readonly string[];
 }
-
-/**
- * Tensors that are no weights of this model: masks and tables that older versions saved, heads for other tasks, and
- * what is tied.
- */
-const IGNORED: Readonly<Record<Model["family"], RegExp>> = {
-  llama: /(?:^|\.)rotary_emb\.inv_freq$/,
-  gpt2: /(?:^|\.)attn\.(?:bias|masked_bias)$/,
-  bert: /^(?:lm_head|cls)\.|(?:^|\.)embeddings\.(?:position_ids|token_type_ids)$/,
-};
 
 /**
  * Matches names in a file against a model's, whose own may have another prefix there: of a model saved without its
@@ -33,33 +23,21 @@ export function matchNames(model: Model, names: Iterable<string>): NameMatch {
     left.delete(name);
   }
   const missing = model.parameters.filter((parameter) => !found.has(parameter));
-  return {
-    found,
-    missing,
-    unexpected: [...left].filter((name) => !IGNORED[model.family].test(name) && !isOtherHead(model, name)),
-  };
+  const ignored = model.architecture.files.ignored(model.config);
+  return { found, missing, unexpected: [...left].filter((name) => !ignored.test(name) && !isTiedHead(model, name)) };
 }
 
-/** A head that is tied is saved by some; RoBERTa's pooler is not used for classification, where BERT's is. */
-function isOtherHead(model: Model, name: string): boolean {
-  if (model.family === "bert") return model.config.model_type === "roberta" && /^(?:roberta\.)?pooler\./.test(name);
-  return name === "lm_head.weight" && model.config.tie_word_embeddings;
-}
+/** True for the head of a model whose head is its embedding: some save it all the same. */
+const isTiedHead = ({ head, embeddings }: Model, name: string): boolean =>
+  name === "lm_head.weight" && head.task === "CAUSAL_LM" && head.weight === embeddings.tokens;
 
-function spellings(model: Model, label: string): string[] {
-  const prefix = model.family === "llama"
-    ? "model."
-    : model.family === "gpt2"
-    ? "transformer."
-    : `${model.config.prefix}.`;
+/** The names that a parameter may have in a file, its own first. */
+function spellings({ architecture: { files }, config }: Model, label: string): string[] {
+  const prefix = files.prefix(config);
   const plain = label.startsWith(prefix) ? [label, label.slice(prefix.length)] : [label];
-  // TensorFlow's names of a layer norm, which the first BERTs were published with.
-  const old = plain.map((name) =>
-    name.replace(/LayerNorm\.weight$/, "LayerNorm.gamma").replace(/LayerNorm\.bias$/, "LayerNorm.beta")
-  );
-  return [...new Set([...plain, ...old])];
+  return [...new Set([...plain, ...plain.flatMap((name) => files.aliases?.(name) ?? [])])];
 }
 
-/** Whether a parameter may be new, drawn from the seed: the head of a model that was not yet trained to classify. */
-export const mayBeNew = (model: Model, { value: { label } }: Parameter): boolean =>
-  model.family === "bert" && /^(?:classifier\.|bert\.pooler\.)/.test(label);
+/** True for a parameter that may be new, drawn from the seed: the head of a model not yet trained to classify. */
+export const mayBeNew = ({ architecture: { files } }: Model, { value: { label } }: Parameter): boolean =>
+  files.mayBeNew?.(label) ?? false;

@@ -1,6 +1,6 @@
 import { type LoraConfig, targetNames } from "../../models/lora.ts";
-import type { Model } from "../../models/model.ts";
-import type { Parameter } from "../../models/parameter.ts";
+import type { Model } from "../../models/architecture.ts";
+import { type Parameter, trainedParameters } from "../../models/parameter.ts";
 import { denseLayers } from "../../models/parts.ts";
 import type { Executor } from "../../plan/executor.ts";
 import { openCheckpoint } from "../safetensors/reader.ts";
@@ -30,7 +30,7 @@ export const isHeld = (label: string, modules_to_save: readonly string[]): boole
 
 /** adapter_config.json and adapter_model.safetensors as PEFT writes them: adapters and modules_to_save, f32. */
 export function adapterFiles({ model, config, base, revision }: AdapterToSave, executor: Executor): Files {
-  const trained = model.parameters.filter(({ needsGradient }) => needsGradient);
+  const trained = trainedParameters(model);
   const tensors = new Map(trained.map(({ value }) => [PREFIX + value.label, value]));
   const entries = [...tensors].map(([name, { shape }]) => ({
     name,
@@ -45,7 +45,7 @@ export function adapterFiles({ model, config, base, revision }: AdapterToSave, e
   );
   const json = {
     peft_type: "LORA",
-    task_type: model.family === "bert" ? "SEQ_CLS" : "CAUSAL_LM",
+    task_type: model.head.task,
     base_model_name_or_path: base,
     revision,
     r: config.r,
@@ -54,7 +54,7 @@ export function adapterFiles({ model, config, base, revision }: AdapterToSave, e
     target_modules: config.target_modules === null || config.target_modules === "all-linear"
       ? targetNames(model)
       : config.target_modules,
-    modules_to_save: saved.size > 0 ? modulesOf(saved, config) : null,
+    modules_to_save: saved.size > 0 ? modulesOf(saved, config, model) : null,
     use_rslora: config.use_rslora,
     fan_in_fan_out: denseLayers(model).some(({ lora, transposed }) => lora && transposed),
     bias: "none",
@@ -73,15 +73,11 @@ export function adapterFiles({ model, config, base, revision }: AdapterToSave, e
 }
 
 /** Names as the user gave them, and those of a classification head, which is trained without being named. */
-const modulesOf = (
-  saved: ReadonlySet<string>,
-  { modules_to_save }: LoraConfig,
-): string[] => [
-  ...new Set([
-    ...modules_to_save,
-    ...["classifier", "pooler"].filter((head) => [...saved].some((name) => `.${name}.`.includes(`.${head}.`))),
-  ]),
-];
+function modulesOf(saved: ReadonlySet<string>, { modules_to_save }: LoraConfig, { head }: Model): string[] {
+  const modules = head.task === "SEQ_CLS" ? head.modules : [];
+  const trained = modules.filter((module) => [...saved].some((name) => `.${name}.`.includes(`.${module}.`)));
+  return [...new Set([...modules_to_save, ...trained])];
+}
 
 /** PEFT's settings that change an adapter's computation, and the values that are supported here. */
 const REFUSED: Readonly<Record<string, readonly unknown[]>> = {

@@ -1,7 +1,8 @@
 import { loadTokenizer } from "../../tokenizer/load_tokenizer.ts";
 import { checkVocabulary, type Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { Json } from "../../models/config_reader.ts";
-import { createModel, type Model } from "../../models/model.ts";
+import type { Architecture, Model } from "../../models/architecture.ts";
+import { architectureOf, ARCHITECTURES, createModel } from "../../models/model.ts";
 import type { WeightType } from "../../models/parameter.ts";
 import { openCheckpoint, PIECE_BYTES, type TensorFile } from "../safetensors/reader.ts";
 import { Sha256 } from "../sha256.ts";
@@ -18,6 +19,7 @@ export interface FileIdentity {
 /** A Hugging Face folder whose small files have been read, but only the headers of its weights. */
 export interface Pretrained {
   readonly folder: Folder;
+  readonly architecture: Architecture;
   /** config.json */
   readonly json: Json;
   /** generation_config.json; null if the folder has none. */
@@ -41,12 +43,17 @@ const FORMATS: Readonly<Record<string, WeightType>> = { BF16: "bf16", F16: "f16"
 /**
  * Opens the folder of a model: config.json, the tokenizer, and the headers of its weights, which must be those of the
  * config.
+ * @param architectures the families to choose from by model_type.
  * @throws RangeError for files or settings that are missing, unknown or do not fit; it names all tensors that do not
  * fit.
  */
-export async function openPretrained(folder: Folder, tokenizerFolder: Folder = folder): Promise<Pretrained> {
-  const json = await readModelConfig(folder);
-  const model = createModel(json);
+export async function openPretrained(
+  folder: Folder,
+  tokenizerFolder: Folder = folder,
+  architectures: readonly Architecture[] = ARCHITECTURES,
+): Promise<Pretrained> {
+  const json = await readModelConfig(folder), architecture = architectureOf(json, architectures);
+  const model = createModel(json, { architecture });
   const weights = await openCheckpoint(folder);
   const { found, missing, unexpected } = matchNames(
     model,
@@ -69,6 +76,7 @@ export async function openPretrained(folder: Folder, tokenizerFolder: Folder = f
   let identity: Promise<readonly FileIdentity[]> | undefined;
   return {
     folder,
+    architecture,
     json,
     generation: await readJson(folder, "generation_config.json"),
     tokenizer,

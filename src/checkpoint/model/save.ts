@@ -2,7 +2,7 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { Json } from "../../models/config_reader.ts";
 import { product } from "../../models/factorised.ts";
 import { mergedWeight } from "../../models/lora.ts";
-import type { Model } from "../../models/model.ts";
+import type { Model } from "../../models/architecture.ts";
 import type { Parameter } from "../../models/parameter.ts";
 import { denseLayers, factorisedLayers } from "../../models/parts.ts";
 import type { Executor } from "../../plan/executor.ts";

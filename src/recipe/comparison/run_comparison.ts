@@ -11,7 +11,7 @@ import type { RecoveryOptions } from "../../train/recovery.ts";
 import { type FineTuningSources, prepareFineTuning } from "../fine_tuning.ts";
 import { checkRunFits, type PreparedText, prepareRun, prepareText, type Run } from "../run.ts";
 import type { Point } from "../../report/svg.ts";
-import type { LoadWeights } from "../../train/trainer.ts";
+import type { LoadWeights } from "../../train/session.ts";
 
 /** A run, and what writes the weights of its pretrained model. */
 interface Ready {

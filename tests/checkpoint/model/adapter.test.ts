@@ -14,7 +14,8 @@ import { filesFolder } from "../../../src/checkpoint/source/blob.ts";
 import type { Folder } from "../../../src/checkpoint/source/source.ts";
 import { freeze } from "../../../src/models/freeze.ts";
 import { type LoraConfig, withLora } from "../../../src/models/lora.ts";
-import { createModel, type Model } from "../../../src/models/model.ts";
+import type { Model } from "../../../src/models/architecture.ts";
+import { createModel } from "../../../src/models/model.ts";
 import type { Floats } from "../../ops/run_recorded.ts";
 
 const LORA: LoraConfig = {

@@ -5,10 +5,9 @@ import { encodeSafetensors, type TensorData } from "../../../src/checkpoint/safe
 import { filesFolder } from "../../../src/checkpoint/source/blob.ts";
 import type { Folder } from "../../../src/checkpoint/source/source.ts";
 import type { Json } from "../../../src/models/config_reader.ts";
-import { type Model, needsOf } from "../../../src/models/model.ts";
-import { ropeTableTensor } from "../../../src/models/rope_table.ts";
-import { recordEvaluate } from "../../../src/train/programs.ts";
-import { type Evaluation, type LoadWeights, planPrograms, Trainer } from "../../../src/train/trainer.ts";
+import type { Model } from "../../../src/models/architecture.ts";
+import { type EvaluateProgram, planPrograms, recordEvaluate, tablesOf } from "../../../src/train/programs.ts";
+import { type Evaluation, type LoadWeights, Session } from "../../../src/train/session.ts";
 import { testGpu } from "../../ops/run_op.ts";
 import type { Floats } from "../../ops/run_recorded.ts";
 import { randomValues } from "../../models/small_models.ts";
@@ -16,12 +15,16 @@ import { randomValues } from "../../models/small_models.ts";
 const T = 6;
 
 /** A model on the device whose only program is its evaluation. */
-export async function openModel(model: Model, load: LoadWeights): Promise<Trainer> {
-  const gpu = await testGpu(),
-    needs = needsOf(model),
-    rope_table = needs.rope === undefined ? undefined : ropeTableTensor(T, needs.rope);
-  const programs = { rope_table, evaluate: recordEvaluate({ variant: gpu.variant, model, rope_table, B: 1, T }) };
-  return await Trainer.create(gpu, model, programs, planPrograms(programs), { load });
+export async function openModel(model: Model, load: LoadWeights): Promise<OpenedModel> {
+  const gpu = await testGpu();
+  const evaluate = recordEvaluate({ variant: gpu.variant, model, tables: tablesOf(model, T), B: 1, T });
+  const session = await Session.open(gpu, model, [evaluate], planPrograms({ evaluate }), { load });
+  return { session, evaluate, executor: session.executor, destroy: () => session.destroy() };
+}
+
+export interface OpenedModel extends Pick<Session, "executor" | "destroy"> {
+  readonly session: Session;
+  readonly evaluate: EvaluateProgram;
 }
 
 /** With these numbers in its parameters. */
@@ -31,8 +34,8 @@ export const withValues = (values: ReadonlyMap<string, Floats>): LoadWeights => 
 };
 
 /** What a model thinks of a sequence. */
-export const judge = (trainer: Trainer, classifies = false): Promise<Evaluation> =>
-  trainer.evaluate([{
+export const judge = ({ session, evaluate }: OpenedModel, classifies = false): Promise<Evaluation> =>
+  session.evaluate(evaluate, [{
     input_ids: Uint32Array.of(5, 31, 7, 0, 12, 9),
     labels: classifies ? Uint32Array.of(1) : Uint32Array.of(31, 7, 0, 12, 9, 3),
   }]);
@@ -52,7 +55,7 @@ export async function collect(files: Files, name = "made"): Promise<SavedFolder>
 
 /** The folder that a model on the device is saved to. */
 export const saveModel = (
-  trainer: Trainer,
+  trainer: Pick<Session, "executor">,
   saved: Partial<ModelToSave> & Pick<ModelToSave, "model" | "json">,
 ): Promise<SavedFolder> => collect(modelFiles({ tokenizer: null, generation: null, ...saved }, trainer.executor));
 

@@ -10,7 +10,8 @@ import type { ByteSource, Folder } from "../../../src/checkpoint/source/source.t
 import { pack } from "../../../src/gpu/formats/index.ts";
 import type { Json } from "../../../src/models/config_reader.ts";
 import { freeze, type Freezing } from "../../../src/models/freeze.ts";
-import { createModel, type Model } from "../../../src/models/model.ts";
+import type { Model } from "../../../src/models/architecture.ts";
+import { createModel } from "../../../src/models/model.ts";
 import type { Executor } from "../../../src/plan/executor.ts";
 
 const PIECE = 4 << 20, BATCH = 16 << 20;

@@ -2,7 +2,7 @@
 
 import { assert, assertClose, assertEquals, test } from "../../harness.ts";
 import { randomValues, SMALL, someNumbers } from "../../models/small_models.ts";
-import { judge, openModel, saveModel, withValues } from "./folders.ts";
+import { judge, type OpenedModel, openModel, saveModel, withValues } from "./folders.ts";
 import { loadWeights } from "../../../src/checkpoint/model/load.ts";
 import { openPretrained } from "../../../src/checkpoint/model/pretrained.ts";
 import { filesFolder } from "../../../src/checkpoint/source/blob.ts";
@@ -10,26 +10,26 @@ import type { Folder } from "../../../src/checkpoint/source/source.ts";
 import { trainBPE } from "../../../src/tokenizer/bpe_train.ts";
 import { ByteTokenizer } from "../../../src/tokenizer/tokenizer.ts";
 import { pack, unpack } from "../../../src/gpu/formats/index.ts";
-import { createLlama } from "../../../src/models/llama.ts";
+import { LLAMA } from "../../../src/models/llama.ts";
 import { llamaJson, parseLlamaConfig } from "../../../src/models/llama_config.ts";
 import { freeze } from "../../../src/models/freeze.ts";
 import { withLora } from "../../../src/models/lora.ts";
-import { createModel, type Model } from "../../../src/models/model.ts";
+import type { Model } from "../../../src/models/architecture.ts";
+import { createModel } from "../../../src/models/model.ts";
 import type { WeightType } from "../../../src/models/parameter.ts";
 import { size } from "../../../src/plan/tensor.ts";
-import type { Trainer } from "../../../src/train/trainer.ts";
 
 const FAMILIES = ["llama", "tied", "qwen2", "qwen3", "gpt2", "roberta", "bert"] as const;
-const classifies = (model: Model): boolean => model.family === "bert";
+const classifies = (model: Model): boolean => model.head.task === "SEQ_CLS";
 
 /** The model of a folder, with its weights on the device, everything frozen as the files have it. */
-async function load(folder: Folder): Promise<{ model: Model; trainer: Trainer }> {
+async function load(folder: Folder): Promise<{ model: Model; trainer: OpenedModel }> {
   const { json, weights, storedAs } = await openPretrained(folder);
   const model = freeze(createModel(json), { trains: () => false, storedAs, quantized: undefined });
   return { model, trainer: await openModel(model, (executor, model) => loadWeights(executor, model, weights)) };
 }
 
-const wordsOf = ({ executor }: Trainer, model: Model) =>
+const wordsOf = ({ executor }: OpenedModel, model: Model) =>
   Promise.all(model.parameters.map(async ({ value }) => [value.label, await executor.readWords(value)] as const));
 
 for (const family of FAMILIES) {
@@ -141,7 +141,8 @@ for (const family of ["llama", "gpt2", "roberta"] as const) {
 }
 
 test("factors are saved as their products", async () => {
-  const config = parseLlamaConfig(SMALL.llama), model = createLlama(config, "f32", { rank: 4, alpha: 8 });
+  const config = parseLlamaConfig(SMALL.llama),
+    model = LLAMA.create(config, { type: "f32", factors: { rank: 4, alpha: 8 } });
   const trainer = await openModel(model, withValues(randomValues(model, 6))),
     { folder } = await saveModel(trainer, { model, json: llamaJson(config) });
   const again = await load(folder);
@@ -154,7 +155,7 @@ test("factors are saved as their products", async () => {
 
 test("config.json has what transformers 4 and 5 read, and what else it came with", async () => {
   const config = parseLlamaConfig({ ...SMALL.llama, rope_theta: 5000, attention_bias: true }),
-    made = createLlama(config);
+    made = LLAMA.create(config, { type: "f32" });
   const trainer = await openModel(made, withValues(randomValues(made, 1)));
   const read = async (json: Readonly<Record<string, unknown>>) =>
     JSON.parse(await (await saveModel(trainer, { model: made, json })).files.get("config.json")!.text()) as Record<

@@ -3,7 +3,8 @@
 import { blobSource } from "../../../src/checkpoint/source/blob.ts";
 import type { ByteSource } from "../../../src/checkpoint/source/source.ts";
 import type { Run } from "../../../src/recipe/run.ts";
-import { type LoadWeights, Trainer } from "../../../src/train/trainer.ts";
+import type { LoadWeights } from "../../../src/train/session.ts";
+import { Trainer } from "../../../src/train/trainer.ts";
 import {
   encodeTraining,
   type OpenedTraining,

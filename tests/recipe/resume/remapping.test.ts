@@ -6,6 +6,7 @@ import { contextOf, opened, type Opening, openRun, openTiny, saved } from "./che
 import { prepareTiny, type Settings, sharedGpu } from "../../train/tiny.ts";
 import type { ByteSource } from "../../../src/checkpoint/source/source.ts";
 import { pack, unpack } from "../../../src/gpu/formats/index.ts";
+import { LLAMA } from "../../../src/models/llama.ts";
 import { type LlamaConfig, llamaJson } from "../../../src/models/llama_config.ts";
 import type { WeightType } from "../../../src/models/parameter.ts";
 import { size } from "../../../src/plan/tensor.ts";
@@ -137,7 +138,7 @@ for (const optim of ["adamw", "frugal", "frugal_blocks", "galore", "fira", "bada
 /** A run on a base whose files hold matrices as `stored`. */
 async function openStored(stored: WeightType, settings: Settings): Promise<Opening> {
   const gpu = await sharedGpu(), { config, tokenizer, data, model } = prepareTiny(gpu, settings);
-  const base = { json: llamaJson(model.config as LlamaConfig), storedAs: () => stored };
+  const base = { architecture: LLAMA, json: llamaJson(model.config as LlamaConfig), storedAs: () => stored };
   return await openRun(prepareRun(config, { tokenizer, data, base }, gpu.variant));
 }
 
