@@ -2,10 +2,10 @@ import { byId, count, create } from "./dom.ts";
 import { keptRuns } from "./kept_runs.ts";
 import type { KeptRun } from "./protocol.ts";
 
-/** What must be done first; empty: nothing. */
+/** Shows what must be done first; empty: nothing. */
 export const showKeptError = (text: string): void => void (byId("kept-error").textContent = text);
 
-/** Offers the runs that have checkpoints. `goOn` hears which one is wanted. */
+/** Offers the runs that have checkpoints. `goOn` is called with the chosen one. */
 export async function showKeptRuns(goOn: (run: KeptRun) => void): Promise<void> {
   const runs = await keptRuns();
   byId("kept").hidden = runs.length === 0;

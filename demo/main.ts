@@ -26,7 +26,7 @@ const thread = new Worker(new URL("./worker.ts", import.meta.url), { type: "modu
 const worker = wrap<TrainingApi>(thread);
 const data = new DataSource(worker), model = new ModelSource(worker);
 
-/** The form is read once the keys rest for so long. */
+/** Rest of the keys after which the form is read. */
 const MILLISECONDS_OF_TYPING = 150;
 
 let state: State = "idle";
@@ -36,7 +36,7 @@ let ready = false;
 
 // ---- states -----------------------------------------------------------------------------------------------------
 
-/** True while the keyboard's focus has no button to be on. */
+/** True while there is no button for the keyboard's focus. */
 let focusLost = false;
 
 function enter(next: State): void {

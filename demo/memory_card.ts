@@ -19,7 +19,7 @@ const swatch = (role: Role): HTMLElement =>
   create("span", { class: "swatch", style: `--role: var(--${role})`, "aria-hidden": "true" });
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
 
-/** The plan of the run as it is set, role by role. `largest` is the adapter's limit for one buffer, if known. */
+/** Shows the plan of the run, role by role. `largest` is the adapter's limit for one buffer, if known. */
 export function showLedger(
   { model, parameters, trainable_parameters, rows, bytes }: PlanReport,
   largest: number | undefined,

@@ -19,7 +19,7 @@ import type { PlanReport, RunEvent, RunRequest } from "./protocol.ts";
 import { type RunControl, StoppedError } from "./run_control.ts";
 import { Trained } from "./trained.ts";
 
-/** Characters of the built-in stories, as a new model is given. */
+/** Characters of the built-in stories for a new model. */
 const STORIES_CHARACTERS = 2_000_000;
 
 type Emit = (event: RunEvent) => void;
@@ -36,7 +36,7 @@ export async function trainRun(
   const checkpoints = await Checkpoints.open(request, (message) => emit({ type: "note", message }));
   let gpu: Gpu | undefined;
   try {
-    // A device of its own for each run: whatever befell the last one, this one starts clean.
+    // Each run has a device of its own: whatever befell the last one, this one starts clean.
     gpu = await openGpu();
     const reading = model && new Reading(bytesOf(model), control, emit);
     const tuning = model && await prepareTuning(request, model, (bytes) => reading!.add(bytes));
@@ -78,7 +78,7 @@ export async function trainRun(
   }
 }
 
-/** Tells how far a model has been read, and ends that when the run is stopped. */
+/** Reports the progress of reading a model, and ends it when the run is stopped. */
 class Reading {
   readonly #total: number;
   readonly #control: RunControl;
@@ -94,7 +94,7 @@ class Reading {
     [this.#what, this.#done] = [what, 0];
   }
 
-  /** @throws StoppedError */
+  /** Counts bytes that were read. @throws StoppedError */
   add(bytes: number): void {
     if (this.#control.stopped()) throw new StoppedError();
     this.#done = Math.min(this.#total, this.#done + bytes);
@@ -115,7 +115,7 @@ async function prepareTuning(
   return await prepareFineTuning(config, { model: watched(folder, onRead), dataset });
 }
 
-/** Undefined for the built-in stories. @throws RangeError, TypeError or ConfigError if it is no text. */
+/** The text of a file; undefined for the stories. @throws RangeError, TypeError or ConfigError if it is no text. */
 async function readText(file: File | null): Promise<string | undefined> {
   if (file === null) return undefined;
   if (formatOf(file.name) !== "text") {
@@ -128,8 +128,8 @@ async function readText(file: File | null): Promise<string | undefined> {
 }
 
 /**
- * A software adapter takes the computer's own memory, which some browsers tell, rounded. No browser tells that of a
- * real GPU.
+ * Bytes that may be used. A software adapter takes the computer's own memory, which some browsers report, rounded. No
+ * browser reports that of a real GPU.
  */
 function availableBytes({ adapter }: Gpu): number {
   const { deviceMemory } = navigator as WorkerNavigator & { readonly deviceMemory?: number };

@@ -15,7 +15,7 @@ import { openSources } from "./sources.ts";
 /** Shows the memory of a run under its own optimizer and under all others. Reads no data and allocates nothing. */
 export async function plan(args: Arguments): Promise<number> {
   const given = await readConfig(args);
-  // The shape of an adapter is its own.
+  // The adapter's folder decides its shape.
   const asked = given.adapter === "" ? given : await withAdapter(given, (await openSources(given)).adapter);
   const variant = await variantHere();
   const planned = { vocab_size: vocabularyOf(asked), variant, packed: asked.packing, base: await baseOf(asked) };
@@ -78,10 +78,10 @@ async function baseOf(config: TrainingConfig): Promise<BaseModel | undefined> {
 
 const FORMATS: Readonly<Record<string, "bf16" | "f16">> = { bfloat16: "bf16", float16: "f16" };
 
-/** The byte tokenizer's size is fixed; a BPE vocabulary is as large as asked for unless the text is tiny. */
+/** The byte tokenizer's size is fixed; a BPE vocabulary has the requested size unless the text is tiny. */
 const vocabularyOf = ({ tokenizer, vocab_size }: TrainingConfig): number => (tokenizer === "byte" ? 256 : vocab_size);
 
-/** A plan needs no GPU: without one it is made for the tiled kernels. */
+/** The kernels of this machine's GPU. A plan needs none: it is made for the tiled kernels then. */
 async function variantHere(): Promise<Variant> {
   try {
     return variantFor(describeAdapter(await requestAdapter()));

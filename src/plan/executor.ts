@@ -10,12 +10,12 @@ import { bytesOf, size, type Tensor, TRANSIENT } from "./tensor.ts";
 interface Encoded {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
-  /** Undefined for a kernel without parameters. */
+  /** Bytes from the start of the params buffer; undefined for a kernel without parameters. */
   readonly paramOffset: number | undefined;
   readonly grid: Grid;
 }
 
-/** What the executor has asked of WebGPU since it was made. */
+/** Counts of WebGPU calls since the executor was made. */
 export interface Counters {
   submits: number;
   dispatches: number;
@@ -53,7 +53,7 @@ export class Executor {
   }
 
   /**
-   * Allocates and compiles everything. `onPipeline` hears of each compiled pipeline.
+   * Allocates and compiles everything. `onPipeline` is called for each compiled pipeline.
    * @throws RangeError if a buffer exceeds the adapter's limits, OutOfMemoryError if the device refuses it.
    */
   static async create(
@@ -120,7 +120,7 @@ export class Executor {
     return unpack(tensor.type === "u32" ? "f32" : tensor.type, words, size(tensor));
   }
 
-  /** As `read`, for u32 tensors and for comparing bits. */
+  /** Copies a tensor's words to the host as they are: for u32 tensors and for comparing bits. */
   async readWords(tensor: Tensor): Promise<Uint32Array<ArrayBuffer>> {
     return new Uint32Array(await this.#readBytes(tensor));
   }
@@ -205,7 +205,7 @@ export class Executor {
     return (await this.read(tensor)).some((value) => !Number.isFinite(value));
   }
 
-  /** Where a tensor lies, and what of it the data are. */
+  /** The location of a tensor, and the pieces of it that the data are. */
   #place(tensor: Tensor, data: Data, first?: number): Location & { readonly pieces: readonly Piece[] } {
     const location = this.plan.location.get(tensor);
     if (!location) throw new RangeError(`Cannot write ${tensor.label}: no step of the plan uses it`);

@@ -17,12 +17,12 @@ const NAME_CHARACTERS = 20, ENTRY_CHARACTERS = 22;
 
 const INK = "#1b1f24", MUTED = "#68707b", FAINT = "#e8e9ec", PAPER = "#fdfdfc";
 /**
- * Okabe and Ito's colours, told apart by the colour-blind, without the yellow, which paper swallows. After seven the
- * lines are dashed, then dotted.
+ * Okabe and Ito's colours, which the colour-blind can distinguish, without the yellow, which paper swallows. After
+ * seven the lines are dashed, then dotted.
  */
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4f545c"];
 const DASHES = ["", ' stroke-dasharray="6 4"', ' stroke-dasharray="1.5 4" stroke-linecap="round"'];
-/** What the bars hold beside the state, which has the colour of its line. */
+/** Parts of the bars besides the state, which has the colour of its line. */
 const REST = [
   { name: "parameters", colour: "#8e98a6", of: (bytes: BytesByRole): number => bytes.trainable + bytes.frozen },
   { name: "gradients", colour: "#b3bbc6", of: (bytes: BytesByRole): number => bytes.gradient },
@@ -30,7 +30,7 @@ const REST = [
   { name: "other", colour: "#e6e9ee", of: (bytes: BytesByRole): number => bytes.input + bytes.output + bytes.scratch },
 ];
 
-/** The losses that are drawn. Above `high` something may have been cut off, by `off` whole methods. */
+/** The losses that are drawn: `cut` is true if some lie above `high`, and `off` are the methods that end there. */
 interface LossRange {
   readonly low: number;
   readonly high: number;
@@ -91,8 +91,8 @@ ${notes.map((note, i) => write(EDGE, bottom + 62 + 18 * i, note, `font-size="12"
 }
 
 /**
- * From the lowest loss to above the methods that count: those before a gap that would leave them less than a fifth of
- * the picture. Of the way down to there as much is drawn as leaves the ends apart.
+ * The range from the lowest loss to above the methods that count: those before a gap that would leave them less than a
+ * fifth of the picture. The curves' way down to there is drawn as far as the ends stay apart.
  */
 function lossRange(methods: readonly ChartMethod[]): LossRange {
   const ended = methods.filter(({ eval_loss }) => eval_loss !== null).sort((a, b) => a.eval_loss! - b.eval_loss!);
@@ -129,7 +129,7 @@ const endHeight = (
 ): number | undefined => (eval_loss === null ? undefined : y(Math.min(eval_loss, high)));
 
 /**
- * Evenly spaced rows, as near to the ends of the curves as the picture allows. Their lines do not cross: a lower curve
+ * Places rows evenly, as near to the ends of the curves as the picture allows. Their lines do not cross: a lower curve
  * has a lower row.
  */
 function placeRows(
@@ -202,7 +202,7 @@ function curvesOf({ method, colour, dash }: Row, { x, y, faint }: Axes & { reado
   }" fill="none" stroke="${colour}" stroke-width="2" stroke-linejoin="round"${dash}/>${mark}`;
 }
 
-/** From the end of a curve to its row. A method that diverged has only the end of one. */
+/** The line from the end of a curve to its row. A method that diverged has only the end of one. */
 function leader({ method, y, colour, dash }: Row, x: (step: number) => number, end: number | undefined): string {
   const right = NAME - 8, from = x(method.curves[0]?.at(-1)?.step ?? 0) < PLOT.right ? undefined : end;
   const path = from === undefined
@@ -216,7 +216,7 @@ function leader({ method, y, colour, dash }: Row, x: (step: number) => number, e
 function headings(bottom: number): string {
   const heading = (x: number, text: string, anchor = "start"): string =>
     write(x, TOP - 18, text, `font-size="12" font-weight="600" fill="${MUTED}" text-anchor="${anchor}"`);
-  // One text, so that no key depends on the width of a font.
+  // All keys are one text, so that none depends on the width of a font.
   const keys = [{ name: "state, in the colour of its line", colour: COLOURS[0]! }, ...REST].map(({ name, colour }) =>
     `<tspan fill="${colour}" font-size="15">■</tspan> ${name}`
   );
@@ -291,7 +291,7 @@ function notesOf(methods: readonly ChartMethod[], { cut, high, off }: LossRange)
 const write = (x: number, y: number, text: string, attributes: string): string =>
   `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}"${attributes && " "}${attributes}>${escapeText(text)}</text>`;
 
-/** Cut by whole characters, as people count them. */
+/** Cuts a text by whole characters, as people count them. */
 function shorten(text: string, most: number): string {
   const characters = [...text];
   return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text;

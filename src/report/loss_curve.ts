@@ -61,7 +61,7 @@ function runningMean(points: readonly Point[]): Point[] {
   let sum = 0, weight = 0;
   return points.map(({ step, loss }) => {
     sum = keep * sum + (1 - keep) * loss;
-    weight = keep * weight + (1 - keep); // below 1 at first, where there is little to average
+    weight = keep * weight + (1 - keep); // below 1 at first, when there is little to average
     return { step, loss: sum / weight };
   });
 }

@@ -1,4 +1,4 @@
-// What the pictures of this folder share.
+// Helpers that the pictures of this folder share.
 
 /** A point of a curve: step from 1, loss in nats. */
 export interface Point {

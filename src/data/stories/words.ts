@@ -1,4 +1,6 @@
-/** The words of the stories. Everything here is used as it stands after "a"; the writer turns "a apple" into "an apple". */
+/**
+ * The words of the stories. Everything here is used as it stands after "a"; the writer turns "a apple" into "an apple".
+ */
 
 export const GIRLS: readonly string[] = words(`
   Lily Mia Anna Ella Ruby Nora Zoe Clara Emma Lucy Maya Sara Molly Alice Nina Tess Eva Amy Kate Luna Sophie Jane Polly
@@ -13,7 +15,7 @@ export const ANIMALS: readonly string[] = words(`
   frog duck beaver donkey elephant panda
 `);
 
-/** Owned by the main character: who it is after "his" or "her", and the pronouns. */
+/** Grown-ups of the main character: the name after "his" or "her", and true for "she". */
 export const ADULTS: readonly (readonly [name: string, is_female: boolean])[] = [
   ["mom", true],
   ["mother", true],
@@ -27,7 +29,7 @@ export const ADULTS: readonly (readonly [name: string, is_female: boolean])[] = 
   ["big brother", false],
 ];
 
-/** Where it is, the place itself, and spots in which a thing can lie and a friend can sit. */
+/** Places with their preposition, and spots in which a thing can lie and a friend can sit. */
 export const PLACES: readonly (readonly [preposition: string, place: string, spots: readonly string[]])[] = [
   ["in", "the park", ["under a bench", "behind the swings", "near the pond", "next to the slide"]],
   ["in", "the garden", ["under a bush", "behind the shed", "between the roses", "beside the gate"]],

@@ -2,12 +2,12 @@ import { splitWords } from "../byte_level.ts";
 import { type Description, descriptionOf, descriptionsOf, refuse, show } from "./description.ts";
 import { type Part, partsOf, patternOf } from "./pattern.ts";
 
-/** Cuts a text into words. `first`: it stands at the beginning of the whole text. */
+/** Cuts a text into words. `first` is true at the beginning of the whole text. */
 type Split = (text: string, first: boolean) => string[];
 
 export interface PreTokenizer {
   readonly split: Split;
-  /** The model sees a word's UTF-8 bytes, each as GPT-2's visible character. */
+  /** True if the model sees a word's UTF-8 bytes, each as GPT-2's visible character. */
   readonly byte_level: boolean;
 }
 
@@ -17,7 +17,7 @@ const MERGED: Readonly<Record<string, (parts: readonly Part[]) => string[]>> = {
   Removed: (parts) => parts.filter(({ matched }) => !matched).map(({ text }) => text),
   Contiguous: (parts) => joined(parts, (part, before) => part.matched === before.matched),
   MergedWithPrevious: (parts) => joined(parts, (part, before) => part.matched && !before.matched),
-  // From the end, "previous" is "next": turned round twice.
+  // A sign is joined to the next part: the mirror image of MergedWithPrevious.
   MergedWithNext: (parts) => joined(parts, (part, before) => before.matched && !part.matched),
 };
 
@@ -32,9 +32,9 @@ function joined(parts: readonly Part[], joins: (part: Part, before: Part) => boo
 }
 
 /**
- * What a `pre_tokenizer` of tokenizer.json does. Not the library's own: its ByteLevel and Whitespace know JavaScript's
- * white space and ASCII's letters only, its Digits ASCII's digits, its Punctuation keeps signs together that belong
- * apart, its Metaspace never splits, and its Split has two behaviours.
+ * Compiles a `pre_tokenizer` of tokenizer.json. It is not the library's own, whose ByteLevel and Whitespace know
+ * JavaScript's white space and ASCII's letters only, its Digits ASCII's digits, its Punctuation keeps signs together
+ * that belong apart, its Metaspace never splits, and its Split has two behaviours.
  * @throws RangeError at a kind whose results could differ from those of Hugging Face's `tokenizers`.
  */
 export function compilePreTokenizer(value: unknown): PreTokenizer {

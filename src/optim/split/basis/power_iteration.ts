@@ -18,10 +18,10 @@ const commitBasisKernel = defineKernel({
   groups: perThread,
 });
 
-/** Which side of a gradient G (m, n) a basis P multiplies: right, G P with P (n, k), or left, Pᵀ G with P (m, k). */
+/** The side of a gradient G (m, n) that a basis P multiplies: right, G P with P (n, k), or left, Pᵀ G with P (m, k). */
 export type Side = "left" | "right";
 
-/** Records a basis (d, k) of k orthonormal directions out of d, drawn anew at each clock.drawn. */
+/** Records a basis (d, k) of k orthonormal directions out of d, drawn again at each clock.drawn. */
 export function randomOrthogonal(r: Recorder, basis: Tensor, clock: Tensor, stream: RandomStream): void {
   randomNormal(r, basis, clock, { ...stream, deviation: 1 });
   orthonormalise(r, basis, goodTensor(r), basis);
