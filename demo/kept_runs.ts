@@ -18,7 +18,7 @@ export async function nextFreeName(name: string): Promise<string> {
   for (let number = 2, free = name;; free = `${name} ${number++}`) if (!taken.has(free)) return free;
 }
 
-/** Tells later pages of a checkpoint. */
+/** Lists the run of a checkpoint for later pages. */
 export async function keepRun(run: KeptRun): Promise<void> {
   const others = (
     saved: unknown,

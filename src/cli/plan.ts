@@ -63,7 +63,7 @@ function formatComparison(plans: readonly OptimizerPlan[]): string {
   ].join("\n");
 }
 
-/** What a memory budget has led to. */
+/** A note on the settings that a memory budget has led to. */
 export const budgetNote = (
   { memory_budget, optim_args }: TrainingConfig,
 ): string => (memory_budget === null ? "" : ` with density ${optim_args.density}, the largest within ${memory_budget}`);

@@ -26,7 +26,7 @@ export async function* piecesOf(contents: Contents): AsyncGenerator<Uint8Array<A
   else yield* contents;
 }
 
-/** What a model folder is made of, beside the numbers on the device. */
+/** The parts of a model folder besides the numbers on the device. */
 export interface ModelToSave {
   readonly model: Model;
   /** config.json as it came, or as the model was made from it. */
