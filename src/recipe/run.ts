@@ -40,7 +40,7 @@ export interface Run extends TrainingJob {
 
 /** Characters of the embedded corpus that a run without `dataset` trains on. */
 const CORPUS_CHARACTERS = 2_000_000;
-/** A BPE vocabulary is learnt from at most this much of the text: more changes it little and takes long. */
+/** A BPE vocabulary is trained on at most this much of the text: more changes it little and takes long. */
 const BPE_SAMPLE_CHARACTERS = 1_000_000;
 
 /** A text as tokens, which runs can share. */

@@ -39,7 +39,7 @@ export const bound = (config: Settings | TrainingConfig): Settings =>
   Object.fromEntries(Object.entries(config).filter(([key]) => !FREE.has(key)));
 
 /**
- * With defaults for what a version before this one did not have. Where the settings of a later one are in it, as it is.
+ * Adds defaults for settings that an earlier version did not have. Settings of a later version stay as they are.
  */
 function completed(settings: Settings | TrainingConfig): Settings {
   const { success, output } = v.safeParse(schema, settings);

@@ -34,6 +34,9 @@ export const transpose = (x: Reals, rows: number, columns: number): Reals =>
 
 export const add = (x: Reals, y: Reals): Reals => x.map((value, i) => value + y[i]!);
 
+/** x y, element by element. */
+export const multiply = (x: Reals, y: Reals): Reals => x.map((value, i) => value * y[i]!);
+
 /** The rows y[row] = weight[ids[row]], (N, C). weight: (V, C). */
 export function embedding(weight: Reals, ids: ArrayLike<number>, C: number): Reals {
   const y = zeros(ids.length * C);

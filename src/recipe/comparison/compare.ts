@@ -9,7 +9,7 @@ export interface PlannedRun {
   readonly seed: number;
 }
 
-/** What a run came to; a line of results.jsonl. */
+/** The result of a run; a line of results.jsonl. */
 export interface RunResult {
   readonly method: string;
   /** The label of the entry of the method's sweep. */
@@ -17,7 +17,7 @@ export interface RunResult {
   readonly seed: number;
   /** The peak of the schedule. */
   readonly learning_rate: number;
-  /** Of the trained model, in nats per token. Null: the run diverged. */
+  /** Loss of the trained model, in nats per token. Null: the run diverged. */
   readonly eval_loss: number | null;
   /** Why the run diverged. */
   readonly problem: string | null;
@@ -48,7 +48,7 @@ export interface MethodResult {
   readonly perplexity: number | null;
   readonly tokens_per_second: number | null;
   readonly planned_bytes: BytesByRole;
-  /** Of the runs that ended, or of all if none did. */
+  /** Mean over the runs that ended, or over all if none did. */
   readonly curves: readonly (readonly Point[])[];
 }
 
@@ -64,7 +64,7 @@ export function nextRun(comparison: Comparison, results: readonly RunResult[]): 
 }
 
 /**
- * How many runs the comparison has, as far as that is known: a method that diverges with all its settings gets no other
+ * Counts the runs that the comparison has, as far as that is known: a method that diverges with all its settings gets no other
  * seeds.
  */
 export const countRuns = (comparison: Comparison, results: readonly RunResult[]): number =>
@@ -140,7 +140,7 @@ function aggregate(runs: readonly RunResult[]): MethodResult {
   };
 }
 
-/** What all runs have in common, in a line: data, model, tokens a step, steps, seeds. */
+/** Describes in a line the facts that all runs share: data, model, tokens a step, steps, seeds. */
 export function describeComparison(
   { base: { dataset, model }, methods, seeds }: Comparison,
   results: readonly RunResult[],

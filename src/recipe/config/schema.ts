@@ -83,7 +83,7 @@ export const entries = {
   gradient_checkpointing: v.optional(flag, false),
   max_steps: v.optional(count, 800),
   seed: v.optional(countOrZero, 42),
-  // What is written, and when.
+  // Output: files, and how often they are written.
   logging_steps: v.optional(count, 10),
   eval_steps: v.optional(count, 100),
   eval_batches: v.optional(count, 8),
