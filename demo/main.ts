@@ -115,8 +115,8 @@ function rememberAndPlan(): void {
 /** Starts a run, or refuses settings that cannot be, and trains until the run has ended one way or another. */
 async function run(goOn: boolean): Promise<void> {
   if (state !== "idle" || !ready) return;
-  // A change just before the start still shows in the table, and delays nothing: the Worker plans first. It comes before
-  // anything that may fail, since it clears the error of the last settings.
+  // A change just before the start still shows in the table, and delays nothing: the Worker plans first. It comes
+  // before anything that may fail, since it clears the error of the last settings.
   if (byId("memory").dataset["stale"] === "true") rememberAndPlan();
   try {
     if (!goOn) await takeFreeName();

@@ -69,8 +69,8 @@ function showLimit(bytes: number, limit: number | undefined): void {
 }
 
 /**
- * One stacked bar for each optimizer, all on the scale of the largest. An optimizer that the model cannot have is a line
- * with its reason.
+ * One stacked bar for each optimizer, all on the scale of the largest. An optimizer that the model cannot have is a
+ * line with its reason.
  */
 export function showComparison(plans: ReadonlyMap<OptimizerName, BytesByRole | string>, chosen: OptimizerName): void {
   const fitting = [...plans.values()].filter((bytes) => typeof bytes !== "string");

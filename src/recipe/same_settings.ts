@@ -5,7 +5,9 @@ import { schema } from "./config/schema.ts";
 /** Settings as a checkpoint holds them. */
 export type Settings = Readonly<Record<string, unknown>>;
 
-/** Settings that a checkpoint does not hold: no step depends on them, or the thing that they name is compared itself. */
+/**
+ * Settings that a checkpoint does not hold: no step depends on them, or the thing that they name is compared itself.
+ */
 const FREE: ReadonlySet<string> = new Set([
   ...[
     "output_dir",
@@ -89,7 +91,10 @@ export function checkSettings(saved: Settings, config: TrainingConfig, isFree: b
 
 const followsEvaluations = ({ optim_args }: TrainingConfig): boolean => (optim_args.update_gap_max ?? null) !== null;
 
-/** The numbers of a run of `max_steps` steps that another number of steps changes, for people; undefined if there are none. */
+/**
+ * The numbers of a run of `max_steps` steps that another number of steps changes, for people; undefined if there are
+ * none.
+ */
 function dependsOnMaxSteps(config: TrainingConfig): string | undefined {
   const { lr_scheduler_type, warmup_steps, optim_args } = config;
   if (lr_scheduler_type !== "constant") return `the ${lr_scheduler_type} schedule of the learning rate`;

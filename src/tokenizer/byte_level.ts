@@ -5,8 +5,17 @@
  * one space before them, then white space. It is `\p{White_Space}` and not `\s`, which in JavaScript has U+FEFF and
  * lacks U+0085.
  */
-const WORD =
-  /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+const WORD = new RegExp(
+  [
+    /'(?:[sdmt]|ll|ve|re)/,
+    / ?\p{L}+/,
+    / ?\p{N}+/,
+    / ?[^\p{White_Space}\p{L}\p{N}]+/,
+    /\p{White_Space}+(?!\P{White_Space})/,
+    /\p{White_Space}+/,
+  ].map(({ source }) => source).join("|"),
+  "gu",
+);
 
 const BYTES: readonly number[] = Array.from({ length: 256 }, (_, byte) => byte);
 const isPrintable = (byte: number): boolean => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);

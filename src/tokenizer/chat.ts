@@ -168,10 +168,8 @@ function turns(template: ChatTemplate, messages: readonly ChatMessage[], options
     const after = template.render(messages.slice(0, turn + 1), { ...options, add_generation_prompt: false });
     if (!after.startsWith(before) || !text.startsWith(after)) {
       throw new RangeError(
-        `Cannot tell what the assistant writes in message ${
-          turn + 1
-        }: the chat template renders the messages before it differently once more follow, and has no {% generation %}. ` +
-          "Add {% generation %} around the assistant's text in chat_template.jinja, or train on all tokens",
+        `Cannot tell what the assistant writes in message ${turn + 1}: the chat template renders the messages before ` +
+          "it differently once more follow, and has no {% generation %}. Add {% generation %} around the assistant's text in chat_template.jinja, or train on all tokens",
       );
     }
     spans.push({

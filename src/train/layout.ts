@@ -26,8 +26,8 @@ export interface Remapping {
   /** Trained in both, and loaded. */
   readonly kept: readonly string[];
   /**
-   * Trained now, not by the run of the checkpoint: begins with the weight of an earlier run, if one has trained it, else with
-   * the model's own weights.
+   * Trained now, not by the run of the checkpoint: begins with the weight of an earlier run, if one has trained it,
+   * else with the model's own weights.
    */
   readonly thawed: readonly string[];
   /** Trained before, frozen now: its weight is loaded, its state dropped. */

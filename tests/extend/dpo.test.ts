@@ -8,12 +8,14 @@ import { createModel, isLanguageModel } from "../../src/exports/models.ts";
 import { linear } from "../../src/exports/ops.ts";
 import { createOptimizer } from "../../src/exports/optim.ts";
 import {
+  type EvaluateProgram,
   type Objective,
   planPrograms,
   recordEvaluate,
   recordTrain,
   tablesOf,
   Trainer,
+  type TrainProgram,
 } from "../../src/exports/train.ts";
 import { assert, test } from "../harness.ts";
 
@@ -32,8 +34,8 @@ const groups = ({ n }: { readonly n: number }): number => Math.ceil(n / 16);
 
 const logProbsKernel = defineKernel({
   name: "sequence_log_probs",
-  code:
-    `// log_probs[i] = sum over the labels of sequence i of log softmax(logits)[label]; log_sums[row] = log sum exp of a row.
+  code: `// log_probs[i] = sum over the labels of sequence i of log softmax(logits)[label];
+// log_sums[row] = log sum exp of a row of logits.
 // One thread per sequence of T rows of V logits.
 struct Params { n: u32, T: u32, V: u32 }
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
@@ -91,9 +93,8 @@ ${main}
 
 const backwardKernel = defineKernel({
   name: "dpo_backward",
-  code:
-    `// dlogits = scale slope beta (one_hot(label) - softmax(logits)), the sign turned for the rejected answer; 0 where no
-// label counts. One thread per row of V logits.
+  code: `// dlogits = scale slope beta (one_hot(label) - softmax(logits)), the sign turned for the rejected answer;
+// 0 where no label counts. One thread per row of V logits.
 struct Params { n: u32, T: u32, V: u32, beta: f32 }
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
@@ -203,61 +204,70 @@ function pairs(reference: Float32Array<ArrayBuffer>): PreferenceBatch {
   return { input_ids, labels, reference };
 }
 
-test("DPO: the loss of the formula, the gradient of central differences, and a model that learns to prefer", async () => {
-  const gpu = await openGpu(), objective = dpo(BETA), model = createModel(LLAMA_JSON);
-  const forward = { variant: gpu.variant, model, tables: tablesOf(model, T), B, T, objective };
-  const optimizer = createOptimizer("adamw", model.parameters);
-  const programs = {
-    train: recordTrain({
-      ...forward,
-      optimizer,
-      gradient_accumulation_steps: 1,
-      gradient_checkpointing: false,
-      max_grad_norm: 1,
-      metrics_rows: 8,
-    }),
-    evaluate: recordEvaluate(forward),
-  };
-  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), { seed: 3 });
-  const read = (tensor: Tensor): Promise<Float32Array<ArrayBuffer>> => trainer.executor.read(tensor);
-  const evaluate = (batch: PreferenceBatch) => trainer.evaluate(programs.evaluate, [batch]);
-  try {
-    const policy = await evaluate(pairs(new Float32Array(B))), { log_probs } = programs.evaluate.outputs;
-    const reference = await read(log_probs!);
-    assert(reference.every((sum) => sum < -1), `log-probabilities ${reference}`);
-    const expected = (logs: Float32Array, base: Float32Array): number =>
-      [...Array(PAIRS).keys()].reduce((sum, p) => {
-        const margin = BETA * ((logs[2 * p]! - base[2 * p]!) - (logs[2 * p + 1]! - base[2 * p + 1]!));
-        return sum + Math.log1p(Math.exp(-margin)) / PAIRS;
-      }, 0);
-    assert(Math.abs(policy.eval_loss - expected(reference, new Float32Array(B))) < 1e-5, `loss ${policy.eval_loss}`);
-    const batch = pairs(reference), begin = await evaluate(batch);
-    assert(Math.abs(begin.eval_loss - Math.LN2) < 1e-6, `the loss against itself is ${begin.eval_loss}, not ln 2`);
+test(
+  "DPO: the loss of the formula, the gradient of central differences, and a model that " +
+    "learns to prefer",
+  async () => {
+    const gpu = await openGpu(), objective = dpo(BETA), model = createModel(LLAMA_JSON);
+    const forward = { variant: gpu.variant, model, tables: tablesOf(model, T), B, T, objective };
+    const optimizer = createOptimizer("adamw", model.parameters);
+    const programs = {
+      train: recordTrain({
+        ...forward,
+        optimizer,
+        gradient_accumulation_steps: 1,
+        gradient_checkpointing: false,
+        max_grad_norm: 1,
+        metrics_rows: 8,
+      }),
+      evaluate: recordEvaluate(forward),
+    };
+    const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs), { seed: 3 });
+    const read = (tensor: Tensor): Promise<Float32Array<ArrayBuffer>> => trainer.executor.read(tensor);
+    const evaluate = (batch: PreferenceBatch) => trainer.evaluate(programs.evaluate, [batch]);
+    try {
+      const policy = await evaluate(pairs(new Float32Array(B))), { log_probs } = programs.evaluate.outputs;
+      const reference = await read(log_probs!);
+      assert(reference.every((sum) => sum < -1), `log-probabilities ${reference}`);
+      const expected = (logs: Float32Array, base: Float32Array): number =>
+        [...Array(PAIRS).keys()].reduce((sum, p) => {
+          const margin = BETA * ((logs[2 * p]! - base[2 * p]!) - (logs[2 * p + 1]! - base[2 * p + 1]!));
+          return sum + Math.log1p(Math.exp(-margin)) / PAIRS;
+        }, 0);
+      assert(Math.abs(policy.eval_loss - expected(reference, new Float32Array(B))) < 1e-5, `loss ${policy.eval_loss}`);
+      const batch = pairs(reference), begin = await evaluate(batch);
+      assert(Math.abs(begin.eval_loss - Math.LN2) < 1e-6, `the loss against itself is ${begin.eval_loss}, not ln 2`);
 
-    await checkGradient();
-    for (let i = 1; i < 40; i++) trainer.step([batch], 3e-3);
-    const end = await evaluate(batch), logs = await read(log_probs!);
-    assert(Math.abs(end.eval_loss - expected(logs, reference)) < 1e-5, `loss ${end.eval_loss}`);
-    assert(end["reward_accuracy"] === 1 && end["reward_margin"]! > 1 && end.labels === PAIRS, JSON.stringify(end));
-    assert(end.eval_loss < 0.4, `the loss fell to ${end.eval_loss} only`);
-
-    async function checkGradient(): Promise<void> {
-      const weight = model.parameters[3]!, before = await read(weight.value);
-      trainer.step([batch], 0);
-      const gradient = await read(programs.train.gradients.get(weight)!);
-      const lossAt = async (index: number, change: number): Promise<number> => {
-        trainer.setParameter(weight.value.label, before.map((w, i) => (i === index ? w + change : w)));
-        return (await evaluate(batch)).eval_loss;
-      };
-      for (const index of [0, 17, 40]) {
-        const difference = (await lossAt(index, 1e-2) - await lossAt(index, -1e-2)) / 2e-2;
-        // f32 losses near 0.7 are good to 1e-7, so differences to 1e-5; the curvature adds as much.
-        assert(Math.abs(gradient[index]! - difference) < 2e-4, `${index}: ${gradient[index]}, not ${difference}`);
-      }
-      assert(Math.hypot(...gradient) > 1e-3, "the gradient is nothing");
-      trainer.setParameter(weight.value.label, before);
+      await checkGradient(trainer, programs, batch);
+      for (let i = 1; i < 40; i++) trainer.step([batch], 3e-3);
+      const end = await evaluate(batch), logs = await read(log_probs!);
+      assert(Math.abs(end.eval_loss - expected(logs, reference)) < 1e-5, `loss ${end.eval_loss}`);
+      assert(end["reward_accuracy"] === 1 && end["reward_margin"]! > 1 && end.labels === PAIRS, JSON.stringify(end));
+      assert(end.eval_loss < 0.4, `the loss fell to ${end.eval_loss} only`);
+    } finally {
+      trainer.destroy();
     }
-  } finally {
-    trainer.destroy();
+  },
+);
+
+/** Holds a few elements of one gradient against central differences of the loss. */
+async function checkGradient(
+  trainer: Trainer,
+  { train, evaluate }: { readonly train: TrainProgram; readonly evaluate: EvaluateProgram },
+  batch: PreferenceBatch,
+): Promise<void> {
+  const weight = trainer.model.parameters[3]!, before = await trainer.executor.read(weight.value);
+  trainer.step([batch], 0);
+  const gradient = await trainer.executor.read(train.gradients.get(weight)!);
+  const lossAt = async (index: number, change: number): Promise<number> => {
+    trainer.setParameter(weight.value.label, before.map((w, i) => (i === index ? w + change : w)));
+    return (await trainer.evaluate(evaluate, [batch])).eval_loss;
+  };
+  for (const index of [0, 17, 40]) {
+    const difference = (await lossAt(index, 1e-2) - await lossAt(index, -1e-2)) / 2e-2;
+    // f32 losses near 0.7 are good to 1e-7, so differences to 1e-5; the curvature adds as much.
+    assert(Math.abs(gradient[index]! - difference) < 2e-4, `${index}: ${gradient[index]}, not ${difference}`);
   }
-});
+  assert(Math.hypot(...gradient) > 1e-3, "the gradient is nothing");
+  trainer.setParameter(weight.value.label, before);
+}

@@ -53,29 +53,35 @@ const CONFIG = parseConfig({
   warmup_steps: 0,
 });
 
-test("an average of the weights on the device is that of the host, and goes on from a saved state with the same bits", async () => {
-  const gpu = await openGpu(), run = prepareRun(CONFIG, "Many words make a text. ".repeat(200), gpu.variant);
-  const { averages, hook } = averageWeights(run.model, DECAY);
-  const programs = { ...run.programs, hooks: hook.programs! };
-  const open = (): Promise<Trainer> => Trainer.create(gpu, run.model, programs, planPrograms(programs), { seed: 1 });
-  const whole = await open(), half = await open(), resumed = await open();
-  try {
-    const followed = run.model.parameters[0]!;
-    const expected = await train(run, whole, hook, followed);
-    const average = await whole.executor.read(averages.get(followed)!);
-    average.forEach((value, i) => assert(Math.abs(value - expected[i]!) < 1e-6, `${i}: ${value}, not ${expected[i]}`));
-    assert(expected.some((value) => Math.abs(value) > 1e-3), "the average is of nothing");
+test(
+  "an average of the weights on the device is that of the host, and goes on from a saved state with " +
+    "the same bits",
+  async () => {
+    const gpu = await openGpu(), run = prepareRun(CONFIG, "Many words make a text. ".repeat(200), gpu.variant);
+    const { averages, hook } = averageWeights(run.model, DECAY);
+    const programs = { ...run.programs, hooks: hook.programs! };
+    const open = (): Promise<Trainer> => Trainer.create(gpu, run.model, programs, planPrograms(programs), { seed: 1 });
+    const whole = await open(), half = await open(), resumed = await open();
+    try {
+      const followed = run.model.parameters[0]!;
+      const expected = await train(run, whole, hook, followed);
+      const average = await whole.executor.read(averages.get(followed)!);
+      average.forEach((value, i) =>
+        assert(Math.abs(value - expected[i]!) < 1e-6, `${i}: ${value}, not ${expected[i]}`)
+      );
+      assert(expected.some((value) => Math.abs(value) > 1e-3), "the average is of nothing");
 
-    await train(run, half, hook, followed, 2);
-    resumed.restore(await half.save());
-    await train(run, resumed, hook, followed);
-    const bits = async (trainer: Trainer) =>
-      [...(await trainer.save()).tensors].map(([name, words]) => [name, [...words]]);
-    assertEquals(await bits(resumed), await bits(whole));
-  } finally {
-    for (const trainer of [whole, half, resumed]) trainer.destroy();
-  }
-});
+      await train(run, half, hook, followed, 2);
+      resumed.restore(await half.save());
+      await train(run, resumed, hook, followed);
+      const bits = async (trainer: Trainer) =>
+        [...(await trainer.save()).tensors].map(([name, words]) => [name, [...words]]);
+      assertEquals(await bits(resumed), await bits(whole));
+    } finally {
+      for (const trainer of [whole, half, resumed]) trainer.destroy();
+    }
+  },
+);
 
 /** Trains up to a step and averages one parameter on the host, in f64. */
 async function train(

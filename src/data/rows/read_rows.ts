@@ -25,7 +25,7 @@ const READERS: Readonly<Record<RowFormat, (file: ReadableBytes) => AsyncGenerato
 
 /** The format that a file's ending names. Files without rows are "text", which `normalizeText` reads. */
 export function formatOf(name: string): RowFormat | "text" {
-  const ending = /\.(\w+)$/.exec(name)?.[1]!.toLowerCase() ?? "";
+  const ending = /\.(\w+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
   return Object.hasOwn(FORMATS, ending) ? FORMATS[ending]! : "text";
 }
 

@@ -1,3 +1,4 @@
+import type { ChartMethod } from "../../report/comparison_chart.ts";
 import type { BytesByRole } from "../../plan/ledger.ts";
 import type { Comparison, Entry, Method } from "./settings.ts";
 import type { Point } from "../../report/svg.ts";
@@ -33,23 +34,9 @@ export interface RunResult {
 }
 
 /** A method with its best settings: a row of the table. */
-export interface MethodResult {
-  readonly method: string;
-  /** The label of the best entry. */
-  readonly entry: string;
-  readonly learning_rate: number;
-  /** Runs of the best entry that ended, and that diverged. */
-  readonly ended: number;
-  readonly diverged: number;
-  /** Mean over the runs that ended. Null if none did. */
-  readonly eval_loss: number | null;
-  /** Standard deviation over the same runs (n - 1). Null if there are fewer than two. */
-  readonly spread: number | null;
+export interface MethodResult extends ChartMethod {
   readonly perplexity: number | null;
   readonly tokens_per_second: number | null;
-  readonly planned_bytes: BytesByRole;
-  /** Mean over the runs that ended, or over all if none did. */
-  readonly curves: readonly (readonly Point[])[];
 }
 
 /** The first run that is not among the results, or undefined when the comparison is done. */
@@ -64,8 +51,8 @@ export function nextRun(comparison: Comparison, results: readonly RunResult[]): 
 }
 
 /**
- * Counts the runs that the comparison has, as far as that is known: a method that diverges with all its settings gets no other
- * seeds.
+ * Counts the runs that the comparison has, as far as that is known: a method that diverges with all its settings gets
+ * no other seeds.
  */
 export const countRuns = (comparison: Comparison, results: readonly RunResult[]): number =>
   comparison.methods.reduce((sum, method) => sum + runsOf(comparison, method, results).length, 0);

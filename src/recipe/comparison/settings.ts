@@ -124,7 +124,7 @@ export function parseComparison(given: Settings, note: (message: string) => void
 
   const shared = Object.fromEntries(Object.entries(given).filter(([key]) => !KEYS.includes(key)));
   // Settings that an optimizer reads are checked with the optimizer that they are for.
-  const { optim, optim_args, ...rest } = shared;
+  const { optim: _ownOptim, optim_args: _ownArgs, ...rest } = shared;
   const base = parseConfig(rest);
   const seeds = ownSeeds ?? [base.seed];
   const layers = (ownMethods ?? (optims ?? OPTIMIZERS).map((name) => ({ name, optim: name }) as Settings))

@@ -20,7 +20,10 @@ import { optimArgs } from "./optim_args.ts";
 import { peftConfig } from "./peft.ts";
 import type { TrainingConfig } from "./training_config.ts";
 
-/** The check and the default of every setting of `TrainingConfig`. Names are those of Hugging Face's LlamaConfig, TrainingArguments and TRL. */
+/**
+ * The check and the default of every setting of `TrainingConfig`. Names are those of Hugging Face's LlamaConfig,
+ * TrainingArguments and TRL.
+ */
 export const entries = {
   // Data.
   dataset: v.optional(text, ""),

@@ -4,8 +4,11 @@ import { patternOf } from "./pattern.ts";
 type Normalizer = (text: string) => string;
 
 /** Han characters that BERT parts from their neighbours; U+2B820 to U+2B91F are left out as in the reference. */
-const HAN =
-  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu;
+const HAN = new RegExp(
+  "[\\u4e00-\\u9fff\\u3400-\\u4dbf\\uf900-\\ufaff\\u{20000}-\\u{2a6df}\\u{2a700}-\\u{2b73f}\\u{2b740}-\\u{2b81f}" +
+    "\\u{2b920}-\\u{2ceaf}\\u{2f800}-\\u{2fa1f}]",
+  "gu",
+);
 
 /**
  * Compiles a `normalizer` of tokenizer.json; null does nothing. It is not the library's own, whose Strip and

@@ -11,6 +11,10 @@ export interface PreTokenizer {
   readonly byte_level: boolean;
 }
 
+/** Characters of a word, which Rust's regex calls \w. */
+const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
+const WORDS_AND_SIGNS = new RegExp(`[${WORD}]+|[^${WORD}\\p{White_Space}]+`, "gu");
+
 const PUNCTUATION = /[!-/:-@[-`{-~\p{P}]/gu;
 const MERGED: Readonly<Record<string, (parts: readonly Part[]) => string[]>> = {
   Isolated: (parts) => parts.map(({ text }) => text),
@@ -67,10 +71,7 @@ function splitOf(description: Description): Split {
     case "Punctuation":
       return splitBy(PUNCTUATION, description["behavior"] ?? "Isolated");
     case "Whitespace": // \w and \s of Rust's regex
-      return (text) =>
-        text.match(
-          /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu,
-        ) ?? [];
+      return (text) => text.match(WORDS_AND_SIGNS) ?? [];
     case "WhitespaceSplit":
       return (text) => text.match(/\P{White_Space}+/gu) ?? [];
     case "CharDelimiterSplit":

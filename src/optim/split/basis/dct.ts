@@ -90,9 +90,8 @@ export function dctSelect(
   const [m, n] = gradient.shape as [number, number], d = side === "right" ? n : m, k = size(indices);
   if (k > d || size(table) !== 4 * d) {
     throw new RangeError(
-      `Cannot choose ${k} cosines for the ${side} of ${gradient.label} (${gradient.shape}): expected at most ${d}, and a table of ${
-        4 * d
-      } numbers, got ${size(table)}`,
+      `Cannot choose ${k} cosines for the ${side} of ${gradient.label} (${gradient.shape}): expected at most ${d}, ` +
+        `and a table of ${4 * d} numbers, got ${size(table)}`,
     );
   }
   const all = r.tensor("all cosines", [d, d], "scratch"),

@@ -47,11 +47,11 @@ export function powerIteration(
   { cold, ...stream }: RandomStream & { readonly cold: boolean },
 ): void {
   const [m, n] = gradient.shape as [number, number], [d, k] = basis.shape as [number, number];
-  if (d !== (side === "right" ? n : m) || k > Math.min(m, n)) {
+  const rows = side === "right" ? n : m, most = Math.min(m, n);
+  if (d !== rows || k > most) {
     throw new RangeError(
-      `Cannot refresh ${basis.label} (${basis.shape}) from the ${side} of ${gradient.label} (${gradient.shape}): expected (${
-        side === "right" ? n : m
-      }, at most ${Math.min(m, n)})`,
+      `Cannot refresh ${basis.label} (${basis.shape}) from the ${side} of ${gradient.label} (${gradient.shape}): ` +
+        `expected (${rows}, at most ${most})`,
     );
   }
   const good = goodTensor(r);
