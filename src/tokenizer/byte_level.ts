@@ -7,12 +7,12 @@
  */
 const WORD = new RegExp(
   [
-    /'(?:[sdmt]|ll|ve|re)/,
-    / ?\p{L}+/,
-    / ?\p{N}+/,
-    / ?[^\p{White_Space}\p{L}\p{N}]+/,
-    /\p{White_Space}+(?!\P{White_Space})/,
-    /\p{White_Space}+/,
+    /'(?:[sdmt]|ll|ve|re)/u,
+    / ?\p{L}+/u,
+    / ?\p{N}+/u,
+    / ?[^\p{White_Space}\p{L}\p{N}]+/u,
+    /\p{White_Space}+(?!\P{White_Space})/u,
+    /\p{White_Space}+/u,
   ].map(({ source }) => source).join("|"),
   "gu",
 );

@@ -169,7 +169,8 @@ function turns(template: ChatTemplate, messages: readonly ChatMessage[], options
     if (!after.startsWith(before) || !text.startsWith(after)) {
       throw new RangeError(
         `Cannot tell what the assistant writes in message ${turn + 1}: the chat template renders the messages before ` +
-          "it differently once more follow, and has no {% generation %}. Add {% generation %} around the assistant's text in chat_template.jinja, or train on all tokens",
+          "it differently once more follow, and has no {% generation %}. Add {% generation %} around the assistant's " +
+          "text in chat_template.jinja, or train on all tokens",
       );
     }
     spans.push({

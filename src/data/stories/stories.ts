@@ -1,8 +1,8 @@
 import data from "./stories.json" with { type: "json" };
 
 /**
- * Text with `[this|that|]` (one of these), `<happy>` (a word of that list) and `{hero}` (a fact of the story). Facts may
- * be templates. `{hero}` and `{friend}` introduce themselves where they first stand ("a shy fox named Tom"), so the
+ * Text with `[this|that|]` (one of these), `<happy>` (a word of that list) and `{hero}` (a fact of the story). Facts
+ * may be templates. `{hero}` and `{friend}` introduce themselves where they first stand ("a shy fox named Tom"), so the
  * first sentence of a plot must name its hero before any pronoun, and neither may be a possessive the first time.
  */
 export type Template = string;
