@@ -34,13 +34,13 @@ const WHAT_IS_TRAINED: ReadonlySet<string> = new Set([
 ]);
 
 /** The settings that a resumed run must share. */
-export const bound = (config: Settings | TrainingConfig): Settings =>
+export const bound = (config: Settings): Settings =>
   Object.fromEntries(Object.entries(config).filter(([key]) => !FREE.has(key)));
 
 /**
  * With defaults for what a version before this one did not have. Where the settings of a later one are in it, as it is.
  */
-function completed(settings: Settings | TrainingConfig): Settings {
+function completed(settings: Settings): Settings {
   const { success, output } = v.safeParse(schema, settings);
   return bound(success ? output : settings);
 }
