@@ -1,23 +1,29 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { readdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { readFile, realpath } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { basename, extname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { defineConfig, type Plugin } from "vite";
+import { defineConfig, type Plugin, type UserConfig } from "vite";
 
 const repository = fileURLToPath(new URL(".", import.meta.url));
 
 /**
  * `import code from "./x.wgsl" with { type: "text" }`, which Deno and Chromium know and Vite does not yet (rolldown
- * issue 9088).
+ * issue 9088). What is built leaves out comments and indentation.
  */
 function wgslText(): Plugin {
+  let isBuild = false;
   return {
     name: "wgsl-text",
     enforce: "pre",
+    configResolved({ command }) {
+      isBuild = command === "build";
+    },
     transform(code: string, id: string) {
       if (!id.split("?")[0]!.endsWith(".wgsl")) return null;
-      return { code: `export default ${JSON.stringify(code)};`, map: null, moduleType: "js" };
+      const text = isBuild ? code.replaceAll(/\/\/.*/g, "").replaceAll(/^\s+|[^\S\n]+$/gm, "") : code;
+      return { code: `export default ${JSON.stringify(text)};`, map: null, moduleType: "js" };
     },
   };
 }
@@ -67,7 +73,7 @@ function pages(): string[] {
 // Without these a page gets neither SharedArrayBuffer nor measureUserAgentSpecificMemory.
 const isolation = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 
-export default defineConfig({
+const demo: UserConfig = {
   root: join(repository, "demo"),
   base: "./",
   plugins: [wgslText(), sharedFiles()],
@@ -77,4 +83,47 @@ export default defineConfig({
   server: { headers: isolation, fs: { allow: [repository] } },
   preview: { headers: isolation },
   build: { target: "esnext", outDir: join(repository, "dist"), emptyOutDir: true, rolldownOptions: { input: pages() } },
-});
+};
+
+/** Writes the declarations of the package. Those of WebGPU come with it. */
+function declarations(): Plugin {
+  return {
+    name: "declarations",
+    closeBundle() {
+      const tsc = join(repository, "node_modules/typescript/bin/tsc"), types = join(repository, "lib/types");
+      execFileSync(process.execPath, [tsc, "-p", join(repository, "tsconfig.package.json")], { stdio: "inherit" });
+      for (const entry of ["index.d.ts", ...readdirSync(join(types, "exports")).map((name) => `exports/${name}`)]) {
+        const path = join(types, entry);
+        writeFileSync(path, `/// <reference types="@webgpu/types" />\n${readFileSync(path, "utf8")}`);
+      }
+    },
+  };
+}
+
+/** The package: an entry for each of its exports, the command line, and what starts it. */
+function library(): UserConfig {
+  const { dependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
+  const exports = readdirSync(join(repository, "src/exports")).map((name) => `src/exports/${name}`);
+  const entries = ["src/index.ts", ...exports, "src/cli/main.ts", "src/cli/bin.mjs"];
+  const nameOf = (path: string): string => basename(path, extname(path)).replace("main", "cli");
+  return {
+    root: repository,
+    plugins: [wgslText(), declarations()],
+    build: {
+      target: "esnext",
+      outDir: join(repository, "lib"),
+      emptyOutDir: true,
+      minify: false,
+      lib: {
+        entry: Object.fromEntries(entries.map((path) => [nameOf(path), join(repository, path)])),
+        formats: ["es"],
+      },
+      rolldownOptions: {
+        external: [/^node:/, ...Object.keys(dependencies).map((name) => new RegExp(`^${name}(/|$)`))],
+        output: { entryFileNames: "[name].js", chunkFileNames: "chunks/[name].js", comments: { jsdoc: false } },
+      },
+    },
+  };
+}
+
+export default defineConfig(({ mode }) => (mode === "package" ? library() : demo));

@@ -19,9 +19,6 @@ import type { PlanReport, RunEvent, RunRequest } from "./protocol.ts";
 import { type RunControl, StoppedError } from "./run_control.ts";
 import { Trained } from "./trained.ts";
 
-/** Characters of the built-in stories for a new model. */
-const STORIES_CHARACTERS = 2_000_000;
-
 type Emit = (event: RunEvent) => void;
 
 /**
@@ -42,7 +39,7 @@ export async function trainRun(
     const tuning = model && await prepareTuning(request, model, (bytes) => reading!.add(bytes));
     const run = prepareRun(
       tuning?.config ?? request.config,
-      tuning ? tuning.prepared : await readText(request.file),
+      tuning ? tuning.prepared : await readText(request),
       gpu.variant,
     );
     checkRunFits(run, gpu, availableBytes(gpu), tuning?.prepared.base);
@@ -103,21 +100,20 @@ class Reading {
 }
 
 async function prepareTuning(
-  { config, file }: RunRequest,
+  request: RunRequest,
   { folder }: Pretrained,
   onRead: (bytes: number) => void,
 ): Promise<FineTuning> {
-  const dataset: string | DatasetFiles = file === null
-    ? generateStories(config.seed, STORIES_CHARACTERS)
-    : formatOf(file.name) === "text"
-    ? await readText(file) as string
+  const { config, file } = request;
+  const dataset: string | DatasetFiles = file === null || formatOf(file.name) === "text"
+    ? await readText(request)
     : { train: [blobSource(file.name, file)], validation: [] };
   return await prepareFineTuning(config, { model: watched(folder, onRead), dataset });
 }
 
-/** The text of a file; undefined for the stories. @throws RangeError, TypeError or ConfigError if it is no text. */
-async function readText(file: File | null): Promise<string | undefined> {
-  if (file === null) return undefined;
+/** The built-in stories, or the text of the file. @throws RangeError, TypeError or ConfigError if it is no text. */
+async function readText({ config, file }: RunRequest): Promise<string> {
+  if (file === null) return generateStories(config.seed);
   if (formatOf(file.name) !== "text") {
     throw new ConfigError(
       `Cannot train a new model on the rows of ${file.name}: expected a text file. Choose one under Data, or a ` +

@@ -1,7 +1,5 @@
 import { directoryHandle } from "../checkpoint/model/directory_handle.ts";
 import { filesFolder } from "../checkpoint/source/blob.ts";
-import { hubFolder } from "../checkpoint/source/hub.ts";
-import { browserCache } from "../checkpoint/source/hub_cache_browser.ts";
 import type { Folder } from "../checkpoint/source/source.ts";
 
 /**
@@ -18,9 +16,18 @@ export type ModelSource = string | Iterable<File> | FileSystemDirectoryHandle | 
  * @throws RangeError if the hub has no such repository; HubUnreachableError.
  */
 export async function openSource(source: ModelSource, revision = "main"): Promise<Folder> {
-  if (typeof source === "string") return await hubFolder(source, { revision, cache: await browserCache() });
+  if (typeof source === "string") return await openRepository(source, revision);
   if ("open" in source) return source;
   return "getFileHandle" in source ? directoryHandle(source) : folderOf([...source]);
+}
+
+/** What reads the hub is loaded once somebody names a repository. */
+async function openRepository(name: string, revision: string): Promise<Folder> {
+  const [{ hubFolder }, { browserCache }] = await Promise.all([
+    import("../checkpoint/source/hub.ts"),
+    import("../checkpoint/source/hub_cache_browser.ts"),
+  ]);
+  return await hubFolder(name, { revision, cache: await browserCache() });
 }
 
 /** Files as a page gets them: with the path from the chosen folder, or each by itself. */

@@ -71,9 +71,12 @@ export interface TrainModelOptions extends TrainingSettings, RunOptions {
 export async function trainModel(options: TrainModelOptions = {}): Promise<TrainedModel> {
   const { dataset, tokenizer, gpu, signal, onEvent, ...settings } = options;
   const config = configOf(settings, { ...(tokenizer && { tokenizer }) });
-  const text = dataset === undefined ? undefined : await openText(dataset);
+  const text = dataset === undefined ? await stories(config.seed) : await openText(dataset);
   return await start(config, text, undefined, { gpu, signal, onEvent }, { yet: false });
 }
+
+/** The embedded stories. Loaded when they are wanted: their words are as large as a third of all shaders. */
+const stories = async (seed: number): Promise<string> => (await import("../data/corpus.ts")).generateStories(seed);
 
 /** True once a run has made its first step. */
 interface Begun {
@@ -82,7 +85,7 @@ interface Begun {
 
 async function start(
   config: TrainingConfig,
-  prepared: string | undefined | Prepared,
+  prepared: string | Prepared,
   tuning: FineTuning | undefined,
   { gpu, signal, onEvent }: RunOptions,
   begun: Begun,

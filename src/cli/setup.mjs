@@ -1,12 +1,13 @@
 // Makes a fresh checkout ready to run: npm packages, a Vulkan driver for Deno's WebGPU, a Chromium for the tests. It
-// runs before anything is installed, so it imports nothing but Node. Its messages go to stderr, because the stdout of
+// runs before anything is installed, so it imports no package. Its messages go to stderr, because the stdout of
 // `scrimp` is for machines.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+export { denoEnvironment } from "./run_deno.mjs";
 
 export const repository = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -118,17 +119,6 @@ export function findDeno() {
   const binary = list(platforms).map((name) => join(platforms, name, executable)).find(existsSync);
   if (binary) return binary;
   throw new Error(`Cannot find Deno below ${join(repository, "node_modules")}. Run "npm install" in ${repository}`);
-}
-
-/** The environment for Deno: no update check over the network, no driver's complaint about XDG_RUNTIME_DIR. */
-export function denoEnvironment() {
-  const env = { ...process.env, DENO_NO_UPDATE_CHECK: "1" };
-  if (process.platform === "linux" && !env.XDG_RUNTIME_DIR) {
-    const folder = mkdtempSync(join(tmpdir(), "scrimp-"));
-    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-    env.XDG_RUNTIME_DIR = folder;
-  }
-  return env;
 }
 
 // ---- programs of the system -------------------------------------------------------------------------------------

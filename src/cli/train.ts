@@ -1,5 +1,6 @@
 import { availableBytes } from "../api/device.ts";
 import { writeFolder } from "../checkpoint/model/directory.deno.ts";
+import { generateStories } from "../data/corpus.ts";
 import { openGpu } from "../gpu/device.ts";
 import { countParameters } from "../models/parameter.ts";
 import { formatLedger } from "../plan/ledger.ts";
@@ -21,7 +22,7 @@ export async function train(args: Arguments): Promise<number> {
   const asked = await readConfig(args);
   const tuning = asked.model === "" ? undefined : await prepareFineTuning(asked, await openFineTuning(asked));
   const config = tuning?.config ?? asked;
-  const text = tuning ? tuning.prepared : await readTextDataset(config);
+  const text = tuning ? tuning.prepared : await readTextDataset(config) ?? generateStories(config.seed);
   const gpu = await openGpu();
   const run = prepareRun(config, text, gpu.variant);
   checkRunFits(run, gpu, availableBytes(gpu), tuning?.prepared.base);

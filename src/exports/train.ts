@@ -87,6 +87,7 @@ export {
   type Scores,
 } from "../train/objective.ts";
 export {
+  type AnyBatch,
   type EvaluateProgram,
   type ForwardOptions,
   type GenerateProgram,

@@ -1,6 +1,5 @@
 import type { AdapterReport, Gpu, Variant } from "../gpu/device.ts";
 import { trainBPE } from "../tokenizer/bpe_train.ts";
-import { generateStories } from "../data/corpus.ts";
 import type { TokenIds } from "../data/text.ts";
 import { ByteTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Model } from "../models/architecture.ts";
@@ -38,8 +37,6 @@ export interface Run extends TrainingJob {
   readonly data: RunData;
 }
 
-/** Characters of the embedded corpus that a run without `dataset` trains on. */
-const CORPUS_CHARACTERS = 2_000_000;
 /** A BPE vocabulary is trained on at most this much of the text: more changes it little and takes long. */
 const BPE_SAMPLE_CHARACTERS = 1_000_000;
 
@@ -49,19 +46,13 @@ export interface PreparedText {
   readonly ids: TokenIds;
 }
 
-/**
- * Makes the tokenizer and the tokens of a text, or of the embedded stories, which differ from seed to seed, where it is
- * undefined.
- */
+/** Makes the tokenizer and the tokens of a text. */
 export function prepareText(
-  { tokenizer: kind, vocab_size, seed }: Pick<TrainingConfig, "tokenizer" | "vocab_size" | "seed">,
-  text: string | undefined,
+  { tokenizer: kind, vocab_size }: Pick<TrainingConfig, "tokenizer" | "vocab_size">,
+  text: string,
 ): PreparedText {
-  const corpus = text ?? generateStories(seed, CORPUS_CHARACTERS);
-  const tokenizer = kind === "byte"
-    ? new ByteTokenizer()
-    : trainBPE(corpus.slice(0, BPE_SAMPLE_CHARACTERS), vocab_size);
-  return { tokenizer, ids: tokenizer.encode(corpus) };
+  const tokenizer = kind === "byte" ? new ByteTokenizer() : trainBPE(text.slice(0, BPE_SAMPLE_CHARACTERS), vocab_size);
+  return { tokenizer, ids: tokenizer.encode(text) };
 }
 
 /** The parts of a run beside its settings. */
@@ -74,13 +65,12 @@ export interface Prepared {
 
 /**
  * Turns settings and text into a run: tokenizer, model, programs and memory plan.
- * @param text of the dataset, or undefined for the embedded stories, or what prepareText made of either; or tokenizer
- * and data.
+ * @param text of the dataset, or what prepareText made of it; or tokenizer and data.
  * @throws ConfigError or RangeError if they do not fit together.
  */
 export function prepareRun(
   requested: TrainingConfig,
-  text: string | undefined | PreparedText | Prepared,
+  text: string | PreparedText | Prepared,
   variant: Variant,
 ): Run {
   const given = typeof text === "object" ? text : prepareText(requested, text);

@@ -37,13 +37,13 @@ const WHAT_IS_TRAINED: ReadonlySet<string> = new Set([
 ]);
 
 /** The settings that a checkpoint holds. */
-export const bound = (config: Settings | TrainingConfig): Settings =>
+export const bound = (config: Settings): Settings =>
   Object.fromEntries(Object.entries(config).filter(([key]) => !FREE.has(key)));
 
 /**
  * Adds defaults for settings that an earlier version did not have. Settings of a later version stay as they are.
  */
-function completed(settings: Settings | TrainingConfig): Settings {
+function completed(settings: Settings): Settings {
   const { success, output } = v.safeParse(schema, settings);
   return bound(success ? output : settings);
 }

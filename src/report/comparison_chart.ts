@@ -27,7 +27,6 @@ const NAME = 560, LOSS = 776, STATE = 852, BAR = { left: 868, right: 1024 };
 const ROW = { least: 31, most: 84 };
 const NAME_CHARACTERS = 20, ENTRY_CHARACTERS = 22;
 
-const FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif";
 const INK = "#1b1f24", MUTED = "#68707b", FAINT = "#e8e9ec", PAPER = "#fdfdfc";
 /**
  * Okabe and Ito's colours, which the colour-blind can distinguish, without the yellow, which paper swallows. After
@@ -52,10 +51,7 @@ interface LossRange {
 }
 
 /** Pixels of a step and of a loss. */
-interface Axes {
-  readonly x: (step: number) => number;
-  readonly y: (loss: number) => number;
-}
+type Axes = Readonly<Record<"x" | "y", (value: number) => number>>;
 
 /** A method with its place in the picture. */
 interface Row {
@@ -84,7 +80,8 @@ export function comparisonSvg(
   const rows = placeRows(methods, { height, endOf: (method) => endHeight(method, range, y) });
   const notes = notesOf(methods, range);
   const total = bottom + 66 + 18 * notes.length;
-  const font = `font-family="${FONTS}" font-size="13" fill="${INK}" style="font-variant-numeric:tabular-nums"`;
+  const font =
+    `font-family="system-ui, sans-serif" font-size="13" fill="${INK}" style="font-variant-numeric:tabular-nums"`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${total}" ${font}>
 <title>${escapeText(title)}</title>
 <rect width="${WIDTH}" height="${total}" fill="${PAPER}"/>

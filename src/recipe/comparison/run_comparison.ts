@@ -1,3 +1,4 @@
+import { generateStories } from "../../data/corpus.ts";
 import { type Gpu, openGpu } from "../../gpu/device.ts";
 import { countParameters } from "../../models/parameter.ts";
 import { bytesByRole } from "../../plan/ledger.ts";
@@ -61,7 +62,7 @@ function trainings({ base }: Comparison, text: string | undefined, gpu: Gpu): Pr
   const texts = new Map<string, PreparedText>();
   return async ({ entry: { config }, seed }) => {
     const { tokenizer, vocab_size } = config, key = `${tokenizer} ${vocab_size}`;
-    const prepared = texts.get(key) ?? prepareText({ tokenizer, vocab_size, seed: base.seed }, text);
+    const prepared = texts.get(key) ?? prepareText({ tokenizer, vocab_size }, text ?? generateStories(base.seed));
     texts.set(key, prepared);
     return { run: prepareRun({ ...config, seed }, prepared, gpu.variant) };
   };

@@ -38,8 +38,11 @@ export type OptimArgs =
     readonly state_free_modules?: readonly string[] | undefined;
   };
 
-/** Every setting of a run. Names are those of Hugging Face's LlamaConfig, TrainingArguments and TRL. */
-export interface TrainingConfig {
+/**
+ * Every setting of a run. Names are those of Hugging Face's LlamaConfig, TrainingArguments and TRL. A type and no
+ * interface, so that it is a record of unknown values too.
+ */
+export type TrainingConfig = {
   /** A text file or rows; empty: the embedded stories. */
   readonly dataset: string;
   /** Put rows together into full sequences, none of which sees another. */
@@ -170,4 +173,4 @@ export interface TrainingConfig {
   readonly output_dir: string;
   /** Name of the run folder. */
   readonly run_name: string;
-}
+};
