@@ -4,9 +4,9 @@ import {
   checkKeep,
   type CheckpointStore,
   checkStep,
-  dropped,
   noCheckpoint,
   RunInUseError,
+  stepsToDrop,
   StorageFullError,
 } from "./store.ts";
 
@@ -98,7 +98,7 @@ export async function openSlots(
       }
       whole.add(generation);
       const after = new Map([...before].map(([old, record]) => [old, record.generation])).set(step, generation);
-      for (const old of dropped([...after.keys()].sort((a, b) => a - b), step, keep)) after.delete(old);
+      for (const old of stepsToDrop([...after.keys()].sort((a, b) => a - b), step, keep)) after.delete(old);
       await keepOnly([...after.values()]);
     },
     async open(step) {
