@@ -3,6 +3,7 @@ import { describeAdapter, type KernelTarget, requestAdapter, targetFor } from ".
 import { architectureOf } from "../models/model.ts";
 import { countParameters } from "../models/parameter.ts";
 import { bytesByRole, formatBytes, formatLedger, totalBytes } from "../plan/ledger.ts";
+import { formatProgram } from "../plan/format_program.ts";
 import { ROLES } from "../plan/tensor.ts";
 import type { TrainingConfig } from "../recipe/config/config.ts";
 import { withAdapter } from "../recipe/fine_tuning.ts";
@@ -14,7 +15,8 @@ import { resolveSources } from "./sources.ts";
 
 /** Shows the memory of a run under its own optimizer and under all others. Reads no data and allocates nothing. */
 export async function plan(args: Arguments): Promise<number> {
-  const given = await readConfig(args);
+  const { show_program = false, ...settings } = args.settings;
+  const given = await readConfig({ ...args, settings });
   // The adapter's folder decides its shape.
   const requested = given.adapter === "" ? given : await withAdapter(given, (await resolveSources(given)).adapter);
   const target = await targetHere();
@@ -37,6 +39,7 @@ export async function plan(args: Arguments): Promise<number> {
         planned_bytes,
         total_bytes: totalBytes(planned_bytes),
         optimizers: compareOptimizers(config, planned),
+        ...(show_program === true && { program: formatProgram(own.programs.train).split("\n") }),
       }),
     );
     return 0;
@@ -50,6 +53,7 @@ export async function plan(args: Arguments): Promise<number> {
   );
   console.log(`${formatLedger(own.plan)}\n\nThe same run under each optimizer:\n`);
   console.log(formatComparison(compareOptimizers(config, planned)));
+  if (show_program) console.log(`\n${formatProgram(own.programs.train)}`);
   return 0;
 }
 

@@ -42,6 +42,7 @@ export {
   type LedgerRow,
   totalBytes,
 } from "../plan/ledger.ts";
+export { formatProgram } from "../plan/format_program.ts";
 export { type BufferPlan, type Location, type MemoryPlan, planMemory } from "../plan/memory.ts";
 export type { Data } from "../plan/pieces.ts";
 export { type Family, type GradientTarget, type Program, Recorder, type Step } from "../plan/recorder.ts";

@@ -1,4 +1,4 @@
-import { Sha256 } from "../checkpoint/sha256.ts";
+import { createSha256 } from "../checkpoint/sha256.ts";
 import type { Tensor } from "../plan/tensor.ts";
 
 /** One tensor of those that a run keeps from step to step, or of its frozen weights. */
@@ -15,7 +15,7 @@ export const layoutOf = (tensors: Iterable<Tensor>): LayoutEntry[] =>
 
 /** SHA-256 over names, shapes, types and roles, in order: equal layouts hold the same bytes at the same places. */
 export const layoutHash = (layout: readonly LayoutEntry[]): string =>
-  new Sha256().update(
+  createSha256().update(
     new TextEncoder().encode(
       layout.map(({ name, shape, type, role }) => `${name}|${type}|${shape.join(",")}|${role}\n`).join(""),
     ),

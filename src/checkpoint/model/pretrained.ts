@@ -5,7 +5,7 @@ import type { Architecture, Model } from "../../models/architecture.ts";
 import { architectureOf, ARCHITECTURES, createModel } from "../../models/model.ts";
 import type { WeightType } from "../../models/parameter.ts";
 import { openCheckpoint, PIECE_BYTES, type TensorFile } from "../safetensors/reader.ts";
-import { Sha256 } from "../sha256.ts";
+import { createSha256 } from "../sha256.ts";
 import type { ByteSource, Folder } from "../source/source.ts";
 import { matchNames, mayBeNew } from "./tensor_names.ts";
 
@@ -175,7 +175,7 @@ export async function identitiesOf(folder: Folder, names: readonly string[]): Pr
 }
 
 async function identityOf(source: ByteSource): Promise<FileIdentity> {
-  const sha256 = new Sha256();
+  const sha256 = createSha256();
   for (let start = 0; start < source.size; start += PIECE_BYTES) {
     sha256.update(await source.read(start, Math.min(start + PIECE_BYTES, source.size)));
   }

@@ -1,4 +1,4 @@
-import { Sha256 } from "../sha256.ts";
+import { createSha256 } from "../sha256.ts";
 import { type HubCache, readCachedJson } from "./hub_cache.ts";
 import { HubUnreachableError, type Pause, WAITS } from "./hub_fetch.ts";
 import type { ByteSource } from "./source.ts";
@@ -182,7 +182,7 @@ async function takeBody(
 }
 
 async function hashOf(cache: HubCache, name: string, size: number): Promise<string> {
-  const hash = new Sha256();
+  const hash = createSha256();
   for (let at = 0; at < size; at += HUB_PIECE_BYTES) {
     hash.update(await cache.read(name, at, Math.min(at + HUB_PIECE_BYTES, size)));
   }
