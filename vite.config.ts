@@ -28,7 +28,7 @@ function wgslText(): Plugin {
   };
 }
 
-/** Serves the checkout's `../shared` (fixtures, data) below /shared/, in development only. */
+/** Serves the checkout's `../shared` (fixtures, data) below /shared/, on this machine only. */
 function sharedFiles(): Plugin {
   const folder = realpath(join(repository, "..", "shared")).catch(() => null);
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -43,8 +43,11 @@ function sharedFiles(): Plugin {
   return {
     name: "shared-files",
     apply: "serve",
-    configureServer(server) {
-      server.middlewares.use("/shared", serve);
+    configureServer({ middlewares }) {
+      middlewares.use("/shared", serve);
+    },
+    configurePreviewServer({ middlewares }) {
+      middlewares.use("/shared", serve);
     },
   };
 }
