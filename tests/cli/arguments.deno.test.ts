@@ -1,5 +1,5 @@
 import { parseArgs } from "../../src/cli/arguments.ts";
-import { writeFolder } from "../../src/cli/files.ts";
+import { writeFolder } from "../../src/checkpoint/model/directory.deno.ts";
 import { ConfigError } from "../../src/recipe/config/config.ts";
 import { assert, assertEquals, assertRejects, assertThrows, test } from "../harness.ts";
 import { filesBelow, inFolder } from "./program.deno.ts";

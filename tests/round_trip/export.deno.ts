@@ -8,7 +8,7 @@ import { encodeJson, type Files, modelFiles } from "../../src/checkpoint/model/s
 import { encodeSafetensors } from "../../src/checkpoint/safetensors/writer.ts";
 import { directoryFolder } from "../../src/checkpoint/source/directory.deno.ts";
 import { openPretrained } from "../../src/checkpoint/model/pretrained.ts";
-import { writeFolder } from "../../src/cli/files.ts";
+import { writeFolder } from "../../src/checkpoint/model/directory.deno.ts";
 import type { Batch } from "../../src/data/batch.ts";
 import { IdTokenizer } from "../../src/tokenizer/id_tokenizer.ts";
 import { openGpu } from "../../src/gpu/device.ts";
