@@ -20,7 +20,7 @@ export class Checkpoints {
   }
 
   /**
-   * Undefined where the run neither has nor makes any, or has no room for them: `note` hears of that.
+   * Opens the checkpoints; undefined if the run neither has nor makes any, or has no room for them, with a `note`.
    * @throws RunInUseError if another tab trains a run of this name.
    */
   static async open(request: RunRequest, note: (message: string) => void): Promise<Checkpoints | undefined> {
@@ -36,8 +36,8 @@ export class Checkpoints {
   }
 
   /**
-   * The newest, if the run goes on from one. @throws RangeError or ConfigError if there is none or it is not of this
-   * run.
+   * The newest checkpoint, if the run goes on from one.
+   * @throws RangeError or ConfigError if there is none or it is not of this run.
    */
   async newest(run: Run, context: TrainingContext): Promise<OpenedTraining | undefined> {
     if (!this.#request.goOn) return undefined;
@@ -51,8 +51,8 @@ export class Checkpoints {
   }
 
   /**
-   * Also tells later pages of it. A full quota costs a checkpoint, not the run: those before it are intact, and the
-   * next may fit.
+   * Saves a checkpoint and lists it for later pages. A full quota costs it, not the run: those before it are intact,
+   * and the next may fit.
    */
   async save(
     { state }: Extract<TrainEvent, { type: "checkpoint" }>,
@@ -66,7 +66,7 @@ export class Checkpoints {
       throw error;
     }
     const { run_name: name, max_steps } = config;
-    // Where even this does not fit, the checkpoint is there, but no page offers it.
+    // If even this does not fit, the checkpoint is there, but no page offers it.
     await keepRun({ name, title: titleOf(config), step: state.step, max_steps, choices: this.#request.choices }).catch(
       () => {},
     );

@@ -8,7 +8,7 @@ const form = byId<HTMLFormElement>("settings");
 const input = byId<HTMLInputElement>("file");
 const figure = byId("preview");
 
-/** What to train on: the built-in stories, or a file that was chosen or dropped. */
+/** The data to train on: the built-in stories, or a file that was chosen or dropped. */
 export class DataSource {
   readonly #worker: Remote<TrainingApi>;
   #file: File | null = null;
@@ -16,7 +16,7 @@ export class DataSource {
   constructor(worker: Remote<TrainingApi>) {
     this.#worker = worker;
     input.addEventListener("change", () => void this.#take(input.files?.[0]));
-    // Without preventDefault the browser would leave the page and show the file.
+    // The browser would leave the page and show the file by default.
     document.addEventListener("dragover", (event) => {
       event.preventDefault();
       byId("data").classList.add("target");
@@ -33,7 +33,7 @@ export class DataSource {
     this.#show("About 2 MB of short English stories, written by a grammar", "");
   }
 
-  /** Whether what is wanted is there. */
+  /** True if the wanted data is there. */
   get isChosen(): boolean {
     return this.#wantsStories || this.#file !== null;
   }
@@ -49,7 +49,7 @@ export class DataSource {
     throw new ConfigError("Cannot train on a file: none is chosen. Choose one under Data, or use the built-in stories");
   }
 
-  /** Keeps what was there if the file is refused. */
+  /** Takes a file; keeps the one before if it is refused. */
   async #take(file: File | undefined): Promise<void> {
     if (!file) return;
     byId("file-error").textContent = "";

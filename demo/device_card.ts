@@ -3,7 +3,7 @@ import { formatBytes } from "../src/exports/plan.ts";
 import { byId, count, create, fact } from "./dom.ts";
 import type { DeviceReport } from "./protocol.ts";
 
-/** Shows what the run will run on, or what to do where there is nothing. */
+/** Shows the adapter of the run, or the way out if there is none. */
 export function showDevice(report: DeviceReport): void {
   byId("device").replaceChildren(
     ...(report.found ? adapterFacts(report.adapter, report.variant) : advice(report.reason)),

@@ -35,13 +35,13 @@ export function createSvg<K extends keyof SVGElementTagNameMap>(
   return element;
 }
 
-/** A term and what it says, for a <dl>. */
+/** A term with its description, for a <dl>. */
 export const fact = (term: string, ...description: readonly (Node | string)[]): HTMLElement =>
   create("div", {}, create("dt", {}, term), create("dd", {}, ...description));
 
 export const count = (n: number): string => n.toLocaleString("en");
 
-/** What went wrong, on one line. */
+/** The message of an error, on one line. */
 export function lineOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.split("\n")[0]!;

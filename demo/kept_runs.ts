@@ -12,7 +12,13 @@ export async function keptRuns(): Promise<readonly KeptRun[]> {
   return Array.isArray(saved) ? saved.filter(isKept) : [];
 }
 
-/** Tells later pages of a checkpoint. */
+/** `name`, or `name 2`, `name 3`, … : the first under which no run is kept. */
+export async function nextFreeName(name: string): Promise<string> {
+  const taken = new Set((await keptRuns()).map((run) => run.name));
+  for (let number = 2, free = name;; free = `${name} ${number++}`) if (!taken.has(free)) return free;
+}
+
+/** Lists the run of a checkpoint for later pages. */
 export async function keepRun(run: KeptRun): Promise<void> {
   const others = (
     saved: unknown,

@@ -8,7 +8,7 @@ const SERIES = [["training", "--curve-faint", 1], ["running mean", "--curve", 2]
   2,
 ]] as const;
 
-/** The loss as it falls: every step, its running mean, and the validations. */
+/** The chart of the loss: every step, its running mean, and the validations. */
 export class LossChart {
   readonly #host: HTMLElement;
   #plot: uPlot | undefined;
@@ -33,7 +33,7 @@ export class LossChart {
     this.#rebuild();
   }
 
-  /** Steps count from 1 and come in order; those of a run that goes on begin later. */
+  /** Adds a step. Steps count from 1 and come in order; those of a run that goes on begin later. */
   addStep(step: number, loss: number): void {
     const last = this.#mean.at(-1) ?? loss;
     const share = Math.min(1, 50 / this.#maxSteps);

@@ -6,6 +6,7 @@ import { DataSource } from "./data_source.ts";
 import { showDevice } from "./device_card.ts";
 import { byId, count, lineOf } from "./dom.ts";
 import { showKeptError, showKeptRuns } from "./kept_card.ts";
+import { nextFreeName } from "./kept_runs.ts";
 import { showComparison, showLedger } from "./memory_card.ts";
 import { ModelSource } from "./model_source.ts";
 import type { KeptRun, RunEvent, RunRequest, TrainingApi } from "./protocol.ts";
@@ -25,7 +26,7 @@ const thread = new Worker(new URL("./worker.ts", import.meta.url), { type: "modu
 const worker = wrap<TrainingApi>(thread);
 const data = new DataSource(worker), model = new ModelSource(worker);
 
-/** The form is read once the keys rest for so long. */
+/** Rest of the keys after which the form is read. */
 const MILLISECONDS_OF_TYPING = 150;
 
 let state: State = "idle";
@@ -35,7 +36,7 @@ let ready = false;
 
 // ---- states -----------------------------------------------------------------------------------------------------
 
-/** True while the keyboard's focus has no button to be on. */
+/** True while there is no button for the keyboard's focus. */
 let focusLost = false;
 
 function enter(next: State): void {
@@ -70,19 +71,19 @@ async function plan(config: TrainingConfig): Promise<void> {
   const own = await worker.plan(config);
   if (mine !== newestPlan) return;
   showLedger(own, largestBuffer);
-  const all = new Map<OptimizerName, BytesByRole>();
+  const all = new Map<OptimizerName, BytesByRole | string>();
   for (const optim of OPTIMIZERS) {
-    all.set(
-      optim,
-      optim === config.optim
-        ? own.bytes
-        : (await worker.plan({ ...config, optim, optim_args: {}, optim_target_modules: null, memory_budget: null }))
-          .bytes,
-    );
+    all.set(optim, optim === config.optim ? own.bytes : await bytesUnder(optim, config));
     if (mine !== newestPlan) return;
   }
   showComparison(all, config.optim);
   byId("memory").dataset["stale"] = "false";
+}
+
+/** The same run under another optimizer, or the reason why it cannot have it. */
+async function bytesUnder(optim: OptimizerName, config: TrainingConfig): Promise<BytesByRole | string> {
+  const settings = { ...config, optim, optim_args: {}, optim_target_modules: null, memory_budget: null };
+  return await worker.plan(settings).then(({ bytes }) => bytes, lineOf);
 }
 
 async function settingsChanged(): Promise<void> {
@@ -111,14 +112,16 @@ function rememberAndPlan(): void {
 
 // ---- a run ------------------------------------------------------------------------------------------------------
 
-/** What Start does: refuses settings that cannot be, else trains until the run has ended one way or another. */
+/** Starts a run, or refuses settings that cannot be, and trains until the run has ended one way or another. */
 async function run(goOn: boolean): Promise<void> {
   if (state !== "idle" || !ready) return;
+  // A change just before the start still shows in the table, and delays nothing: the Worker plans first. It comes
+  // before anything that may fail, since it clears the error of the last settings.
+  if (byId("memory").dataset["stale"] === "true") rememberAndPlan();
   try {
+    if (!goOn) await takeFreeName();
     const config = readSettings(model.name), { file } = data;
     showError(undefined);
-    // A change just before the start still shows in the table, and delays nothing: the Worker plans first.
-    if (byId("memory").dataset["stale"] === "true") rememberAndPlan();
     await runWith({
       config,
       file,
@@ -130,10 +133,22 @@ async function run(goOn: boolean): Promise<void> {
   }
 }
 
-/** Takes up a run of an earlier page, with its settings and once its files are chosen again. */
-async function goOn({ choices: { fields, folder, file } }: KeptRun): Promise<void> {
+/** Numbers the name of a new run where an earlier one has checkpoints under it, which stay as they are. */
+async function takeFreeName(): Promise<void> {
+  const name = formValues()["run_name"]!.trim(), free = await nextFreeName(name);
+  if (free === name) return;
+  fillIn({ run_name: free });
+  await rememberSettings();
+}
+
+/**
+ * Takes up a run of an earlier page, with its settings and once its files are chosen again. More steps than it had, if
+ * the form asks for them, are trained on top.
+ */
+async function goOn({ max_steps, choices: { fields, folder, file } }: KeptRun): Promise<void> {
   if (state !== "idle") return;
-  fillIn(fields);
+  const wanted = formValues()["max_steps"]!;
+  fillIn({ ...fields, ...(Number(wanted) > max_steps && { max_steps: wanted }) });
   model.show();
   if (fields["source"] === "hub" && !model.isOpen) await model.openRepository();
   settle();
@@ -249,7 +264,7 @@ form.addEventListener("input", settle);
 form.addEventListener("change", settle);
 pause.addEventListener("click", togglePause);
 stop.addEventListener("click", stopRun);
-byId("reset").addEventListener("click", () => {
+byId("reset-settings").addEventListener("click", () => {
   form.reset();
   model.show();
   settle();

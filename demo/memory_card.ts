@@ -19,7 +19,7 @@ const swatch = (role: Role): HTMLElement =>
   create("span", { class: "swatch", style: `--role: var(--${role})`, "aria-hidden": "true" });
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
 
-/** The plan of the run as it is set, role by role. `largest` is the adapter's limit for one buffer, if known. */
+/** Shows the plan of the run, role by role. `largest` is the adapter's limit for one buffer, if known. */
 export function showLedger(
   { model, parameters, trainable_parameters, rows, bytes }: PlanReport,
   largest: number | undefined,
@@ -68,21 +68,27 @@ function showLimit(bytes: number, limit: number | undefined): void {
   byId("limit").replaceChildren(meter, " ", text);
 }
 
-/** One stacked bar for each optimizer, all on the scale of the largest. */
-export function showComparison(plans: ReadonlyMap<OptimizerName, BytesByRole>, chosen: OptimizerName): void {
-  const scale = Math.max(...[...plans.values()].map(totalBytes));
+/**
+ * One stacked bar for each optimizer, all on the scale of the largest. An optimizer that the model cannot have is a
+ * line with its reason.
+ */
+export function showComparison(plans: ReadonlyMap<OptimizerName, BytesByRole | string>, chosen: OptimizerName): void {
+  const fitting = [...plans.values()].filter((bytes) => typeof bytes !== "string");
+  const scale = Math.max(...fitting.map(totalBytes));
   byId("bars").replaceChildren(
     ...[...plans].map(([optim, bytes]) =>
       create(
         "div",
         { class: optim === chosen ? "bar chosen" : "bar" },
         create("span", {}, optim),
-        stackedBar(optim, bytes, scale),
-        create("span", { class: "number" }, formatBytes(totalBytes(bytes))),
+        ...(typeof bytes === "string" ? [create("span", { class: "problem" }, bytes)] : [
+          stackedBar(optim, bytes, scale),
+          create("span", { class: "number" }, formatBytes(totalBytes(bytes))),
+        ]),
       )
     ),
   );
-  const roles = ROLES.filter((role) => [...plans.values()].some((bytes) => bytes[role] > 0));
+  const roles = ROLES.filter((role) => fitting.some((bytes) => bytes[role] > 0));
   byId("comparison").replaceChildren(
     create("caption", { class: "hidden" }, "Planned GPU memory by optimizer and role"),
     create(
@@ -98,7 +104,9 @@ export function showComparison(plans: ReadonlyMap<OptimizerName, BytesByRole>, c
           "tr",
           {},
           create("th", { scope: "row" }, optim),
-          ...[...roles.map((role) => bytes[role]), totalBytes(bytes)].map((n) => create("td", {}, formatBytes(n))),
+          ...(typeof bytes === "string"
+            ? [create("td", { colspan: String(roles.length + 1), class: "problem" }, bytes)]
+            : [...roles.map((role) => bytes[role]), totalBytes(bytes)].map((n) => create("td", {}, formatBytes(n)))),
         )
       ),
     ),

@@ -51,7 +51,7 @@ export class ModelSource {
     throw new ConfigError(`Cannot train a model of ${kind === "hub" ? "the hub" : "a folder"}: ${WANTED[kind]}`);
   }
 
-  /** Whether what is wanted is open. */
+  /** True if the wanted model is open. */
   get isOpen(): boolean {
     const kind = this.#kind;
     return kind === "new" || this.#opened.has(kind);
@@ -68,7 +68,7 @@ export class ModelSource {
     error.textContent = `Cannot open "${name}" on the hub: expected owner/name, like ${repository.placeholder}`;
   }
 
-  /** Shows what belongs to the choice. */
+  /** Shows the fields that belong to the choice. */
   show(): void {
     const kind = this.#kind, tuning = find<HTMLSelectElement>(form, "[name=tuning]").value;
     for (const group of byId("model").querySelectorAll<HTMLElement>("[data-for]")) {
@@ -82,7 +82,7 @@ export class ModelSource {
     return find<HTMLInputElement>(form, "[name=source]:checked").value as Kind | "new";
   }
 
-  /** Keeps what was open if the new one cannot be used. The newest call wins. */
+  /** Opens a model; keeps the one before if it cannot be used. The newest call wins. */
   async #open(place: ModelPlace): Promise<void> {
     const mine = ++this.#newest;
     error.textContent = "";
@@ -100,7 +100,7 @@ export class ModelSource {
   }
 }
 
-/** Files as a page gets them: with the path from the chosen folder, or each by itself. */
+/** The place of a page's files: with the path from the chosen folder, or each by itself. */
 function placeOf(files: readonly File[]): ModelPlace {
   const folder = files[0]!.webkitRelativePath.split("/")[0]!;
   const pathOf = (file: File): string => (folder === "" ? file.name : file.webkitRelativePath.slice(folder.length + 1));

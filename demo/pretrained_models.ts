@@ -6,7 +6,7 @@ import type { ModelPlace, ModelReport } from "./protocol.ts";
 export class PretrainedModels {
   readonly #opened = new Map<string, Pretrained>();
 
-  /** Reads all but the weights. @throws RangeError for what is missing or does not fit together. */
+  /** Reads all but the weights. @throws RangeError if files are missing or do not fit together. */
   async open(place: ModelPlace): Promise<ModelReport> {
     const folder = place.kind === "files"
       ? filesFolder(place.name, place.files)
@@ -22,7 +22,7 @@ export class PretrainedModels {
     };
   }
 
-  /** Undefined for the name of a new model, which is empty. */
+  /** The model of a name; undefined for that of a new model, which is empty. */
   find(name: string): Pretrained | undefined {
     const found = this.#opened.get(name);
     if (!found && name !== "") {
@@ -34,7 +34,7 @@ export class PretrainedModels {
 
 export const bytesOf = ({ weights }: Pretrained): number => weights.sources.reduce((sum, { size }) => sum + size, 0);
 
-/** The same folder; `onRead` hears of the bytes of each read, and may throw to end it. */
+/** The same folder; `onRead` is called with the bytes of each read, and may throw to end it. */
 export function watched(folder: Folder, onRead: (bytes: number) => void): Folder {
   const watch = (source: ByteSource): ByteSource => ({
     ...source,

@@ -1,24 +1,24 @@
 import type { AdapterReport, BytesByRole, TrainEvent, TrainingConfig, Variant } from "../src/index.ts";
 import type { LedgerRow } from "../src/exports/plan.ts";
 
-/** What the page learns about the GPU. */
+/** The GPU as the page shows it. */
 export type DeviceReport =
   | { readonly found: true; readonly adapter: AdapterReport; readonly variant: Variant }
   | { readonly found: false; readonly reason: string };
 
-/** Where a pretrained model is. */
+/** The place of a pretrained model. */
 export type ModelPlace =
   | { readonly kind: "files"; readonly name: string; readonly files: ReadonlyMap<string, File> }
   | { readonly kind: "hub"; readonly repository: string };
 
 /** A pretrained model that was opened: its headers were read, its weights were not. */
 export interface ModelReport {
-  /** What settings call it. */
+  /** Name of the model in settings. */
   readonly name: string;
   readonly model_type: string;
-  /** Of its weights. */
+  /** Bytes of its weights. */
   readonly bytes: number;
-  /** Tokens, null where the folder has no tokenizer. */
+  /** Number of tokens, null if the folder has no tokenizer. */
   readonly vocab_size: number | null;
 }
 
@@ -34,16 +34,16 @@ export interface PlanReport {
 
 /** The beginning of a chosen file. */
 export interface Preview {
-  /** How much there is, if that was counted. */
+  /** Size of the data, if that was counted. */
   readonly extent: string;
   readonly head: string;
 }
 
-/** What the page must fill in and ask for again to go on with a run. */
+/** The choices that the page must fill in or request again to go on with a run. */
 export interface Choices {
   /** Values of the form. */
   readonly fields: Readonly<Record<string, string>>;
-  /** Names of the chosen folder and data file, where there is one: browsers do not keep them. */
+  /** Names of the chosen folder and data file, if there is one: browsers do not keep the files. */
   readonly folder: string | null;
   readonly file: string | null;
 }
@@ -51,7 +51,7 @@ export interface Choices {
 /** A run that has checkpoints in the browser's storage. */
 export interface KeptRun {
   readonly name: string;
-  /** For people: the model and how it is trained. */
+  /** Title for people: the model and its training. */
   readonly title: string;
   readonly step: number;
   readonly max_steps: number;
@@ -64,11 +64,11 @@ export interface RunRequest {
   /** The data to train on, or null for the built-in stories. */
   readonly file: File | null;
   readonly choices: Choices;
-  /** Goes on from the newest checkpoint of the run of this name. */
+  /** True to go on from the newest checkpoint of the run of this name. */
   readonly goOn: boolean;
 }
 
-/** Everything a run tells the page, in order. A checkpoint's bytes stay in the Worker. */
+/** Events of a run for the page, in order. A checkpoint's bytes stay in the Worker. */
 export type RunEvent =
   | Exclude<TrainEvent, { type: "checkpoint" }>
   | {
@@ -86,21 +86,21 @@ export type RunEvent =
 
 export type Listener = (events: readonly RunEvent[]) => void;
 
-/** Files that a run can be taken away as, by name. */
+/** Files in which a run's result can be taken away, by name. */
 export interface ResultFiles {
   readonly kind: "adapter" | "model";
   readonly names: readonly string[];
 }
 
-/** What the Worker does for the page. One run at a time. */
+/** Calls of the page to the Worker. One run at a time. */
 export interface TrainingApi {
   device(): Promise<DeviceReport>;
   openModel(place: ModelPlace): Promise<ModelReport>;
-  /** Needs no GPU. */
+  /** Plans a run; needs no GPU. */
   plan(config: TrainingConfig): PlanReport;
-  /** Rejects what is neither text nor rows. */
+  /** Reads the beginning of a file; rejects one that is neither text nor rows. */
   preview(file: File): Promise<Preview>;
-  /** Settles when the run has ended. What it has trained stays on the GPU until the next one starts, for result(). */
+  /** Trains; settles when the run has ended. Its model stays on the GPU for result() until the next one starts. */
   start(request: RunRequest, listener: Listener): Promise<readonly ResultFiles[]>;
   /** Makes one file of the last run. */
   result(kind: ResultFiles["kind"], name: string): Promise<Blob>;

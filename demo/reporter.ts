@@ -1,6 +1,6 @@
 import type { Listener, RunEvent } from "./protocol.ts";
 
-/** Ten times a second is as often as a reader can follow. */
+/** Time between reports: a reader can follow ten a second. */
 const MILLISECONDS_BETWEEN = 100;
 
 /**
@@ -21,7 +21,7 @@ export class Reporter {
     this.#delivery ??= this.#deliver();
   }
 
-  /** Resolves when the page has heard everything. */
+  /** Resolves when the page has received everything. */
   async finished(): Promise<void> {
     await this.#delivery;
   }

@@ -5,7 +5,7 @@ import type { ResultFiles, TrainingApi } from "./protocol.ts";
 const TITLES = { adapter: "Adapter, for PEFT", model: "Model, for transformers" } as const;
 const MERGED = "Model with the adapter merged in, for transformers";
 
-/** Offers what the last run has trained, one file at a time: a browser would ask before it saves several. */
+/** Offers the result of the last run, one file at a time: a browser would prompt before it saves several. */
 export function showResults(
   results: readonly ResultFiles[],
   worker: Remote<TrainingApi>,

@@ -4,7 +4,7 @@ import { byId, count, create, fact, find } from "./dom.ts";
 import { LossChart } from "./loss_chart.ts";
 import type { RunEvent } from "./protocol.ts";
 
-/** Enough to scroll through; more would slow the page down. */
+/** Samples and notes to scroll through; more would slow the page down. */
 const SAMPLES_SHOWN = 50, NOTES_SHOWN = 5;
 
 const chart = new LossChart(byId("chart"));
@@ -12,14 +12,14 @@ const progress = byId<HTMLProgressElement>("progress");
 
 export const setStatus = (text: string): void => void (byId("status").textContent = text);
 
-/** What stays to be read when the status has moved on. */
+/** Adds a note, which stays to be read when the status has moved on. */
 export function addNote(text: string): void {
   const notes = byId("run-notes");
   notes.append(`${text}\n`);
   if (notes.childNodes.length > NOTES_SHOWN) notes.firstChild!.remove();
 }
 
-/** Clears what the last run left. */
+/** Clears the card of the last run. */
 export function beginRun(maxSteps: number): void {
   for (const id of ["step", "loss", "grad-norm", "learning-rate", "speed", "eta"]) byId(id).textContent = "–";
   byId("summary").hidden = true;
@@ -43,13 +43,13 @@ export function showEvents(events: readonly RunEvent[], maxSteps: number): void 
   chart.draw();
 }
 
-/** Of what comes before the first step. */
+/** Shows the progress of the work before the first step. */
 export function showProgress(done: number, total: number): void {
   progress.max = total;
   progress.value = done;
 }
 
-/** Nothing moves any more. */
+/** Stops all movement in the card. */
 export function endRun(): void {
   if (!progress.hasAttribute("value")) progress.value = 0;
 }

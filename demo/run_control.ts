@@ -11,7 +11,7 @@ export class RunControl implements Control {
   #stopped = false;
   #gate: PromiseWithResolvers<void> | undefined;
 
-  /** @param onHeld hears that the loop has reached the pause and stands still. */
+  /** `onHeld` is called when the loop has reached the pause and stands still. */
   constructor(onHeld: () => void) {
     this.#onHeld = onHeld;
   }
@@ -25,7 +25,7 @@ export class RunControl implements Control {
     this.#gate = undefined;
   }
 
-  /** Also lets a paused run go, for its last step. */
+  /** Stops the run; a paused one goes on for its last step. */
   stop(): void {
     this.#stopped = true;
     this.resume();

@@ -13,7 +13,7 @@ type Field = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
 
 const form = byId<HTMLFormElement>("settings");
 const field = (name: string): Field => find<Field>(form, `[name="${name}"]`);
-/** What cannot be remembered on its own: the page may not open the files that belong to it by itself again. */
+/** Fields that are not remembered: the page may not open the files that belong to them by itself again. */
 const CHOICES: readonly string[] = ["data", "source"];
 const choice = (name: string): string => find<HTMLInputElement>(form, `[name=${name}]:checked`).value;
 const fields = (): Field[] =>
@@ -24,7 +24,7 @@ const fields = (): Field[] =>
 /** Fills in the optimizers and the settings of the last visit. */
 export async function openSettings(): Promise<void> {
   field("optim").replaceChildren(...OPTIMIZERS.map((name) => create("option", {}, name)));
-  // without storage, as in a private window, nothing is remembered
+  // Nothing is remembered without storage, as in a private window.
   const saved: unknown = await get(KEY).catch(() => undefined);
   if (typeof saved !== "object" || saved === null) return;
   for (const field of fields()) {
@@ -33,7 +33,7 @@ export async function openSettings(): Promise<void> {
   }
 }
 
-/** A value that the page offered last time and no longer does would leave the choice empty. */
+/** Restores a value, unless the page no longer offers it: that would leave the choice empty. */
 function restore(field: Field, value: string): void {
   if (field instanceof HTMLSelectElement && ![...field.options].some((option) => option.value === value)) return;
   field.value = value;
@@ -43,7 +43,7 @@ export async function rememberSettings(): Promise<void> {
   await set(KEY, Object.fromEntries(fields().map(({ name, value }) => [name, value]))).catch(() => {});
 }
 
-/** Everything that the form says, to fill it in again for the same run. */
+/** All values of the form, to fill it in again for the same run. */
 export const formValues = (): Record<string, string> =>
   Object.fromEntries([
     ...fields().map(({ name, value }) => [name, value]),
@@ -52,7 +52,7 @@ export const formValues = (): Record<string, string> =>
 
 export function fillIn(values: Readonly<Record<string, string>>): void {
   for (const field of fields()) if (values[field.name] !== undefined) restore(field, values[field.name]!);
-  for (const name of CHOICES) {
+  for (const name of CHOICES.filter((name) => values[name] !== undefined)) {
     for (const radio of form.querySelectorAll<HTMLInputElement>(`[name=${name}]`)) {
       radio.checked = radio.value === values[name];
     }
@@ -62,7 +62,7 @@ export function fillIn(values: Readonly<Record<string, string>>): void {
 /**
  * The form as settings.
  * @param model the pretrained model, empty for a new one.
- * @throws ConfigError for the first that cannot be.
+ * @throws ConfigError for the first wrong one.
  */
 export function readSettings(model: string): TrainingConfig {
   const optim = field("optim").value, rate = field("learning_rate").value;
@@ -105,7 +105,7 @@ function tuning(): Record<string, unknown> {
 const numbersOf = (names: readonly string[]): Record<string, unknown> =>
   Object.fromEntries(names.map((name) => [name, numberOf(name)]));
 
-/** Text that is no number stays text, so that the message shows what was typed. */
+/** The number in a field. Text that is no number stays text, so that the message shows what was typed. */
 function numberOf(name: string): number | string {
   const { value, max } = field(name) as HTMLInputElement;
   if (value === "" || !Number.isFinite(Number(value))) return value;
@@ -115,7 +115,7 @@ function numberOf(name: string): number | string {
   return Number(value);
 }
 
-/** How often things happen, unless the further settings say otherwise: a few samples in a run. */
+/** Intervals of events, unless the further settings have them: a few samples in a run. */
 function rhythm({ max_steps }: Record<string, unknown>): Record<string, unknown> {
   const every = (part: number): number => Math.max(1, Math.round(Number(max_steps) * part)) || 1;
   return {
@@ -126,7 +126,7 @@ function rhythm({ max_steps }: Record<string, unknown>): Record<string, unknown>
   };
 }
 
-/** A LLaMA's usual shape. */
+/** The usual shape of a LLaMA of this size. */
 function proportions({ hidden_size, num_attention_heads }: Record<string, unknown>): Record<string, unknown> {
   return {
     num_key_value_heads: num_attention_heads,

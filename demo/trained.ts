@@ -2,7 +2,7 @@ import type { Files, Gpu } from "../src/index.ts";
 import { type FineTuning, resultFiles, resultKinds, type Run, type Trainer } from "../src/exports/train.ts";
 import type { ResultFiles } from "./protocol.ts";
 
-/** What a run has trained: on the GPU, until it is destroyed. */
+/** The trained model of a run: on the GPU, until it is destroyed. */
 export class Trained {
   readonly #gpu: Gpu;
   readonly #run: Run;
@@ -13,7 +13,7 @@ export class Trained {
     [this.#gpu, this.#run, this.#trainer, this.#tuning] = [gpu, run, trainer, tuning];
   }
 
-  /** What there is to take away. */
+  /** Files to take away. */
   get files(): ResultFiles[] {
     return resultKinds(this.#run).map((kind) => ({ kind, names: [...this.#filesOf(kind).keys()] }));
   }

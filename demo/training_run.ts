@@ -33,7 +33,7 @@ export async function trainRun(
   const checkpoints = await Checkpoints.open(request, (message) => emit({ type: "note", message }));
   let gpu: Gpu | undefined;
   try {
-    // A device of its own for each run: whatever befell the last one, this one starts clean.
+    // Each run has a device of its own: whatever befell the last one, this one starts clean.
     gpu = await openGpu();
     const reading = model && new Reading(bytesOf(model), control, emit);
     const tuning = model && await prepareTuning(request, model, (bytes) => reading!.add(bytes));
@@ -57,6 +57,7 @@ export async function trainRun(
     const context: TrainingContext = { base, data: run.data.fingerprint };
     const resumed = await checkpoints?.newest(run, context);
     if (resumed) emit({ type: "resumed", step: resumed.state.step });
+    for (const message of resumed?.notes ?? []) emit({ type: "note", message });
 
     const load = tuning && ((...to: Parameters<LoadWeights>) => (reading!.begin("Loading"), tuning.load(...to)));
     const hear = async (event: TrainEvent): Promise<void> => {
@@ -74,7 +75,7 @@ export async function trainRun(
   }
 }
 
-/** Tells how far a model has been read, and ends that when the run is stopped. */
+/** Reports the progress of reading a model, and ends it when the run is stopped. */
 class Reading {
   readonly #total: number;
   readonly #control: RunControl;
@@ -90,7 +91,7 @@ class Reading {
     [this.#what, this.#done] = [what, 0];
   }
 
-  /** @throws StoppedError */
+  /** Counts bytes that were read. @throws StoppedError */
   add(bytes: number): void {
     if (this.#control.stopped()) throw new StoppedError();
     this.#done = Math.min(this.#total, this.#done + bytes);
@@ -123,8 +124,8 @@ async function readText({ config, file }: RunRequest): Promise<string> {
 }
 
 /**
- * A software adapter takes the computer's own memory, which some browsers tell, rounded. No browser tells that of a
- * real GPU.
+ * Bytes that may be used. A software adapter takes the computer's own memory, which some browsers report, rounded. No
+ * browser reports that of a real GPU.
  */
 function availableBytes({ adapter }: Gpu): number {
   const { deviceMemory } = navigator as WorkerNavigator & { readonly deviceMemory?: number };

@@ -14,7 +14,7 @@ import { planReportOf, trainRun } from "./training_run.ts";
 const HEAD_CHARACTERS = 600, HEAD_ROWS = 3;
 
 const models = new PretrainedModels();
-/** Plans are made for these kernels: those of the adapter, once it is known. */
+/** The kernels that plans are made for: those of the adapter, once it is known. */
 let variant: Variant = "tiled";
 let control: RunControl | undefined;
 let trained: Trained | undefined;
@@ -72,7 +72,7 @@ const api: TrainingApi = {
   stop: () => control?.stop(),
 };
 
-/** The first rows, of which a whole column may be an image: what does not read as JSON text is told by its type. */
+/** The first rows. A column may hold images: values that do not read as JSON text are shown by their type. */
 async function previewRows(file: File): Promise<Preview> {
   const rows: string[] = [];
   for await (const { row } of readFiles([blobSource(file.name, file)])) {

@@ -1,4 +1,4 @@
-// out = x, or out += x when ACCUMULATE: how a gradient passes through an addition.
+// out = x, or out += x when ACCUMULATE: the gradient of an addition.
 // One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32 }

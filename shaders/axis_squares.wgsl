@@ -1,5 +1,5 @@
 // squares[j] = sum of x^2 over row j, or over column j unless ROWS.
-// x: (rows, columns). Where COUNTED the matrix is compact and clock.count is its number of columns, or of rows unless
+// x: (rows, columns). If COUNTED, the matrix is compact and clock.count is its number of columns, or of rows unless
 // ROWS. One thread per sum, no barriers: a part of the other axis in each of the launch's y layers, whose results are
 // added up by norm_ratio.wgsl and growth_limiter.wgsl. squares: (layers, sums). Launch: (ceil(sums / WORKGROUP),
 // layers, 1).

@@ -20,7 +20,7 @@ const SMALLEST = 1e-30;
 
 var<workgroup> bad: atomic<u32>;
 
-// The triangle of four rows of L^T on the diagonal; of the diagonal itself the inverse.
+// The triangle of four rows of L^T on the diagonal, with the inverse of the diagonal itself.
 struct Triangle { inverse: vec4f, r01: f32, r02: f32, r03: f32, r12: f32, r13: f32, r23: f32 }
 
 // Rows and columns past the end give what lies at the end: it ends up in components that are never stored.

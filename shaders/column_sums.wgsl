@@ -1,6 +1,6 @@
 // sums (+)= sum over rows of TERM, column by column: the gradient of a vector that is added to every row (TERM is dy),
 // or that every normalised row is multiplied with (NORM: dy times the normalised x). Added to sums when ACCUMULATE.
-//   x, dy: (N, C); statistics: (N), what normalises a row of x; sums: (C).
+//   x, dy: (N, C); statistics: (N), numbers that normalise a row of x; sums: (C).
 // One thread per VECTOR of columns, no barriers. Launch: ceil(C / WIDTH / WORKGROUP) workgroups. Any C; N below 65 535.
 
 struct Params { n: u32, C: u32 }

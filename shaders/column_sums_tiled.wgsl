@@ -1,6 +1,6 @@
 // slices[s] = sum over the s-th share of the rows of TERM, column by column: dy, or of a norm (NORM) dy times the
 // normalised x. For GPUs with workgroup memory, and for very many rows.
-// x, dy: (N, C); statistics: (N), what normalises a row of x; slices: (count, C), which sum_slices adds up. One
+// x, dy: (N, C); statistics: (N), numbers that normalise a row of x; slices: (count, C), which sum_slices adds up. One
 // workgroup per COLUMNS columns and share of the rows: LANES threads a column take every LANES-th row, their sums are
 // added in order. A single dispatch would have too few workgroups (C / COLUMNS), or read the rows in pieces too narrow
 // for the memory. Launch: (ceil(C / COLUMNS), count). Any N, C. Sums in f32.

@@ -35,7 +35,7 @@ fn main(
   }
   let highest = workgroup_max(lane, own_highest);
   let sum = workgroup_sum(lane, own_sum * exp(own_highest - highest));
-  // The thread that owns the label's logit, before it overwrites it.
+  // The thread that owns the label's logit reads it before it overwrites it.
   if (lane == label % ${WORKGROUP}u) {
     var row_loss = 0.0;
     if (counts) { row_loss = log(sum) + highest - logits_inout[start + label]; }

@@ -1,6 +1,6 @@
 // dweight[id] += sum of dy[row] over the rows whose token is id, in a fixed order: no atomics, same bits every time.
 //   order: (N) rows sorted by token; segment_ids: (N) distinct tokens, then 0xffffffff;
-// segment_offsets: (N + 1) where each token's rows start in order; dy: (N, C); dweight: (V, C). C counts VECTORs. One
+// segment_offsets: (N + 1) start of each token's rows in order; dy: (N, C); dweight: (V, C). C counts VECTORs. One
 // thread per (segment, column). Launch: ceil(N * C / WORKGROUP) workgroups. Rows of other tokens are not touched.
 
 struct Params { n: u32, C: u32, V: u32 }

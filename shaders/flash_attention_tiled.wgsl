@@ -73,7 +73,7 @@ ${LOAD_ROW}
       let j = tile + block * 4u;
       let products = sum_slices(lane, block, ${QUERY_KEY});
 #if ${WINDOWED}
-      // Far below the first `highest`: a row that has seen none of its keys yet counts none of the others.
+      // A score far below the first `highest`: a row that has seen none of its keys yet counts none of the others.
       let s = select(vec4f(-2e30), params.scale * products, vec4u(j, j + 1u, j + 2u, j + 3u) - seen.x < vec4u(seen.y));
 #else
       let s = select(vec4f(-1e30), params.scale * products, vec4u(j, j + 1u, j + 2u, j + 3u) <= vec4u(t));

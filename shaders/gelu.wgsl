@@ -1,4 +1,4 @@
-// y = gelu(x), element by element; the library says which.
+// y = gelu(x), element by element, in the form of the library.
 // One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32 }

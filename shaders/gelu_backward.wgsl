@@ -1,4 +1,4 @@
-// Backward of y = gelu(x), in place: dy becomes dx = dy * gelu'(x). The library says which gelu.
+// Backward of y = gelu(x), in place: dy becomes dx = dy * gelu'(x), in the form of the library.
 // One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32 }

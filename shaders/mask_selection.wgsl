@@ -1,4 +1,4 @@
-// selection = the words of a mask, each with the number of set bits before it: what lib/selection.wgsl reads.
+// selection = the words of a mask, each with the number of set bits before it, for lib/selection.wgsl.
 // mask: (words); selection: (words, 2). One workgroup: each thread counts its range of words, adds up the ranges before
 // it, and writes its own. Launch: 1 workgroup.
 

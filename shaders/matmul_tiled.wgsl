@@ -86,7 +86,7 @@ fn main(
   let tiles_n = (params.N - 1u) / ${BN}u + 1u;
   let tile = group.y * groups.x + group.x;
   if (tile >= tiles_m * tiles_n) { return; }
-  // Tiles go column by column through bands of BAND rows: what workgroups that run at once read of A and B stays in the
+  // Tiles go column by column through bands of BAND rows: the parts of A and B that workgroups read at once stay in the
   // cache.
   let band = tile / (${BAND}u * tiles_n) * ${BAND}u;
   let height = min(tiles_m - band, ${BAND}u);

@@ -1,4 +1,4 @@
-// By how much each row or column of the residual is scaled.
+// The scale of each row or column of the residual.
 // RATIO (Fira, APOLLO): ratio[j] = norm of direction[j] / (norm of x[j] + 1e-8), both divided by `scale` first, x
 // clipped
 //   otherwise: ratio[j] = 1 / (sqrt(mean square of x[j]) + 1e-8), over `length` elements

@@ -1,4 +1,4 @@
-// What the rotation of second moments takes products of:
+// The factors of the products in a rotation of second moments:
 //   spread = v / c2 - (m / c1)^2, the variances;  weights = turn^2;  c1, c2: bias corrections of the steps done so far
 //   m, v, spread: (spreads); turn, weights: (n - spreads); counted in VECTORs.
 // One thread per element of spread, then one per element of weights. n in all. Launch: ceil(n / WORKGROUP) workgroups.

@@ -1,7 +1,6 @@
 // x[row, column] *= factor * ratio[row], or ratio[column] unless ROWS: the residual, scaled by its norms. In place.
-// x: (n / columns, columns). Without LIMITED factor is params.factor / clock.step_factor, because apply.wgsl multiplies
-// by it;
-//   with it, what growth_limiter.wgsl found. Where PARTLY, only if no element is state-full.
+// x: (n / columns, columns). factor is that of growth_limiter.wgsl if LIMITED, else params.factor / clock.step_factor,
+// because apply.wgsl multiplies by it. If PARTLY, only in steps where no element is state-full.
 // One thread per element, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 struct Params { n: u32, columns: u32, factor: f32 }

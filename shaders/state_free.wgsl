@@ -1,7 +1,7 @@
 // x = factor * sign(x), or factor * clip.scale * x, in place: the state-free part of an update that is computed in
-// several steps. Divided by clock.step_factor, because apply.wgsl multiplies by it. Where PARTLY, only if no element is
-// state-full. One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups. What is not finite
-// stays so.
+// several passes. It is divided by clock.step_factor, because apply.wgsl multiplies by it. If PARTLY, only in steps
+// where no element is state-full. One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
+// Numbers that are not finite stay so.
 
 struct Params { n: u32, factor: f32 }
 

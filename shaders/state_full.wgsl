@@ -1,6 +1,6 @@
 // The state-full rule on a dense tensor x of gradients, n VECTORs of which min(n, clock.count * stride / WIDTH) are in
 // use:
-// direction = scale * rule(clip.scale * x), and x = -x_scale * x where KEEP_X, else x = scale * rule(clip.scale * x)
+// direction = scale * rule(clip.scale * x), and x = -x_scale * x if KEEP_X, else x = scale * rule(clip.scale * x)
 // itself. Moments count as 0 when clock.restart is set; they start at clock.first. An x that is not finite keeps its
 // moments and gives a direction that is not finite, so that nothing is updated by it. When clip.skip is set all moments
 // stay, or are 0 at a restart, which is set at one step only. One thread per element of VECTOR. Launch: ceil(n /

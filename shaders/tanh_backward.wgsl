@@ -16,6 +16,6 @@ fn main(
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
   let value = y[i];
-  // As a product, 1 - y^2 keeps the digits of y near 1.
+  // The product form of 1 - y^2 keeps the digits of y near 1.
   dy_inout[i] *= (1.0 - value) * (1.0 + value);
 }

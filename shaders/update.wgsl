@@ -1,8 +1,8 @@
 // One update of a parameter whose elements are each either state-full or state-free, in place and in one pass:
 // state-full: parameter -= lr lr_scale step_factor scale direction(g) direction: the rule of RULE, see shaders/rules
 // state-free: parameter -= lr lr_scale inactive_lr_scale free(g) free: sign(g), g, or 0 with g = clip.scale * gradient
-// and decoupled weight decay for both. WHOLE: all elements are state-full, or where PARTLY, all or none as clock.count
-// says, and their state starts at clock.first. PER_ROW, PER_COLUMN, PER_ELEMENT: see lib/selection.wgsl. Moments count
+// and decoupled weight decay for both. WHOLE: all elements are state-full, or if PARTLY, none where clock.count is 0,
+// and their state starts at clock.first. PER_ROW, PER_COLUMN, PER_ELEMENT: see lib/selection.wgsl. Moments count
 // as 0 when clock.restart is set. A gradient that is not finite leaves its element alone, and so do all when clip.skip
 // is set, but a restart then still empties the moments: it is set at one step only. n elements of VECTOR, each handled
 // by a thread; with PER_COLUMN a thread handles one in each of ROWS rows, and LANES threads in succession handle the

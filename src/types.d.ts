@@ -1,4 +1,4 @@
-// Two kinds of module that ship no types.
+// Declarations of two kinds of module that ship no types.
 
 declare module "*.wgsl" {
   /** The text of the shader file, imported `with { type: "text" }`. */

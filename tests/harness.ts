@@ -6,7 +6,7 @@ export interface Case {
   run(): void | Promise<void>;
 }
 
-/** What the runner hears: `start` first, so that a test that hangs or takes its process down has a name. */
+/** An event for the runner: `start` comes first, so that a test that hangs or takes its process down has a name. */
 export type TestEvent =
   | { event: "start"; name: string }
   | { event: "end"; name: string; outcome: "passed" | "failed" | "skipped"; ms: number; detail: string };
@@ -42,12 +42,12 @@ export function test(name: string, run: () => void | Promise<void>): void {
 
 class Skipped extends Error {}
 
-/** Ends the test as skipped. For what this machine cannot offer (a feature, a shared file), never for a bug. */
+/** Ends the test as skipped, if this machine lacks something (a feature, a shared file), never for a bug. */
 export function skip(reason: string): never {
   throw new Skipped(reason);
 }
 
-/** Runs one case, reports it, and throws again what it threw, except a skip. */
+/** Runs one case, reports it, and throws its error again, except a skip. */
 export async function runCase({ name, run }: Case, report: (event: TestEvent) => void | Promise<void>): Promise<void> {
   await report({ event: "start", name });
   const begun = performance.now();
@@ -66,7 +66,7 @@ export async function runCase({ name, run }: Case, report: (event: TestEvent) =>
   return end("passed", "");
 }
 
-/** A file, not stdout: `deno test` keeps a test's output until the test ends, and a crash would lose it. */
+/** Reports to a file, not stdout: `deno test` keeps a test's output until the test ends, and a crash would lose it. */
 function reportToFile(event: TestEvent): void {
   const path = deno?.env.get("SCRIMP_TEST_EVENTS");
   if (path) deno?.writeTextFileSync(path, JSON.stringify(event) + "\n", { append: true });
@@ -90,7 +90,7 @@ export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
-/** Deep and strict: NaN equals NaN, 0 differs from -0, an absent key from an undefined one; typed arrays by bits. */
+/** Compares deeply: NaN equals NaN, 0 differs from -0, an absent key from an undefined one; typed arrays by bits. */
 export function assertEquals(actual: unknown, expected: unknown, message = "values differ"): void {
   const where = difference(actual, expected, "");
   if (where) throw new AssertionError(`${message}: ${where}`);
@@ -130,11 +130,11 @@ function checkThrown(error: unknown, includes: string): Error {
 export interface Closeness {
   /** Names the tensor in the failure message. */
   name: string;
-  /** Allowed error as a fraction of |expected[i]|, or of scale[i] where `scale` is given. Default 0. */
+  /** Allowed error as a fraction of |expected[i]|, or of scale[i] if `scale` is given. Default 0. */
   relative?: number;
   /** Allowed error added to that. Default 0, so that with neither the comparison is exact. */
   absolute?: number;
-  /** Per element, the size that rounding is relative to: for a sum, the sum of the absolute terms. */
+  /** The size of each element that rounding is relative to: for a sum, the sum of the absolute terms. */
   scale?: ArrayLike<number>;
   /** Row-major shape, for a readable position. */
   shape?: readonly number[];
@@ -182,7 +182,7 @@ function position(index: number, shape: readonly number[]): number[] {
   return at;
 }
 
-/** Where and how the two differ, or "" when they are equal. */
+/** The place and kind of the first difference, or "" when the two are equal. */
 function difference(actual: unknown, expected: unknown, path: string): string {
   if (Object.is(actual, expected)) return "";
   const differ = `${path && `at ${path}: `}got ${show(actual)}, want ${show(expected)}`;
@@ -252,7 +252,7 @@ function showWhole(value: unknown): string {
 
 // ---- shared files and random numbers ----------------------------------------------------------------------------
 
-/** The bytes of `../shared/<path>` (fixtures, data), or null where this checkout has no such file. */
+/** The bytes of `../shared/<path>` (fixtures, data), or null if this checkout has no such file. */
 export async function readShared(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
   assert(!path.split("/").includes("..") && !path.startsWith("/"), `readShared: ${path} is not a path below shared/`);
   if (!deno) {

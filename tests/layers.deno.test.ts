@@ -20,7 +20,7 @@ const LAYERS = [
   "exports",
   "cli",
 ];
-const LINE_LIMIT = 300;
+const LINE_LIMIT = 300, COLUMN_LIMIT = 120;
 
 /** The text of each file, by its path in the repository. */
 type Files = ReadonlyMap<string, string>;
@@ -124,6 +124,15 @@ function tooLong(files: Files): string[] {
   );
 }
 
+/** "file, line n: m columns", for each line that is too wide for a screen. */
+function tooWide(files: Files): string[] {
+  return [...files].filter(([path]) => /\.(ts|mjs|wgsl)$/.test(path)).flatMap(([path, text]) =>
+    text.split("\n").flatMap((line, i) =>
+      [...line].length > COLUMN_LIMIT ? [`${path}, line ${i + 1}: ${[...line].length} columns`] : []
+    )
+  );
+}
+
 const files = readFiles("src", "shaders", "demo");
 
 test("imports point one way", () =>
@@ -133,6 +142,8 @@ test("imports point one way", () =>
   ]));
 test("each shader is used, by one folder", () => assertNone(wrongShaders(files)));
 test(`no file has more than ${LINE_LIMIT} lines`, () => assertNone(tooLong(files)));
+test(`no line has more than ${COLUMN_LIMIT} columns`, () =>
+  assertNone(tooWide(new Map([...files, ...readFiles("tests")]))));
 
 function assertNone(faults: readonly string[]): void {
   assert(faults.length === 0, faults.join("\n"));
@@ -150,13 +161,15 @@ test("these checks find what they are for", () => {
     ],
     [
       "src/optim/c.ts",
-      'import one from "../../shaders/one.wgsl" with { type: "text" };\nawait import("../models/m.ts");\nimport "../index.ts";\n',
+      'import one from "../../shaders/one.wgsl" with { type: "text" };\n' +
+      'await import("../models/m.ts");\nimport "../index.ts";\n',
     ],
     ["src/extra/d.ts", 'new Worker(new URL("./no.wgsl", import.meta.url));'],
     ["src/index.ts", 'export * from "./train/t.ts";\nexport * from "./cli/main.ts";\n'],
     [
       "demo/page.ts",
-      'import { a } from "../src/gpu/a.ts";\nimport { b } from "../src/index.ts";\nimport { x } from "../src/exports/x.ts";\nimport { c } from "./c.ts";\n',
+      'import { a } from "../src/gpu/a.ts";\nimport { b } from "../src/index.ts";\n' +
+      'import { x } from "../src/exports/x.ts";\nimport { c } from "./c.ts";\n',
     ],
     ["demo/long.ts", "x;\n".repeat(LINE_LIMIT + 1)],
     ["shaders/one.wgsl", ""],
@@ -178,5 +191,11 @@ test("these checks find what they are for", () => {
     "shaders/dead.wgsl: used by no file of src",
     "shaders/lib/dead.wgsl: used by no file of src",
   ]);
+  assertEquals(
+    tooWide(new Map([["src/a.ts", `short\n${"é".repeat(COLUMN_LIMIT)}\n${"x".repeat(COLUMN_LIMIT + 1)}\n`]])),
+    [
+      `src/a.ts, line 3: ${COLUMN_LIMIT + 1} columns`,
+    ],
+  );
   assertEquals(tooLong(made), [`demo/long.ts: ${LINE_LIMIT + 1} lines, at most ${LINE_LIMIT}`]);
 });

@@ -30,6 +30,8 @@ export const TOLERANCES = {
   exact: { perTerm: 0, fixed: 0 },
   /** One rounded addition. Used: 50 %. */
   add: { perTerm: 0, fixed: 1 },
+  /** One rounded product, perhaps added to something. */
+  multiply: { perTerm: 0, fixed: 1 },
   /** Sums of products. Used: 59 %. */
   matmul: { perTerm: 0.5, fixed: 1 },
   /** A sum of squares, its root and a division, and a product or three with that. Used: 65 %. */

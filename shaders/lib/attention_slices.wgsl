@@ -1,7 +1,7 @@
 // The SLICES threads that share a row of attention each have a part of its dot products: all of them get the sums, in a
 // fixed order. All threads of the workgroup must call. `turn` counts the calls since the last barrier elsewhere: with
-// two buffers in turn, a fast thread cannot overwrite what a slow one still reads, so one barrier is enough. Without
-// SLICED a thread has whole rows.
+// two buffers in turn, a fast thread cannot overwrite what a slow one still reads, so one barrier is enough. A thread
+// has whole rows unless SLICED.
 #if ${SLICED}
 var<workgroup> parts: array<${SUMS}, ${PARTS}>;
 

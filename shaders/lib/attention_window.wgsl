@@ -1,9 +1,9 @@
-// What a position of attention sees and what sees it, where that is not simply all before it: documents packed into one
-// sequence, or both directions. A document is [start, end), start <= t < end <= T, the same for all its positions;
-// without DOCUMENTS it is [0, T). A window is (first, count). Unsigned numbers wrap, so that i - first < count says
-// whether i is inside. Without WINDOWED: nothing. Where they are BOUND, documents are (B, T, 2). Flash attention's
-// forward pass leaves them BEHIND_LSE, (B, T, H), then (B, T, 2), for its backward kernels, which already have the
-// eight buffers of WebGPU's guarantee: as numbers, not bits (small bits are denormal), exact below 2^24.
+// Windows of attention: the positions that a position sees, and those that see it, for documents packed into one
+// sequence, or for both directions. A document is [start, end), start <= t < end <= T, the same for all its positions;
+// it is [0, T) unless DOCUMENTS. A window is (first, count). Unsigned numbers wrap, so i is inside if i - first <
+// count. This file is empty unless WINDOWED. If BOUND, documents are (B, T, 2). Flash attention's forward pass leaves
+// them BEHIND_LSE, (B, T, H), then (B, T, 2), for its backward kernels, which already have the eight buffers of
+// WebGPU's guarantee: as numbers, not bits (small bits are denormal), exact below 2^24.
 #if ${WINDOWED}
 #if ${DOCUMENTS}
 #if ${BEHIND_LSE}

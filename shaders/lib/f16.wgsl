@@ -1,6 +1,6 @@
-// Numbers of an f16 tensor as f32, exactly, whatever they are. Two lie in a word, the even one in the low half. On the
-// bits: unpack2x16float() may flush subnormals to 0, and need not keep infinities and NaN. For kernels that are
-// specialised with F16.
+// Numbers of an f16 tensor as f32, exactly, whatever they are. Two lie in a word, the even one in the low half. They
+// are made on the bits: unpack2x16float() may flush subnormals to 0, and need not keep infinities and NaN. For kernels
+// that are specialised with F16.
 #if ${F16}
 // The exponent's bias is 15 instead of 127; infinities and NaN have the largest exponent of either. A subnormal counts
 // 2^-24.

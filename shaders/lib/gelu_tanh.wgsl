@@ -2,7 +2,7 @@
 // with e = exp(-2 u), which needs no tanh: that of WGSL may overflow. 1 - s is e s, without cancellation.
 const TWO_ROOTS = 1.5957691216; // 2 sqrt(2 / pi)
 
-// Beyond it s is 0 or 1; within it e is at most 1e33, and no power overflows.
+// x within limits: beyond them s is 0 or 1; within them e is at most 1e33, and no power overflows.
 fn clamped(x: ${VECTOR}) -> ${VECTOR} {
   return clamp(x, ${VECTOR}(-9.5), ${VECTOR}(9.5));
 }

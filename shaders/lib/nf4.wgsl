@@ -2,8 +2,8 @@
 // word, the first in the low four bits. The absmax, an f32 for each 64 numbers, come after them; here they are words
 // like all others. For kernels that are specialised with NF4.
 #if ${NF4}
-// A private variable: with a constant array a whole product takes three times as long on llvmpipe, with fifteen
-// selections instead of a table half as long again on SwiftShader.
+// The table is a private variable: with a constant array a whole product takes three times as long on llvmpipe, with
+// fifteen selections instead of a table half as long again on SwiftShader.
 var<private> nf4_table: array<f32, 16> = array<f32, 16>(
   -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
   -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,

@@ -1,4 +1,5 @@
-// Philox4x32-10, as src/random/philox.ts: four random words, a pure function of a counter of four words and a key of two.
+// Philox4x32-10, like src/random/philox.ts: four random words, a pure function of a counter of four words and a key of
+// two.
 
 // The high 32 bits of a 64-bit product, by 16-bit halves: no sum here exceeds 32 bits.
 fn multiply_high(a: u32, b: u32) -> u32 {

@@ -15,7 +15,7 @@ fn workgroup_sum(lane: u32, value: f32) -> f32 {
   return sum;
 }
 
-// Whether a NaN survives max() depends on the compiler: sum something that it spoils as well.
+// The maximum over the workgroup. A NaN survives max() on some compilers only: sum something that it spoils as well.
 fn workgroup_max(lane: u32, value: f32) -> f32 {
   reduced[lane] = value;
   workgroupBarrier();

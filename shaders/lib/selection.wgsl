@@ -1,8 +1,8 @@
-// Which of the WIDTH neighbours from element `i * WIDTH` on are state-full, as bits, and the slot of the first of them:
+// The state-full ones of the WIDTH neighbours from element `i * WIDTH` on, as bits, and the slot of the first of them:
 // the k-th state-full element of a matrix, in row-major order, has slot k. `count` rows or columns are selected.
-// PER_ROW, PER_COLUMN: selection has a word for each 16 rows or columns, low half which of them are selected, high half
-// how many
-//   are before these. PER_ELEMENT: two words for each 32 elements, which are selected and how many before them.
+// PER_ROW, PER_COLUMN: selection has a word for each 16 rows or columns: the low half has a bit for each selected one,
+// the high half the number of those before. PER_ELEMENT: two words for each 32 elements, the bits and the number
+// before.
 struct Selected { bits: u32, slot: u32 }
 
 fn selected(i: u32, columns: u32, count: u32) -> Selected {
@@ -20,7 +20,7 @@ fn selected(i: u32, columns: u32, count: u32) -> Selected {
 
 #if ${PER_ELEMENT}
 #else
-// The same for WIDTH neighbours in a row from a column on, which takes no division.
+// The state-full ones of WIDTH neighbours in a row from a column on, which takes no division.
 fn selected_at(row: u32, column: u32, columns: u32, count: u32) -> Selected {
 #if ${PER_ROW}
   let place = row;

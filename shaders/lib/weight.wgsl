@@ -1,4 +1,4 @@
-// Reads and writes VECTOR i of the parameter, and how far it moves: decoupled weight decay before or after the update.
+// The new value of a VECTOR of weights: decoupled weight decay before or after the update.
 fn decay_factor() -> f32 { return schedule.learning_rate * params.weight_decay; }
 
 fn moved(weight: ${VECTOR}, change: ${VECTOR}) -> ${VECTOR} {

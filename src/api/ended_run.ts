@@ -13,7 +13,7 @@ import { type Dataset, openDataset } from "./datasets.ts";
 import type { Device } from "./device.ts";
 import type { Contents, EvaluateOptions, EvaluationResult, Files, GenerateOptions, TrainedModel } from "./model.ts";
 
-/** What a run leaves. */
+/** A run that has ended, with its results. */
 export interface Ended {
   readonly device: Device;
   readonly run: Run;

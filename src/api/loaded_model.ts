@@ -67,7 +67,7 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
 
 /** A pretrained model whose small files are read. */
 export interface OpenedModel {
-  /** With the classes that an adapter was trained to tell apart, where it says so. */
+  /** The config.json, with the classes that an adapter was trained to tell apart if it names some. */
   readonly pretrained: Pretrained;
   readonly adapter: Folder | undefined;
   readonly tokenizer: Tokenizer;

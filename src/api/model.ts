@@ -13,7 +13,7 @@ export interface EvaluateOptions {
   readonly eval_batches?: number | undefined;
 }
 
-/** The result of an evaluation: the mean loss, and what is told of a language model or of one that classifies. */
+/** The result of an evaluation: the mean loss, and the perplexity of a language model or the scores of a classifier. */
 export interface EvaluationResult extends Evaluation {
   /** e to the mean loss; of language models only. */
   readonly perplexity?: number;

@@ -6,7 +6,9 @@ import type { TrainEvent } from "../train/events.ts";
 /** An object of which everything may be left out. */
 export type Optional<T> = { readonly [Key in keyof T]?: T[Key] | undefined };
 
-/** The settings of a run, all of them optional, with Hugging Face's names. docs/configuration.md tells their defaults. */
+/**
+ * The settings of a run, all of them optional, with Hugging Face's names. docs/configuration.md tells their defaults.
+ */
 export interface TrainingSettings extends
   Optional<
     Omit<

@@ -12,7 +12,7 @@ import { configOf, type RunOptions, type TrainingSettings } from "./settings.ts"
 import { type ModelSource, openSource } from "./sources.ts";
 import { EndedRun } from "./ended_run.ts";
 
-/** What to train, on what, and how. Every setting of a run may be among the options. */
+/** The model, the data and the settings of a training run. Every setting of a run may be among the options. */
 export interface FineTuneOptions extends TrainingSettings, RunOptions {
   /** The pretrained model. */
   readonly model: ModelSource;
@@ -39,7 +39,7 @@ export interface FineTuneOptions extends TrainingSettings, RunOptions {
  */
 export async function fineTune(options: FineTuneOptions): Promise<TrainedModel> {
   const { model, dataset, tokenizer, adapter, architectures, gpu, signal, onEvent, ...settings } = options;
-  // Wrong settings are told before anything is read.
+  // Wrong settings are refused before anything is read.
   const config = configOf(settings, { model: "model", ...(adapter && { adapter: "adapter" }) });
   const begun = { yet: false };
   const open = async (source: ModelSource): Promise<Folder> =>
@@ -75,10 +75,10 @@ export async function trainModel(options: TrainModelOptions = {}): Promise<Train
   return await start(config, text, undefined, { gpu, signal, onEvent }, { yet: false });
 }
 
-/** The embedded stories, which most programs do without: their words are as large as a third of all shaders. */
+/** The embedded stories. Loaded when they are wanted: their words are as large as a third of all shaders. */
 const stories = async (seed: number): Promise<string> => (await import("../data/corpus.ts")).generateStories(seed);
 
-/** Whether a run has made its first step. */
+/** True once a run has made its first step. */
 interface Begun {
   yet: boolean;
 }

@@ -6,8 +6,8 @@
 function rootsOfPrimes(count: number, power: 2 | 3): Int32Array<ArrayBuffer> {
   const primes: number[] = [];
   for (let n = 2; primes.length < count; n++) if (primes.every((prime) => n % prime !== 0)) primes.push(n);
-  // In whole numbers: a double has too few bits for the largest. floor(root of (prime * 2^(32 power))), its lowest 32
-  // bits.
+  // The lowest 32 bits of floor(root of (prime * 2^(32 power))), in whole numbers: a double has too few bits for the
+  // largest.
   return Int32Array.from(
     primes,
     (prime) => Number(BigInt.asIntN(32, integerRoot(BigInt(prime) << BigInt(32 * power), BigInt(power)))),

@@ -1,9 +1,9 @@
 import { ConfigError } from "../recipe/config/config.ts";
 
 export interface Arguments {
-  /** Lines for machines on stdout, nothing else. */
+  /** True for lines for machines on stdout and nothing else. */
   readonly json: boolean;
-  /** Every --setting, values parsed: numbers, true and false, JSON objects, else text. */
+  /** Every --setting with its parsed value: numbers, true and false, JSON objects, else text. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
 

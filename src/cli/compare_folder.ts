@@ -7,20 +7,20 @@ import { markdownTable } from "./compare_report.ts";
 
 /**
  * The folder of a comparison: comparison.json, with which --config goes on with it; results.jsonl, a line for each run
- * that ended; results.md and comparison.svg, which tell of them.
+ * that ended; results.md and comparison.svg, which show them.
  */
 export interface ComparisonFolder {
   readonly path: string;
-  /** Of the runs that ended, in this process or before. */
+  /** Results of the runs that ended, in this process or before. */
   readonly results: readonly RunResult[];
-  /** Returns once the result is on the disk. */
+  /** Adds a result, which is on the disk when this resolves. */
   add(result: RunResult): Promise<void>;
   summarize(description: string, methods: readonly MethodResult[]): Promise<void>;
 }
 
 /**
  * Makes the folder, or goes on with the one that is there.
- * @throws ConfigError if it is that of something else, or cannot be made.
+ * @throws ConfigError if it belongs to something else, or cannot be made.
  */
 export async function openComparisonFolder(
   { base: { output_dir, run_name }, settings, title }: Comparison,
@@ -72,7 +72,7 @@ async function makeFolder(path: string, settings: string): Promise<void> {
   }
 }
 
-/** Where the folder lies does not matter. */
+/** Refuses other settings than the folder's. Its own place does not matter. */
 async function checkSame(path: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
   let found: Readonly<Record<string, unknown>>;
   try {

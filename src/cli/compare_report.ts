@@ -2,15 +2,15 @@ import { formatBytes, totalBytes } from "../plan/ledger.ts";
 import { countRuns, type MethodResult, type RunResult } from "../recipe/comparison/compare.ts";
 import type { Comparison } from "../recipe/comparison/settings.ts";
 
-/** Tells the user how a comparison goes. */
+/** Shows the user the progress of a comparison. */
 export interface Progress {
   step(method: string, step: number, maxSteps: number): void;
-  /** A run ended; it is the last of the results. */
+  /** Shows a run that ended; it is the last of the results. */
   run(result: RunResult, results: readonly RunResult[]): void;
   end(path: string, description: string, methods: readonly MethodResult[]): void;
 }
 
-/** A line for each run, then the table as one object. */
+/** Progress as JSON: a line for each run, then the table as one object. */
 export function jsonProgress(): Progress {
   return {
     step() {},
@@ -26,7 +26,7 @@ const withBytes = ({ curves: _curves, ...row }: MethodResult) => ({
   peak_bytes: totalBytes(row.planned_bytes),
 });
 
-/** @param before the results of an earlier start. */
+/** Progress for people. `before` are the results of an earlier start. */
 export function textProgress(comparison: Comparison, before: readonly RunResult[]): Progress {
   if (before.length > 0) console.log(`going on after ${before.length} of ${countRuns(comparison, before)} runs`);
   const live = Deno.stderr.isTerminal();
@@ -48,7 +48,7 @@ export function textProgress(comparison: Comparison, before: readonly RunResult[
   };
 }
 
-/** "3/27 frugal seed 1 lr 0.003: validation 2.431, 41 s, about 12 min left" */
+/** A line like "3/27 frugal seed 1 lr 0.003: validation 2.431, 41 s, about 12 min left". */
 function runLine(
   comparison: Comparison,
   { method, entry, seed, learning_rate, eval_loss, problem, seconds }: RunResult,
@@ -68,7 +68,7 @@ function duration(seconds: number): string {
 }
 
 const COLUMNS = ["method", "settings", "validation loss", "perplexity", "state", "peak", "tokens/s"];
-/** Columns of text; the others are of numbers and end at the right. */
+/** Number of text columns; the others hold numbers and end at the right. */
 const TEXT_COLUMNS = 2;
 
 function cellsOf(

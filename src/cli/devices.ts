@@ -2,7 +2,7 @@ import { describeAdapter, requestAdapter, variantFor } from "../gpu/device.ts";
 import { formatBytes } from "../plan/ledger.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
 
-/** Shows the adapter that WebGPU offers, its limits and which kernels it gets. */
+/** Shows the adapter that WebGPU offers, its limits and its kernels. */
 export async function devices({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, [], "devices", "it takes --json only");
   const adapter = describeAdapter(await requestAdapter());

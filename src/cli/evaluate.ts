@@ -25,8 +25,8 @@ const SETTINGS = [
 ];
 
 /**
- * Mean loss of a trained model on a dataset, all of it unless --eval_batches says otherwise, and the scores of one that
- * classifies.
+ * Shows the mean loss of a trained model on a dataset, all of it unless --eval_batches says otherwise, and the scores
+ * of a classifier.
  */
 export async function evaluate({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "eval", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);

@@ -2,12 +2,12 @@ import { readFile } from "../api/read_dataset.deno.ts";
 import { ConfigError, nameSettings, parseConfig, type TrainingConfig } from "../recipe/config/config.ts";
 import type { Arguments } from "./arguments.ts";
 
-/** The settings of --config FILE.json, those of the flags laid over them, checked. Notes go to stderr. */
+/** The settings of --config FILE.json with those of the flags laid over them, checked. Notes go to stderr. */
 export const readConfig = async (args: Arguments): Promise<TrainingConfig> =>
   parseConfig(await readSettings(args, nameSettings));
 
 /**
- * The settings of --config FILE.json, those of the flags laid over them, both under the names that `name` gives them.
+ * The settings of --config FILE.json with those of the flags laid over them, both under the names that `name` gives.
  */
 export async function readSettings(
   { settings: { config: file, ...flags } }: Arguments,

@@ -27,7 +27,7 @@ const HELP = `Usage: ${program} COMMAND [--setting value ...] [--json]
 
 Settings have Hugging Face's names; docs/configuration.md lists them.`;
 
-/** Exit status 2: the user can mend it. 1: something else went wrong. */
+/** Runs a command. Exit status 2: the user can mend it. 1: something else went wrong. */
 async function main(): Promise<number> {
   const [command, ...rest] = Deno.args;
   if (command === undefined || command === "help" || command === "--help") {
@@ -47,7 +47,7 @@ async function main(): Promise<number> {
 try {
   Deno.exit(await main());
 } catch (error) {
-  // WebGPU's own messages have several lines
+  // WebGPU's own messages have several lines.
   console.error(`error: ${(error as Error).message.replace(/\s*\n\s*/g, " ")}`);
   Deno.exit([ConfigError, RangeError, TypeError].some((mendable) => error instanceof mendable) ? 2 : 1);
 }

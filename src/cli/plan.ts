@@ -7,7 +7,7 @@ import { ROLES } from "../plan/tensor.ts";
 import type { TrainingConfig } from "../recipe/config/config.ts";
 import { withAdapter } from "../recipe/fine_tuning.ts";
 import type { BaseModel } from "../recipe/model.ts";
-import { compareOptimizers, fitBudget, planRun } from "../recipe/run.ts";
+import { compareOptimizers, fitBudget, type OptimizerPlan, planRun } from "../recipe/run.ts";
 import type { Arguments } from "./arguments.ts";
 import { readConfig } from "./files.ts";
 import { openSources } from "./sources.ts";
@@ -15,7 +15,7 @@ import { openSources } from "./sources.ts";
 /** Shows the memory of a run under its own optimizer and under all others. Reads no data and allocates nothing. */
 export async function plan(args: Arguments): Promise<number> {
   const given = await readConfig(args);
-  // The shape of an adapter is its own.
+  // The adapter's folder decides its shape.
   const asked = given.adapter === "" ? given : await withAdapter(given, (await openSources(given)).adapter);
   const variant = await variantHere();
   const planned = { vocab_size: vocabularyOf(asked), variant, packed: asked.packing, base: await baseOf(asked) };
@@ -23,7 +23,7 @@ export async function plan(args: Arguments): Promise<number> {
   const own = planRun(config, planned);
   const parameters = countParameters(own.model.parameters);
   if (args.json) {
-    const others = compareOptimizers(config, planned), planned_bytes = bytesByRole(own.plan.buffers);
+    const planned_bytes = bytesByRole(own.plan.buffers);
     console.log(
       JSON.stringify({
         parameters,
@@ -31,7 +31,7 @@ export async function plan(args: Arguments): Promise<number> {
         optim_args: config.optim_args,
         planned_bytes,
         total_bytes: totalBytes(planned_bytes),
-        optimizers: others,
+        optimizers: compareOptimizers(config, planned),
       }),
     );
     return 0;
@@ -44,22 +44,26 @@ export async function plan(args: Arguments): Promise<number> {
     }\n`,
   );
   console.log(`${formatLedger(own.plan)}\n\nThe same run under each optimizer:\n`);
-  const others = compareOptimizers(config, planned);
-  const roles = ROLES.filter((role) => others.some(({ bytes }) => bytes[role] > 0));
-  console.log(["optimizer".padEnd(14), ...roles.map((role) => role.padStart(11)), "total".padStart(11)].join(""));
-  for (const { optim, bytes } of others) {
-    console.log(
-      [
-        optim.padEnd(14),
-        ...roles.map((role) => formatBytes(bytes[role]).padStart(11)),
-        formatBytes(totalBytes(bytes)).padStart(11),
-      ].join(""),
-    );
-  }
+  console.log(formatComparison(compareOptimizers(config, planned)));
   return 0;
 }
 
-/** What a memory budget has led to. */
+/** A table of bytes by role, one optimizer a line, and the reason of each that the model cannot have. */
+function formatComparison(plans: readonly OptimizerPlan[]): string {
+  const roles = ROLES.filter((role) => plans.some((plan) => "bytes" in plan && plan.bytes[role] > 0));
+  const line = (name: string, columns: readonly string[]): string =>
+    name.padEnd(14) + columns.map((column) => column.padStart(11)).join("");
+  return [
+    line("optimizer", [...roles, "total"]),
+    ...plans.map((plan) =>
+      "bytes" in plan
+        ? line(plan.optim, [...roles.map((role) => plan.bytes[role]), totalBytes(plan.bytes)].map(formatBytes))
+        : `${plan.optim.padEnd(14)}  ${plan.problem}`
+    ),
+  ].join("\n");
+}
+
+/** A note on the settings that a memory budget has led to. */
 export const budgetNote = (
   { memory_budget, optim_args }: TrainingConfig,
 ): string => (memory_budget === null ? "" : ` with density ${optim_args.density}, the largest within ${memory_budget}`);
@@ -74,10 +78,10 @@ async function baseOf(config: TrainingConfig): Promise<BaseModel | undefined> {
 
 const FORMATS: Readonly<Record<string, "bf16" | "f16">> = { bfloat16: "bf16", float16: "f16" };
 
-/** The byte tokenizer's size is fixed; a BPE vocabulary is as large as asked for unless the text is tiny. */
+/** The byte tokenizer's size is fixed; a BPE vocabulary has the requested size unless the text is tiny. */
 const vocabularyOf = ({ tokenizer, vocab_size }: TrainingConfig): number => (tokenizer === "byte" ? 256 : vocab_size);
 
-/** A plan needs no GPU: without one it is made for the tiled kernels. */
+/** The kernels of this machine's GPU. A plan needs none: it is made for the tiled kernels then. */
 async function variantHere(): Promise<Variant> {
   try {
     return variantFor(describeAdapter(await requestAdapter()));

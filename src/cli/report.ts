@@ -6,30 +6,30 @@ import type { Evaluation } from "../train/session.ts";
 interface Start {
   readonly adapter: string;
   readonly dataset: string;
-  /** "LLaMA", or the folder of a pretrained model. */
+  /** Name of the model: "LLaMA", or the folder of a pretrained one. */
   readonly model: string;
   readonly parameters: number;
   readonly trainable_parameters: number;
   readonly vocab_size: number;
-  /** What there is of the dataset. */
+  /** Sizes of the dataset by name. */
   readonly data: Readonly<Record<string, number | string>>;
   readonly ledger: string;
 }
 
-/** Tells the user how a run goes. */
+/** Shows the user the progress of a run. */
 export interface Report {
   start(start: Start): void;
   event(event: TrainEvent): void;
   note(message: string): void;
-  /** Gives the terminal back, however the run ended. */
+  /** Gives the terminal back, after any end of the run. */
   close(): void;
-  /** The run ended well. */
+  /** Shows that the run ended well. */
   end(path: string): void;
 }
 
 type StepEvent = Extract<TrainEvent, { type: "step" }>;
 
-/** One JSON object a line; the last one is the summary. */
+/** A report of one JSON object a line; the last one is the summary. */
 export function jsonReport(): Report {
   let summary: Summary | undefined;
   const line = (value: unknown): void => console.log(JSON.stringify(value));
@@ -46,7 +46,7 @@ export function jsonReport(): Report {
   };
 }
 
-/** A live line in a terminal, plain lines elsewhere. */
+/** A report of a live line in a terminal, of plain lines elsewhere. */
 export function textReport(maxSteps: number): Report {
   const live = Deno.stdout.isTerminal();
   const bar = new SingleBar({
@@ -127,7 +127,7 @@ run          ${path}`);
   };
 }
 
-/** train_tokens: 1000 -> "1,000 train tokens". */
+/** Describes the dataset: train_tokens: 1000 -> "1,000 train tokens". */
 const describeData = (data: Start["data"]): string =>
   Object.entries(data).map((
     [key, value],

@@ -14,15 +14,15 @@ import { encodeTraining, type OpenedTraining, openNewest, type TrainingContext }
  */
 export interface RunFolder {
   readonly path: string;
-  /** @returns false for a checkpoint that did not fit on the disk. */
+  /** Writes an event. @returns false for a checkpoint that did not fit on the disk. */
   add(event: TrainEvent): Promise<boolean>;
-  /** @param ended whether the run came to its end. One that failed before its first step leaves no folder. */
+  /** Closes the folder. `ended`: the run came to its end. One that failed before its first step leaves no folder. */
   close(ended: boolean): Promise<void>;
 }
 
 /**
- * @throws ConfigError if the folder exists already or cannot be made. `note` hears of checkpoints that could not be
- * saved.
+ * Makes the folder of a run. `note` gets a message for each checkpoint that could not be saved.
+ * @throws ConfigError if the folder exists already or cannot be made.
  */
 export async function openRunFolder(
   { config }: Run,
@@ -58,7 +58,7 @@ export async function openRunFolder(
   const training: Point[] = [], validation: Point[] = [];
   const encoder = new TextEncoder();
   let isFull = false;
-  // What a full disk costs is told once; a run is worth more than its log.
+  // A full disk is reported once; a run is worth more than its log.
   const line = async (values: object): Promise<void> => {
     try {
       for (let bytes = encoder.encode(`${JSON.stringify(values)}\n`); bytes.length > 0;) {
@@ -89,7 +89,7 @@ export async function openRunFolder(
       await store?.close();
       if (!ended && training.length === 0) {
         await Deno.remove(path, { recursive: true });
-        // Another run may have begun in it meanwhile.
+        // This fails if another run has begun in it meanwhile.
         if (isNew) await Deno.remove(config.output_dir).catch(() => {});
       }
       if (training.length > 0) {
@@ -99,7 +99,7 @@ export async function openRunFolder(
   };
 }
 
-/** A full disk costs a checkpoint, not the run: those before it are intact, and the next may fit. */
+/** Saves a checkpoint. A full disk costs it, not the run: those before it are intact, and the next may fit. */
 async function save(
   store: CheckpointStore,
   step: number,
@@ -117,7 +117,7 @@ async function save(
 }
 
 /**
- * What resume_from_checkpoint names: a run's folder, of which the newest that is whole is taken, or one checkpoint.
+ * The checkpoint that resume_from_checkpoint names, by itself or by a run's folder, whose newest whole one is taken.
  * Undefined if it names none.
  * @throws ConfigError or RangeError if there is none, or it does not fit the run.
  */
@@ -133,7 +133,7 @@ export async function readCheckpoint(
   return opened;
 }
 
-/** The newest first. */
+/** The checkpoints of a path, the newest first. */
 async function findCheckpoints(path: string): Promise<ByteSource[]> {
   const isRun = await isFolder(path);
   const paths = isRun ? (await checkpointsIn(path)).reverse().map((step) => `${path}/${fileOf(step)}`) : [path];

@@ -1,6 +1,6 @@
-// Makes a fresh checkout ready to run: npm packages, a Vulkan driver for Deno's WebGPU, a Chromium for the tests.
-// It runs before anything is installed, so it imports no package. What it says goes to stderr, because the
-// stdout of `scrimp` is for machines.
+// Makes a fresh checkout ready to run: npm packages, a Vulkan driver for Deno's WebGPU, a Chromium for the tests. It
+// runs before anything is installed, so it imports no package. Its messages go to stderr, because the stdout of
+// `scrimp` is for machines.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
@@ -11,13 +11,13 @@ export { denoEnvironment } from "./run_deno.mjs";
 
 export const repository = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Everything that set-up asks of the machine, so that a test can describe another one. */
+/** Everything that set-up needs to know of the machine, so that a test can describe another one. */
 export const thisMachine = {
   platform: process.platform,
   isRoot: () => process.getuid?.() === 0,
   isVulkanReady: () => hasVulkanLoader() && hasVulkanDriver(),
   findChromium,
-  /** Whether the command exits with 0. Its output goes to stderr, or nowhere when `quiet`. */
+  /** True if the command exits with 0. Its output goes to stderr, or nowhere when `quiet`. */
   run(command, args, { quiet = false } = {}) {
     const output = quiet ? "ignore" : process.stderr;
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
@@ -27,7 +27,7 @@ export const thisMachine = {
 
 /**
  * Installs what is missing and returns quietly when nothing is.
- * @throws Error of one line that names the command to run, where something cannot be installed from here.
+ * @throws Error of one line that names the command to run, if something cannot be installed from here.
  */
 export async function setup({ browser = false, machine = thisMachine } = {}) {
   installPackages(machine);
@@ -44,8 +44,8 @@ function installPackages(machine) {
         missing.length > 3 ? ", …" : ""
       } missing`,
     );
-    // Not `npm ci`: it refuses a lock file that lacks a package which is optional and for another system, and Deno
-    // comes as one package a system. --no-save keeps to the lock file's versions and leaves the file alone.
+    // This is not `npm ci`, which refuses a lock file that lacks a package which is optional and for another system,
+    // and Deno comes as one package a system. --no-save keeps to the lock file's versions and leaves the file alone.
     const command = ["install", "--no-save", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
     const done = runNpm(machine, command);
     missing = missingPackages();
@@ -230,7 +230,7 @@ function say(line) {
   process.stderr.write(`scrimp: ${line}\n`);
 }
 
-/** Runs a script's main function; what it throws becomes one line and exit status 1. */
+/** Runs a script's main function; its error becomes one line and exit status 1. */
 export async function runMain(main) {
   try {
     await main();

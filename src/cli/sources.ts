@@ -9,7 +9,7 @@ export const readNamedDataset = async (
   { dataset }: Pick<TrainingConfig, "dataset">,
 ): Promise<string | DatasetFiles | undefined> => (dataset === "" ? undefined : await readDataset(dataset));
 
-/** A text alone, for what is trained from nothing. */
+/** The dataset as a text, for models that are trained from nothing. */
 export async function readTextDataset(config: Pick<TrainingConfig, "dataset">): Promise<string | undefined> {
   const dataset = await readNamedDataset(config);
   if (dataset === undefined || typeof dataset === "string") return dataset;

@@ -1,4 +1,4 @@
-// The way into the command line tool from Node: sets up, then hands over to Deno.
+// The entry of the command line tool from Node: it sets up, then hands over to Deno.
 
 import { join, relative } from "node:path";
 import { runDeno } from "./run_deno.mjs";
@@ -12,7 +12,7 @@ await runMain(async () => {
 });
 
 /**
- * Where the user's relative paths begin. npm runs scripts in the repository and keeps the user's folder in INIT_CWD.
+ * The folder of the user's relative paths. npm runs scripts in the repository and keeps the user's folder in INIT_CWD.
  */
 function userDirectory() {
   const startedByNpm = process.env.INIT_CWD && relative(repository, process.cwd()) === "";

@@ -48,7 +48,7 @@ export async function train(args: Arguments): Promise<number> {
   return 0;
 }
 
-/** What a checkpoint of the run depends on. The base is hashed only where there will be one, or was. */
+/** The facts that a checkpoint of the run depends on. The base is hashed only if one is read or saved. */
 async function contextOf({ config, data }: Run, tuning: FineTuning | undefined): Promise<TrainingContext> {
   const isNeeded = config.save_steps > 0 || config.resume_from_checkpoint !== "";
   const base = tuning && isNeeded
@@ -57,7 +57,7 @@ async function contextOf({ config, data }: Run, tuning: FineTuning | undefined):
   return { base, data: data.fingerprint };
 }
 
-/** An adapter of a LoRA run, else the whole model. */
+/** Writes the adapter of a LoRA run, else the whole model. */
 async function writeResult(
   path: string,
   run: Run,

@@ -31,15 +31,15 @@ export interface BatchShape {
   readonly batch: number;
   /** T */
   readonly length: number;
-  /** Fills what is left of a row. It forms a document of its own, and its labels are IGNORED. */
+  /** Token that fills the rest of a row, which is a document of its own with IGNORED labels. */
   readonly pad_token_id: number;
 }
 
-/** What fills one row of a batch: one example, or several that were packed together. */
+/** The examples in one row of a batch: one, or several that were packed together. */
 export type Sequence<E> = readonly E[];
 
 /**
- * A batch of a language model. Rows that no sequence is left for are padding.
+ * A batch of a language model. Rows beyond the sequences are padding.
  * @throws RangeError if there are more sequences than rows, or a sequence is longer than a row.
  */
 export function sequenceBatch(sequences: readonly Sequence<Example>[], shape: BatchShape): Batch {
@@ -67,7 +67,7 @@ export function classificationBatch(sequences: readonly Sequence<ClassExample>[]
   };
 }
 
-/** Everything but the labels; `place` hears where each example starts. */
+/** All of a batch but the labels; `place` is called with the start of each example. */
 function layOut<E extends { readonly input_ids: Uint32Array }>(
   sequences: readonly Sequence<E>[],
   { batch, length, pad_token_id }: BatchShape,

@@ -1,17 +1,5 @@
-import { CHALLENGE_PLOTS } from "./stories/challenges.ts";
-import { DISCOVERY_PLOTS } from "./stories/discoveries.ts";
-import { FRIEND_PLOTS } from "./stories/friends.ts";
-import { GIFT_PLOTS } from "./stories/gifts.ts";
-import { LESSON_PLOTS } from "./stories/lessons.ts";
-import { type Plot, tell } from "./stories/writer.ts";
-
-const PLOTS: readonly Plot[] = [
-  ...FRIEND_PLOTS,
-  ...GIFT_PLOTS,
-  ...DISCOVERY_PLOTS,
-  ...CHALLENGE_PLOTS,
-  ...LESSON_PLOTS,
-];
+import { PLOTS } from "./stories/stories.ts";
+import { tell } from "./stories/writer.ts";
 
 /**
  * Short English stories for children, told by a grammar of this project: something to train on when there is no file.

@@ -11,10 +11,10 @@ const SHUFFLE_BUFFER = 1024;
 export type Tokens = { readonly input_ids: Uint32Array };
 
 export interface ExampleSource<E extends Tokens> {
-  /** Opens the dataset anew, at its first row. */
+  /** Opens the dataset again, at its first row. */
   readonly rows: () => AsyncIterable<NumberedRow>;
   readonly toExample: (row: NumberedRow) => E | Skipped;
-  /** Several examples in a sequence, each a document of its own, or one. */
+  /** True for several examples in a sequence, each a document of its own, false for one. */
   readonly packing: boolean;
   /** B */
   readonly batch: number;
@@ -24,7 +24,7 @@ export interface ExampleSource<E extends Tokens> {
   readonly toBatch: (sequences: readonly Sequence<E>[]) => Batch;
 }
 
-/** Where a stream is, for checkpoints: with it, the epochs before need not be read again. */
+/** Position of a stream, for checkpoints: with it, the epochs before need not be read again. */
 export interface StreamPosition {
   readonly epoch: number;
   /** Sequences of all epochs before this one. */
@@ -40,8 +40,8 @@ const noRows = (): RowCounts => ({ "rows": 0, "empty": 0, "cut off": 0 });
 
 /**
  * Batches for training, for ever, epoch after epoch. They are a function of (dataset, seed, step) alone, and the same
- * sequences however a step is split into micro-batches. Held in memory: what the reader of the file holds, 1024
- * examples that wait to be shuffled, and the open sequences of packing.
+ * sequences however a step is split into micro-batches. Memory holds the buffer of the file's reader, 1024 examples
+ * that wait to be shuffled, and the open sequences of packing.
  *
  * Each epoch's order comes from a buffer out of which random examples are drawn while the next rows take their places:
  * perfect up to 1024 rows, beyond that a row moves freely towards the end but at most 1023 places towards the
@@ -51,7 +51,7 @@ export class ExampleStream<E extends Tokens> {
   readonly #source: ExampleSource<E>;
   readonly #seed: number;
   readonly #count: number;
-  /** The first sequence of each epoch where that is known. */
+  /** The first sequence of each epoch for which it is known. */
   readonly #firsts = new Map([[0, 0]]);
   #sequences: AsyncGenerator<Sequence<E>> | null = null;
   /** Index of the next sequence. */
@@ -95,7 +95,7 @@ export class ExampleStream<E extends Tokens> {
     }
   }
 
-  /** Of the last batch. */
+  /** Stream position after the last batch returned. */
   get position(): StreamPosition {
     return { epoch: this.#epoch, first_sequence: this.#firsts.get(this.#epoch)! };
   }

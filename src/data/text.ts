@@ -4,7 +4,7 @@ import type { Batch } from "./batch.ts";
 
 export type { Batch } from "./batch.ts";
 
-/** Tokens of a whole text. Two bytes a token where the vocabulary allows. */
+/** Tokens of a whole text. Two bytes a token if the vocabulary allows. */
 export type TokenIds = Uint16Array | Uint32Array;
 
 /**
@@ -106,7 +106,7 @@ export function* validationBatches(
   }
 }
 
-/** Fills `segment_ids` behind the distinct ids. */
+/** Filler of `segment_ids` behind the distinct ids. */
 const NO_SEGMENT = 0xffff_ffff;
 
 /**
@@ -118,7 +118,7 @@ export interface EmbeddingSegments {
   readonly order: Uint32Array<ArrayBuffer>;
   /** (N) distinct ids, ascending, then 0xffffffff. */
   readonly segment_ids: Uint32Array<ArrayBuffer>;
-  /** (N + 1) where in `order` each segment starts, then N. */
+  /** (N + 1) start of each segment in `order`, then N. */
   readonly segment_offsets: Uint32Array<ArrayBuffer>;
   /** (N) scratch of the sort: id * N + position. */
   readonly keys: Float64Array<ArrayBuffer>;
@@ -141,7 +141,8 @@ export function embeddingSegments(
         "Pass no arrays when the batch has a new size",
     );
   }
-  // One number a position, exact below 2^53: sorting numbers needs no comparison function and keeps equal ids in order.
+  // A position is one number, exact below 2^53: sorting numbers needs no comparison function, equal ids keep their
+  // order.
   for (let i = 0; i < count; i++) keys[i] = input_ids[i]! * count + i;
   keys.sort();
   let segments = 0;

@@ -1,5 +1,5 @@
 /**
- * What reads and writes a disk, in Deno: folders, datasets, the hub with a cache, and the checkpoints of a run.
+ * Access to a disk, in Deno: folders, datasets, the hub with a cache, and the checkpoints of a run.
  *
  * @module
  */

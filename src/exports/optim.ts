@@ -23,6 +23,7 @@ export { Optimizer, type OptimizerStep } from "../optim/optimizer.ts";
 export type { OptimizerSettings } from "../optim/plan_treatment.ts";
 export { gridOf, type OptimizerName, OPTIMIZERS, type Preset, PRESETS } from "../optim/presets.ts";
 export { recordUpdates, type UpdateOptions } from "../optim/record_updates.ts";
+export { METRICS, metricsTensor, recordMetrics } from "../optim/step/metrics.ts";
 export { RULE_NAMES, type RuleName, type RuleSettings } from "../optim/rule/rules.ts";
 export type { UpdateInputs } from "../optim/rule/update.ts";
 export { BLOCK_ORDERS, type BlockOrder } from "../optim/split/blocks.ts";

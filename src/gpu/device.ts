@@ -1,5 +1,5 @@
 /**
- * Which form of a kernel suits an adapter: `tiled` uses workgroup memory (GPUs), `portable` has no barriers and keeps
+ * The form of kernels that suits an adapter: `tiled` uses workgroup memory (GPUs), `portable` has no barriers and keeps
  * what it can in registers (software adapters), `portable_small` is the same in smaller blocks (SwiftShader, whose
  * machine code for a 16 x 16 block of a matmul outgrows the instruction cache: 4 GFLOP/s instead of 7 on two cores).
  */
@@ -62,7 +62,10 @@ export const LIMITS = [
 /** The name of a limit of an adapter. */
 export type LimitName = (typeof LIMITS)[number];
 
-/** @throws NoAdapterError with what to install or enable. */
+/**
+ * The adapter for training, the fastest that there is.
+ * @throws NoAdapterError with what to install or enable.
+ */
 export async function requestAdapter(): Promise<GPUAdapter> {
   const gpu = globalThis.navigator?.gpu;
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);

@@ -9,7 +9,7 @@ export type Bindings = Readonly<Record<string, Access>>;
 /** Parameters of a kernel by name. */
 export type Params = Readonly<Record<string, Scalar>>;
 
-/** A shader and the facts the host needs to launch it, said once: `defineKernel` holds the two against each other. */
+/** A shader and the facts the host needs to launch it. `defineKernel` checks the two against each other. */
 export interface KernelDefinition<B, P> {
   readonly name: string;
   /** Text of the shader file, and of the library files it uses. */
@@ -35,11 +35,11 @@ export interface Kernel<B extends Bindings = Bindings, P extends Params = Params
   with(constants: Constants): Kernel<B, P>;
 }
 
-/** Guaranteed by the WebGPU specification on every adapter. */
+/** Limit that the WebGPU specification guarantees on every adapter. */
 const MAX_WORKGROUPS_PER_DIMENSION = 65535;
 
 /**
- * Makes a kernel of its definition.
+ * Makes a kernel from its definition.
  * @throws Error if the shader declares other bindings or parameters than the host will send. WebGPU itself accepts two
  * swapped buffers or reordered parameters and computes nonsense.
  */

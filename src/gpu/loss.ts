@@ -3,7 +3,7 @@ import type { Gpu } from "./device.ts";
 /** Awaits GPU work, or throws what went wrong meanwhile. */
 export type Guard = <T>(work: Promise<T>) => Promise<T>;
 
-/** Browsers may tell of the loss a moment after the call that failed by it. */
+/** Time to wait for the loss, which browsers may report a moment after the call that failed by it. */
 const MILLISECONDS_TO_HEAR = 100;
 
 /**
@@ -22,7 +22,7 @@ export function guardAgainstLoss(gpu: Gpu): Guard {
   });
   return (work) =>
     new Promise((resolve, reject) => {
-      // What is waited for after the loss may be pending for ever.
+      // Work that is awaited after the loss may be pending for ever.
       if (gone) reject(gone);
       waiting.add(reject);
       work.then((result) => {

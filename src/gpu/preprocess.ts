@@ -1,6 +1,6 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 
-/** What a shader is specialised with: numbers and text replace `${NAME}`, booleans decide `#if ${NAME}`. */
+/** Values that specialise a shader: numbers and text replace `${NAME}`, booleans decide `#if ${NAME}`. */
 export type Constants = Readonly<Record<string, number | boolean | string>>;
 
 /**

@@ -37,7 +37,9 @@ export function withLora<M extends Model>(model: M, config: LoraConfig): M {
   });
 }
 
-/** The target_modules that give PEFT the same layers: ends of their names, or whole names where an end matches others. */
+/**
+ * The target_modules that give PEFT the same layers: ends of their names, or whole names where an end matches others.
+ */
 export function targetNames(model: Model): string[] {
   const layers = denseLayers(model), adapted = layers.filter(({ lora }) => lora).map(({ name }) => name);
   const ends = [...new Set(adapted.map((name) => name.split(".").at(-1)!))], matches = matcherOf(ends);

@@ -11,7 +11,7 @@ export interface AttentionSize {
   /** Key/value heads; divides H (grouped-query attention, Ainslie et al., 2023). */
   readonly KV: number;
   readonly D: number;
-  /** A position sees none after it. Default true. */
+  /** True, the default, if a position sees none after it. */
   readonly causal?: boolean;
   /**
    * (B*T, 2) u32: start and end of the document around each position within its sequence, 0 <= start <= t < end <= T. A
@@ -19,7 +19,7 @@ export interface AttentionSize {
    * padding, on either side, is a document that nobody reads. Default: each sequence is one.
    */
   readonly documents?: Tensor;
-  /** Of the probabilities, in training. */
+  /** Dropout of the probabilities, in training. */
   readonly dropout?: Dropout | undefined;
 }
 
@@ -39,7 +39,7 @@ export function checkDocuments({ B, T, documents }: AttentionSize): void {
   );
 }
 
-/** Where attention writes the gradient of q, k or v. Its kernels do not add: rope has left these with no other user. */
+/** Allocates dq, dk or dv. The kernels overwrite, so q, k and v may have no other consumer: rope leaves them none. */
 export function newGradient(r: Recorder, variable: Variable): Tensor | undefined {
   const target = r.gradientFor(variable);
   if (target?.accumulate) {

@@ -1,6 +1,6 @@
 import type { Constants } from "../gpu/preprocess.ts";
 
-/** Which keys a position sees. */
+/** The keys that a position sees. */
 export interface AttentionWindow {
   readonly causal: boolean;
   readonly documents: boolean;
@@ -8,12 +8,12 @@ export interface AttentionWindow {
 
 export const PAST: AttentionWindow = { causal: true, documents: false };
 
-/** Where each position sees its whole past and nothing else, shaders need no windows. */
+/** False if each position sees its whole past and nothing else: shaders need no windows then. */
 export const isWindowed = ({ causal, documents }: AttentionWindow): boolean => documents || !causal;
 
 /**
- * What the shaders of a window have in common, where the documents are bound: whether they loop from `begin` to `end`,
- * which shaders/lib/attention_window.wgsl knows, over a position's keys or over the queries that see it.
+ * Constants that all shaders of a window share, with the documents bound: they loop from `begin` to `end`, which
+ * shaders/lib/attention_window.wgsl knows, over a position's keys or over the queries that see it.
  */
 export function windowConstants(window: AttentionWindow, over: "keys" | "queries"): Constants {
   const WINDOWED = isWindowed(window);

@@ -38,7 +38,7 @@ const biasTiledKernel = defineKernel({
   constants: { ...tiledConstants, ...ofBias },
 });
 
-/** How a norm is undone of its weight, by what it has kept of each row. */
+/** The term of a norm's weight gradient, from the statistics that it has kept of each row. */
 const NORMS = {
   rms_norm: { NORM: true, STATISTIC: "f32", TERM: "dy[i] * x[i] * statistics[row]" },
   layer_norm: { NORM: true, STATISTIC: "vec2f", TERM: "dy[i] * ((x[i] - statistics[row].x) * statistics[row].y)" },
@@ -89,7 +89,7 @@ export function normWeightBackward(r: Recorder, norm: Norm, operands: NormOperan
   sumSlices(r, slices, dWeight);
 }
 
-/** Numbers of the launch; with `slices` workgroups share the rows, and these are to be added up. */
+/** Numbers of the launch. If there are `slices`, workgroups share the rows, and the slices are to be added up. */
 function sharesOf(r: Recorder, dy: Tensor, { tensor, accumulate }: GradientTarget) {
   const C = size(tensor), n = size(dy) / C, count = Math.min(MAX_SHARES, ceilDiv(n, ROWS_PER_SHARE));
   const isShared = r.variant === "tiled" || n > MAX_ROWS_OF_A_THREAD;

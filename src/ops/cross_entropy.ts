@@ -35,7 +35,7 @@ const crossEntropyKernel = {
 };
 
 /**
- * Text that handles sixteen numbers of a row in one turn of a loop. Beside its speed it keeps a vocabulary of 262 144
+ * Text that handles sixteen numbers of a row in one turn of a loop. Besides being fast it keeps a vocabulary of 262 144
  * within llvmpipe's limit: a thread's loops end after 65 535 turns there, without an error.
  */
 function rowText(V: number): Constants {
@@ -51,14 +51,14 @@ function rowText(V: number): Constants {
 }
 
 /**
- * Logits of at most this many bytes exist at a time. GPUs want larger matmuls, and read the head's weight once for each
+ * Bytes of logits that exist at a time, at most. GPUs want larger matmuls, and read the head's weight once for each
  * chunk.
  */
 const CHUNK_BYTES = { portable: 4 * 1024 * 1024, tiled: 24 * 1024 * 1024 };
-/** More chunks than this take longer to plan than they save. */
+/** The most chunks: more take longer to plan than they save. */
 const MAX_CHUNKS = 128;
 
-/** Where the losses of N tokens go: a tensor of at least first + N. */
+/** The place for the losses of N tokens: a tensor of at least first + N numbers. */
 export interface LossTarget {
   readonly tensor: Tensor;
   readonly first: number;
@@ -67,7 +67,8 @@ export interface LossTarget {
 /**
  * Next-token loss of a language model's head, -log softmax(hidden weightᵀ)[label], over chunks of rows so that the full
  * logits never exist; where gradients are wanted they are computed chunk by chunk on the way (Liger Kernel, Hsu et al.,
- * 2024). hidden: (N, C), weight: (V, C), labels: (N) u32; a label of V or more does not count. Gradients are scaled by schedule.loss_scale.
+ * 2024). hidden: (N, C), weight: (V, C), labels: (N) u32; a label of V or more does not count. Gradients are scaled by
+ * schedule.loss_scale.
  */
 export function crossEntropy(
   r: Recorder,
@@ -120,8 +121,8 @@ export function crossEntropy(
 
 /**
  * Loss of logits that are there already, those of a classifier: -log softmax(logits)[label]. logits: (N, V), labels:
- * (N) u32; a label of V or more does not count. In training the logits become their own gradient, scaled by schedule.loss_scale, so nobody may
- * read them afterwards.
+ * (N) u32; a label of V or more does not count. In training the logits become their own gradient, scaled by
+ * schedule.loss_scale, so nobody may read them afterwards.
  */
 export function crossEntropyOfLogits(
   r: Recorder,

@@ -16,7 +16,7 @@ const dropoutKernel = defineKernel({
   groups: perThread,
 });
 
-/** Which numbers are dropped: a share p of them, by a mask that is a function of key, step, micro-batch and place. */
+/** Dropout of a share p of the numbers, by a mask that is a function of key, step, micro-batch and place. */
 export interface Dropout {
   readonly p: number;
   /** purposeKey() of the run's seed and the name of the layer: layers that must not share a mask differ in it. */

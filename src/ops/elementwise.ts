@@ -67,8 +67,8 @@ function passGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
 }
 
 /**
- * The same for a gradient that nobody reads afterwards: where the variable has none yet, the tensor becomes it, without
- * a copy.
+ * Adds a `gradient` that nobody reads afterwards to that of `variable`: if the variable has none yet, the tensor
+ * becomes it, without a copy.
  */
 export function handGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
   if (!variable.needsGradient) return;
@@ -76,7 +76,7 @@ export function handGradient(r: Recorder, gradient: Tensor, variable: Variable):
   else r.setGradient(variable, gradient);
 }
 
-/** A copy of x, for what is about to change in place. */
+/** A copy of x, for a tensor that is about to change in place. */
 export function copyTensor(r: Recorder, x: Tensor): Tensor {
   const copy = r.tensor("copy", x.shape, "scratch");
   put(r, x, { tensor: copy, accumulate: false });

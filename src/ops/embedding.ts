@@ -41,7 +41,7 @@ export interface Segments {
   readonly order: Tensor;
   /** (N): the distinct tokens, then 0xffffffff. */
   readonly segment_ids: Tensor;
-  /** (N + 1): where each token's rows start in `order`. */
+  /** (N + 1): the start of each token's rows in `order`. */
   readonly segment_offsets: Tensor;
 }
 

@@ -21,7 +21,7 @@ const backwardKernel = defineKernel({
   constants: { WORKGROUP: 64, ACCUMULATE: false, ...SCALAR },
 });
 
-/** The hidden state of token 0 of each of B sequences of T tokens, what a classifier reads. x: (B*T, C), y: (B, C). */
+/** The hidden state of token 0 of each of B sequences of T tokens, for a classifier. x: (B*T, C), y: (B, C). */
 export function firstTokens(r: Recorder, x: Variable, { B, T }: { readonly B: number; readonly T: number }): Variable {
   const C = x.value.shape[1]!;
   const { constants, width } = vectorsOf(C);

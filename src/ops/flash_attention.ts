@@ -25,11 +25,11 @@ interface Rows {
   readonly KV: number;
 }
 
-/** The tiled kernels have a workgroup for every few positions of a head and do not use `n`. */
+/** Workgroups of the tiled kernels: one for every few positions of a head. They do not use `n`. */
 const perQueryHead = ({ B, T, H }: Rows, { ROWS }: Constants): number => B * H * ceilDiv(T, Number(ROWS));
 const perKeyHead = ({ B, T, KV }: Rows, { ROWS }: Constants): number => B * KV * ceilDiv(T, Number(ROWS));
 
-/** @param window tells documents or none, as the bindings must. */
+/** Both forms of the forward kernel. `window` must have documents if and only if the bindings have. */
 const forwardKernel = <const B extends Readonly<Record<string, Access>>>(bindings: B, window: AttentionWindow) => {
   const definition = { bindings, params }, constants = windowText(window, "forward");
   return {
@@ -126,7 +126,7 @@ interface Pair<K> {
   readonly tiled: K;
 }
 
-/** What kernels are specialised for: a head of D numbers, and what a position sees. */
+/** The facts that kernels are specialised for: a head of D numbers, and the keys that a position sees. */
 interface Head extends AttentionWindow {
   readonly D: number;
 }
@@ -175,7 +175,7 @@ export function flashAttention(r: Recorder, q: Variable, k: Variable, v: Variabl
   const head = { D, ...windowOf(size) };
   const needsGradient = q.needsGradient || k.needsGradient || v.needsGradient;
   const out = { value: r.tensor("attention", [B * T, H * D]), needsGradient };
-  // The backward kernels find the documents behind it.
+  // The backward kernels find the documents behind lse.
   const lse = r.tensor("attention.lse", [B * T, documents ? H + 2 : H]);
   const sizes = { B, T, H, KV, scale: 1 / Math.sqrt(D) };
   const threads = (heads: number, rows: number): number => B * heads * ceilDiv(T, rows);

@@ -14,12 +14,12 @@ export interface Shape {
   readonly vector: "vec4f" | "f32";
 }
 
-/** How a head of D numbers is cut, and how many positions fit in registers beside each other. */
+/** The shape of a head of D numbers in vectors, with the number of positions that fit in registers together. */
 export function shapeOf(D: number, perRow: number): Shape {
   const vector = D % 4 === 0 ? "vec4f" : "f32";
   const chunks = vector === "vec4f" ? D / 4 : D;
-  // Beyond a processor's registers, but the stack is near: at D = 32, four rows are twice as fast on llvmpipe as one or
-  // two.
+  // More than a processor has registers, but the stack is near: at D = 32, four rows are twice as fast on llvmpipe as
+  // one or two.
   const registers = D <= 32 ? 512 : 256;
   const rows = Math.max(1, Math.min(4, 2 ** Math.floor(Math.log2(registers / (perRow * D)))));
   return { chunks, rows, vector };
@@ -56,7 +56,7 @@ export function dot(
 export const fused = ({ vector }: Pick<Shape, "vector">, scalar: string, x: string, sum: string): string =>
   `${sum} = fma(${vector === "vec4f" ? `vec4f(${scalar})` : scalar}, ${x}, ${sum});`;
 
-/** Declares t0 … and where each row of a (B, T, heads, D) tensor starts; rows past T read the last one. */
+/** Declares t0 … and the start of each row of a (B, T, heads, D) tensor; rows past T read the last one. */
 const rowStarts = ({ rows, chunks }: Shape, heads: string): string =>
   lines(rows, (r) =>
     `  let t${r} = first + ${r}u;
@@ -87,7 +87,7 @@ ${more(r)}
 export function forwardText(D: number, window: AttentionWindow): Constants {
   const shape = shapeOf(D, 2), { chunks, rows } = shape;
   const keys = 4;
-  // Far below the first `highest` where a row may have seen none of its keys yet: then it counts none of the others.
+  // A score far below the first `highest`: a row that has seen none of its keys yet then counts none of the others.
   const unseen = isWindowed(window) ? "-2e30" : "-1e30";
   const sees = (
     r: number,

@@ -1,4 +1,4 @@
-/** Unrolled text of the flash attention shaders for GPUs with workgroup memory, and how they cut a head. */
+/** Unrolled text of the flash attention shaders for GPUs with workgroup memory, and their tiling of a head. */
 import type { Constants } from "../gpu/preprocess.ts";
 import { dot, fused, type Shape } from "./flash_attention_text.ts";
 import { lines, range } from "./text.ts";
@@ -8,12 +8,12 @@ import { lines, range } from "./text.ts";
  * their own.
  */
 const REGISTERS = 128;
-/** What WebGPU guarantees of workgroup memory, in bytes. */
+/** Workgroup memory that WebGPU guarantees, in bytes. */
 const WORKGROUP_MEMORY = 16384;
 const MOST_ROWS = 64, MOST_THREADS = 128, MOST_SLICES = 8, MOST_KEYS = 32;
 const QUAD = 4;
 
-/** How a workgroup is cut. A row of a long head is shared by `slices` threads, each with `chunks` vectors of it. */
+/** Tiling of a workgroup. A row of a long head is shared by `slices` threads, each with `chunks` vectors of it. */
 interface Cut extends Pick<Shape, "chunks" | "vector"> {
   readonly slices: number;
   /** Positions of a workgroup, and positions that it holds in workgroup memory at a time. */
@@ -24,10 +24,11 @@ interface Cut extends Pick<Shape, "chunks" | "vector"> {
 }
 
 /**
+ * The tiling for heads of D numbers.
  * @param perRow vectors of registers for each vector of the head
  * @param sums bytes that a thread exchanges with the others of its row
  * @param perKey bytes of workgroup memory for each key besides its two vectors
- * @returns undefined if the head cannot be cut so: prime or very long.
+ * @returns undefined if a head cannot be cut like this: prime or very long.
  */
 function cutOf(
   D: number,

@@ -11,11 +11,11 @@ export interface LinearOptions {
   /** (N, out), added to y. */
   readonly residual?: Variable;
   /**
-   * (N, out): where y goes, for results that the host reads. If it is the residual's own tensor, y is added to that in
-   * place: then no op may read the residual's old value, in a backward pass neither.
+   * (N, out): the tensor for y, for results that the host reads. If it is the residual's own tensor, y is added to that
+   * in place: then no op may read the residual's old value, not even in a backward pass.
    */
   readonly out?: Tensor;
-  /** The weight is (in, out), as in GPT-2's Conv1D: y = x W. */
+  /** True if the weight is (in, out), as in GPT-2's Conv1D: y = x W. */
   readonly transposed?: boolean;
 }
 

@@ -16,7 +16,7 @@ import windowCode from "../../shaders/lib/attention_window.wgsl" with { type: "t
 /** Positions that a thread holds, each way. */
 const BLOCK = 4;
 
-/** How a head of D numbers is cut: into vectors, of which a thread of attention_values holds `run`. */
+/** The vectors of a head of D numbers; a thread of attention_values holds `run` of them. */
 function headOf(D: number): { readonly vector: "vec4f" | "f32"; readonly chunks: number; readonly run: number } {
   const vector = D % 4 === 0 ? "vec4f" : "f32";
   const chunks = vector === "vec4f" ? D / 4 : D;
@@ -81,7 +81,7 @@ ${lines(run, (c) => `    out[to + ${c}u] = sum${r}_${c};`)}
 
 const documentsPast: AttentionWindow = { ...PAST, documents: true };
 
-/** @param window tells documents or none, as the bindings must. */
+/** The kernel of all scores. `window` must have documents if and only if the bindings have. */
 const scoresKernel = <const B extends Readonly<Record<string, Access>>>(bindings: B, window: AttentionWindow) =>
   defineKernel({
     name: "attention_scores",
@@ -110,7 +110,7 @@ const valuesBindings = { p: "read", x: "read", out: "read_write" } as const;
 const sequenceValuesKernel = valuesKernel(valuesBindings, PAST);
 const documentsValuesKernel = valuesKernel({ ...valuesBindings, documents: "read" }, documentsPast);
 
-/** to[t, j] = factor * x[t].y[j] for the keys j of t; what shares no block of 4 by 4 with a key is not written. */
+/** to[t, j] = factor * x[t].y[j] for the keys j of t; blocks of 4 by 4 without a key are not written. */
 function scores(
   r: Recorder,
   { B, T, H, KV, D, ...of }: AttentionSize,
@@ -162,8 +162,8 @@ function probabilities(r: Recorder, q: Variable, k: Variable, size: AttentionSiz
 
 /**
  * attention() with all probabilities in memory, (B, H, T, T): plain products instead of one long loop. They are kept
- * for the backward pass; with dropout twice, as they are and with some dropped, the others divided by 1 - p (as in
- * Vaswani et al., 2017).
+ * for the backward pass; dropout keeps them twice, as they are and with some dropped, the others divided by 1 - p (as
+ * in Vaswani et al., 2017).
  */
 export function materialisedAttention(
   r: Recorder,
@@ -181,7 +181,7 @@ export function materialisedAttention(
     const dv = newGradient(r, v);
     if (dv) values(r, size, p.value, dout, dv, true);
     if (!p.needsGradient) return;
-    // What is no key of a position is not written, and read by nothing but dropout, which takes each number for itself.
+    // Places without a key are not written, and are read by nothing but dropout, which takes each number for itself.
     const dp = r.tensor("attention.d(probabilities)", p.value.shape, "scratch");
     scores(r, size, dout, v.value, dp, 1);
     r.setGradient(p, dp);

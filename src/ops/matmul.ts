@@ -16,7 +16,7 @@ export function matmul(r: Recorder, mode: MatmulMode, operands: MatmulOperands, 
   record(r, mode, operands, size);
 }
 
-/** The scales of a quantised matrix are found by its size, so it is used whole. */
+/** Refuses a part of a quantised matrix: its scales are found by its size, so it is used whole. */
 function checkStored(mode: MatmulMode, { b }: MatmulOperands, { N, K, b_offset = 0 }: MatmulSize): void {
   const row = mode === "NT" ? K : N, isWhole = b.type === "u32" || !isQuantised(b.type) || sizeOf(b) === N * K;
   if (mode !== "TN" && b_offset === 0 && row % 4 === 0 && isWhole) return;

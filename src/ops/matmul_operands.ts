@@ -19,7 +19,7 @@ export type MatmulMode = "NT" | "NN" | "TN";
 
 export interface MatmulOperands {
   readonly a: Tensor;
-  /** f32, or of NT and NN any format: a weight. */
+  /** A weight in any format for NT and NN, else f32. */
   readonly b: Tensor;
   readonly target: GradientTarget;
   readonly addend?: Tensor | undefined;

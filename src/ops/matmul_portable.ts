@@ -54,13 +54,13 @@ export function matmulPortable(r: Recorder, mode: MatmulMode, operands: MatmulOp
     );}
 }
 
-/** Fewer large blocks than this leave a core without work. */
+/** The fewest large blocks: fewer leave a core without work. */
 const LARGE_BLOCKS = 16;
 
-/** On llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error: a longer K takes larger turns. */
+/** Longest K of small turns: llvmpipe (Mesa 22.3) ends a thread's loops after 65 535 turns, without an error. */
 const LONG_K = 4 * 65_000;
 
-/** Large blocks where they fit evenly and there are enough of them; with edges their code takes seconds to compile. */
+/** Chooses large blocks if they fit evenly and are enough; their code takes seconds to compile if they have edges. */
 function blockFor(
   variant: Variant,
   mode: MatmulMode,

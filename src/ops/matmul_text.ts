@@ -4,7 +4,7 @@ import type { ElementType } from "../plan/tensor.ts";
 import { formatConstants } from "./stored.ts";
 import { lines, range } from "./text.ts";
 
-/** How the portable matmul is specialised. */
+/** A specialisation of the portable matmul. */
 export interface Block {
   readonly mode: MatmulMode;
   /** Rows and columns of the block that one thread computes. */
@@ -12,14 +12,14 @@ export interface Block {
   /** Width of the vectors that each tensor is bound as: 4 where its rows divide, else 1. */
   readonly a: 1 | 4;
   readonly b: 1 | 4;
-  /** How B is stored. But for f32 its vectors have four numbers. */
+  /** Storage format of B. In all but f32 its vectors have four numbers. */
   readonly format: ElementType;
   readonly out: 1 | 4;
-  /** M or N is not a multiple of the tile. */
+  /** True if M or N is not a multiple of the tile. */
   readonly edge: boolean;
   /** Values of k in one turn of the loop. */
   readonly unroll: number;
-  /** K is not a multiple of `unroll`. */
+  /** True if K is not a multiple of `unroll`. */
   readonly tail: boolean;
 }
 
@@ -54,12 +54,12 @@ export function blockText(block: Block): Constants {
   };
 }
 
-/** Whether an operand's rows run along k: A of NT and NN, B of NT. The other way its rows run along the block. */
+/** True if an operand's rows run along k: A of NT and NN, B of NT. Otherwise its rows run along the block. */
 const alongK = ({ mode }: Block, operand: "a" | "b"): boolean => (operand === "a" ? mode !== "TN" : mode === "NT");
 
 /**
- * Where the block's rows (along k) or columns (across k) start, in vectors. Clamped at the edge, once, outside the
- * loop.
+ * Starts of the block's rows (along k) or columns (across k), in vectors. They are clamped at the edge once, outside
+ * the loop.
  */
 function starts(block: Block, operand: "a" | "b"): string {
   const width = block[operand];
@@ -105,7 +105,7 @@ function loads(block: Block, operand: "a" | "b", unroll: number, i: number): str
 }
 
 /**
- * All of B's part of the block first, then one row of A at a time, so that few values live across the loads. The
+ * Loads all of B's part of the block, then one row of A at a time, so that few values live across the loads. The
  * products of an element over the unrolled k are added in one expression.
  */
 function step(block: Block, unroll: number): string {

@@ -8,19 +8,19 @@ import { lines, range } from "./text.ts";
 import matmulTiledCode from "../../shaders/matmul_tiled.wgsl" with { type: "text" };
 
 interface Tile {
-  /** Of out, and how deep in K: what a workgroup holds at a time. */
+  /** Workgroup tile: BM × BN of the output, BK deep in K. */
   readonly BM: number;
   readonly BN: number;
   readonly BK: number;
-  /** Of out: what a thread sums. Multiples of RUN. */
+  /** Sums of a thread: TM × TN of the output, multiples of RUN. */
   readonly TM: number;
   readonly TN: number;
 }
 
 /**
- * Best of the tuned sets that torchlette publishes for V100 and A100; all keep to 16 KiB and 256 threads. In order of
- * how often each number loaded is used. 8 x 8 sums a thread need about 100 registers: only where there is enough work
- * to fill a GPU so.
+ * Best of the tuned sets that torchlette publishes for V100 and A100; all keep to 16 KiB and 256 threads. They are in
+ * order of the uses of each loaded number. 8 x 8 sums a thread need about 100 registers: only for enough work to fill a
+ * GPU like this.
  */
 const LARGE: Tile = { BM: 128, BN: 128, BK: 8, TM: 8, TN: 8 };
 const WIDE: Tile = { BM: 64, BN: 128, BK: 16, TM: 8, TN: 4 };
@@ -44,16 +44,16 @@ const LONG_K = 1024, SMALLEST_SHARE = 256;
  * at a time.
  */
 const RUN = 4;
-/** Keeps that alignment, and spreads a transposed store over the banks of the memory. */
+/** Padding that keeps the alignment of RUN, and spreads a transposed store over the banks of the memory. */
 const PAD = 4;
 /** Tiles in a band, see the shader. */
 const BAND = 8;
 /**
- * Steps of K unrolled in the inner loop, and multiplications in all: jax-js lost 40 % by eight steps in a newer Chrome.
+ * Most steps of K in the unrolled loop, and most multiplications: jax-js lost 40 % by eight steps in a newer Chrome.
  */
 const MAX_STEPS = 4, MAX_MULTIPLICATIONS = 128;
 
-/** How the shader is cut and unrolled for a tile. */
+/** The text of the shader, unrolled for a tile. */
 function textOf({ BM, BN, BK, TM, TN }: Tile, TRANSPOSE_A: boolean, TRANSPOSE_B: boolean): Constants {
   const threadsM = BM / TM, threadsN = BN / TN, WORKGROUP = threadsM * threadsN;
   const widthA = BM + PAD, widthB = BN + PAD;
@@ -115,14 +115,14 @@ ${lines(TM, (i) => `        ${range(TN).map((j) => `sum${i}_${j} = fma(a${i}, b$
 
 const tilesOf = ({ M, N }: MatmulSize, { BM, BN }: Pick<Tile, "BM" | "BN">): number => ceilDiv(M, BM) * ceilDiv(N, BN);
 
-/** How many workgroups share the K of one tile. */
+/** Number of workgroups that share the K of one tile. */
 function splitsOf(size: MatmulSize, tile: Pick<Tile, "BM" | "BN">): number {
   if (size.K < LONG_K) return 1;
   return Math.max(1, Math.min(ceilDiv(WANTED_WORKGROUPS, tilesOf(size, tile)), Math.floor(size.K / SMALLEST_SHARE)));
 }
 
 /**
- * The largest tile that gives enough workgroups and is at least half full; where none does, K is split if it is long.
+ * The largest tile that gives enough workgroups and is at least half full; if none does, K is split if it is long.
  */
 function tileFor(size: MatmulSize): Tile {
   const isFull = ({ BM, BN }: Tile): boolean => size.M > BM / 2 && size.N > BN / 2;
@@ -130,7 +130,7 @@ function tileFor(size: MatmulSize): Tile {
   return enough ?? (size.K >= LONG_K && isFull(MEDIUM) ? MEDIUM : SMALL);
 }
 
-/** Only launches of few tiles are split, so those need no second dimension. */
+/** Workgroups of a launch. Only launches of few tiles are split, so those need no second dimension. */
 function groupsOf(size: { M: number; N: number; K: number }, { BM, BN, SPLIT }: Constants): number | Grid {
   const tile = { BM: Number(BM), BN: Number(BN) };
   return SPLIT ? [tilesOf(size, tile), 1, splitsOf(size, tile)] : tilesOf(size, tile);

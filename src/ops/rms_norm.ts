@@ -59,6 +59,7 @@ const backwardKernel = {
 
 /** Threads for a row of C numbers, if a workgroup has one row: wide rows are worth a deeper tree. */
 export const threadsOfRow = (C: number): number => (C <= 1024 ? 64 : 256);
+
 /**
  * Root mean square layer norm (Zhang & Sennrich, 2019): y = x / sqrt(mean(x²) + eps) * weight. x, y: (N, C), weight:
  * (C); or (N, H*C), and each of a row's H parts is normalised by itself, as Qwen3 does with the heads of queries and

@@ -13,7 +13,7 @@ import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 import windowCode from "../../shaders/lib/attention_window.wgsl" with { type: "text" };
 
 type Bindings = Readonly<Record<string, Access>>;
-/** Documents come with the heads, which tell the sequence of a row. */
+/** Parameters of a kernel over rows. Documents come with H, which gives the sequence of a row. */
 type RowParams = Readonly<Record<string, Scalar>> & { readonly n: "u32" };
 
 const windowText = (window: AttentionWindow): Constants => ({
@@ -21,7 +21,7 @@ const windowText = (window: AttentionWindow): Constants => ({
   SEQUENCE: window.documents ? "row / (params.T * params.H)" : "0u",
 });
 
-/** @param window tells documents or none, as bindings and parameters must. */
+/** Both forms of a kernel. `window` must have documents if and only if bindings and parameters have. */
 const pair = <const B extends Bindings, const P extends RowParams>(
   name: string,
   codes: readonly [string, string],
@@ -68,7 +68,7 @@ const documentsBackwardKernel = pair("softmax_backward", backwardCodes, { ...bac
   H: "u32",
 }, documents);
 
-/** Both kernels for what a position sees. */
+/** Both kernels specialised for a window. */
 function seeing<B extends Bindings, P extends RowParams>(
   { portable, tiled }: { readonly portable: Kernel<B, P>; readonly tiled: Kernel<B, P> },
   window: AttentionWindow,
@@ -89,7 +89,7 @@ export function maskedSoftmax(r: Recorder, x: Tensor, of: Window): void {
   else r.run(seeing(sequenceForwardKernel, window), { x_inout: x }, { n, T });
 }
 
-/** Records its backward in place: the gradient of y = maskedSoftmax(x) becomes that of x, times `scale`. */
+/** Records the backward pass of maskedSoftmax in place: the gradient of y becomes that of x, times `scale`. */
 export function maskedSoftmaxBackward(r: Recorder, y: Tensor, dy: Tensor, scale: number, of: Window): void {
   const { H, T, documents } = of, window = windowOf(of), n = size(y) / T;
   if (documents) r.run(seeing(documentsBackwardKernel, window), { y, dy_inout: dy, documents }, { n, T, scale, H });

@@ -26,8 +26,8 @@ const putKernel = defineKernel({
 
 /**
  * The columns of x (N, count*C) in `count` parts (N, C): queries, keys and values of one fused projection.
- * @throws RangeError if `count` does not divide them; in the backward pass Error if a part has no gradient, as nobody
- * has used it.
+ * @throws RangeError if `count` does not divide them; in the backward pass Error if a part has no gradient because
+ * nobody has used it.
  */
 export function splitColumns(r: Recorder, x: Variable, count: number): readonly Variable[] {
   const [N, columns] = x.value.shape as [number, number], C = columns / count;
@@ -49,7 +49,7 @@ export function splitColumns(r: Recorder, x: Variable, count: number): readonly 
     needsGradient: x.needsGradient,
   }));
   parts.forEach(({ value }, index) => r.run(takeKernel.with(vectors), { whole: x.value, part: value }, params(index)));
-  // One entry for all: only together they fill a gradient.
+  // The parts have one entry: only together they fill a gradient.
   r.onBackward(parts[0]!, [x], () => {
     const { tensor: whole, accumulate } = r.gradientFor(x)!;
     parts.forEach((part, index) => {

@@ -5,12 +5,12 @@ import f16Code from "../../shaders/lib/f16.wgsl" with { type: "text" };
 import int8Code from "../../shaders/lib/int8.wgsl" with { type: "text" };
 import nf4Code from "../../shaders/lib/nf4.wgsl" with { type: "text" };
 
-/** What kernels need that read a matrix in any format. */
+/** Libraries of kernels that read a matrix in any format. */
 export const UNPACKING: readonly string[] = [bf16Code, f16Code, int8Code, nf4Code];
 
 /**
- * Their constants. PACKED: the format is another than f32; FOUR: what an array has to be of, to be read four numbers at
- * a time.
+ * Constants of kernels that read a matrix in a format. PACKED: it is not f32; FOUR: the element type of an array that
+ * is read four numbers at a time.
  */
 export function formatConstants(format: ElementType): Constants {
   const isHalf = format === "bf16" || format === "f16";

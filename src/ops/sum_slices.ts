@@ -25,7 +25,7 @@ const sumSlicesAddKernel = defineKernel({
 
 /**
  * Records out = sum of `slices` (count, …), in order, from element `out_offset` on; or out += it if
- * `target.accumulate`, or out = addend + it. Second half of every sum that is split between workgroups.
+ * `target.accumulate`, or out = addend + it. The second half of every sum that is split between workgroups.
  */
 export function sumSlices(
   r: Recorder,

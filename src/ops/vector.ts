@@ -1,8 +1,8 @@
 import type { Constants } from "../gpu/preprocess.ts";
 
 /**
- * How elementwise and row kernels bind tensors whose rows have `length` numbers: as vectors of four where that divides
- * evenly, which costs a software adapter about a third per number, else as scalars.
+ * Constants of elementwise and row kernels that bind tensors with rows of `length` numbers: vectors of four if that
+ * divides evenly, which costs a software adapter about a third per number, else scalars.
  */
 export function vectorsOf(length: number): { readonly constants: Constants; readonly width: number } {
   return length % 4 === 0
@@ -10,5 +10,5 @@ export function vectorsOf(length: number): { readonly constants: Constants; read
     : { constants: { VECTOR: "f32", BITS: "u32", BOOLEAN: "bool", IS_VECTOR: false, WIDTH: 1 }, width: 1 };
 }
 
-/** The constants of a kernel definition, where no length is known yet. */
+/** The constants of a kernel definition, before a length is known. */
 export const SCALAR: Constants = vectorsOf(1).constants;

@@ -1,11 +1,11 @@
 import type { BlockOrder } from "./split/blocks.ts";
 import type { RuleName } from "./rule/rules.ts";
 
-/** Which part of a matrix is state-full: everything, nothing, or a part that changes from time to time. */
+/** The part of a matrix that is state-full: everything, nothing, or a part that changes from time to time. */
 export const SPLITS = ["all", "none", "columns", "rows", "randk", "blocks", "layers", "low_rank"] as const;
 export type Split = (typeof SPLITS)[number];
 
-/** What the state-free part of the gradient does. */
+/** Rules for the state-free part of the gradient. */
 export const STATE_FREE_RULES = [
   "no",
   "sign_sgd",
@@ -17,15 +17,15 @@ export const STATE_FREE_RULES = [
 ] as const;
 export type StateFreeRule = (typeof STATE_FREE_RULES)[number];
 
-/** Where a low-rank subspace comes from. */
+/** Sources of a low-rank subspace. */
 export const PROJECTIONS = ["svd", "random", "random_orthogonal", "dct"] as const;
 export type Projection = (typeof PROJECTIONS)[number];
 
-/** Which side of a matrix is projected; std: the smaller one. */
+/** The side of a matrix that is projected; std: the smaller one. */
 export const SIDES = ["std", "reverse_std", "left", "right", "full"] as const;
 export type Side = (typeof SIDES)[number];
 
-/** What becomes of the moments when the subspace changes. */
+/** Policies for the moments when the subspace changes. */
 export const SWITCHES = ["reset", "keep", "rotate"] as const;
 export type Moments = (typeof SWITCHES)[number];
 
@@ -52,26 +52,26 @@ export interface Grid {
   readonly switch_moments: Moments;
   /** Groups of matrices that change their subspaces at different steps. */
   readonly stagger: number;
-  /** Where the density has got to, linearly, at the last step; null: it stays. */
+  /** Density at the last step, reached linearly; null: it stays. */
   readonly density_end: number | null;
-  /** The gap grows up to this where the validation loss stops falling; null: it stays. */
+  /** Largest gap, up to which it grows if the validation loss stops falling; null: it stays. */
   readonly update_gap_max: number | null;
-  /** Multiplies the projected-back update: GaLore's scale, Fira's alpha. For APOLLO its root multiplies the update. */
+  /** Factor of the projected-back update: GaLore's scale, Fira's alpha. APOLLO's update is multiplied by its root. */
   readonly scale: number;
   readonly scale_type: "channel" | "tensor";
-  /** APOLLO's root of the scale comes before the norm-growth limiter. */
+  /** True if APOLLO's root of the scale comes before the norm-growth limiter. */
   readonly scale_front: boolean;
-  /** No norm-growth limiter. */
+  /** True for no norm-growth limiter. */
   readonly disable_nl: boolean;
   /** Learning rate of the target modules, as a multiple of learning_rate. */
   readonly proj_params_lr_scale: number;
   /** Learning rate of the state-free part, as a multiple of that. */
   readonly inactive_lr_scale: number;
-  /** Whether weights decay before the update (FRUGAL, AdamW) or after it (GaLore and its kin). */
+  /** Place of weight decay: before the update (FRUGAL, AdamW), or after it (GaLore and its kin). */
   readonly decay: "before" | "after";
   readonly momentum: number;
   readonly nesterov: boolean;
-  /** Treat norms, embeddings, logits as the target modules are, where that is possible. */
+  /** Treat norms, embeddings, logits like the target modules, if that is possible. */
   readonly proj_norms: boolean;
   readonly proj_embeds: boolean;
   readonly proj_logits: boolean;
@@ -79,7 +79,7 @@ export interface Grid {
   readonly badam_switch: boolean;
 }
 
-/** AdamW, and what every preset starts from. */
+/** AdamW, from which every preset starts. */
 export const GRID: Grid = {
   split: "all",
   density: 0.25,

@@ -2,7 +2,8 @@ import type { ParameterKind, TrainableVariable } from "../plan/variable.ts";
 import type { Grid } from "./grid.ts";
 
 /**
- * Who is updated how: `target` by the grid, `state_full` by its rule with state for everything, `state_free` without.
+ * A parameter's part in the update: `target` follows the grid, `state_full` its rule with state for everything,
+ * `state_free` has no state.
  */
 export type Role = "target" | "state_full" | "state_free";
 

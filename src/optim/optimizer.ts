@@ -17,7 +17,7 @@ import type { UpdateInputs } from "./rule/update.ts";
 
 type Words = Uint32Array<ArrayBuffer>;
 
-/** What a step runs and is told. */
+/** The program to run and the input values of one optimizer step. */
 export interface OptimizerStep {
   /** One of `variants`. */
   readonly variant: string;
@@ -26,7 +26,7 @@ export interface OptimizerStep {
 
 /**
  * The optimizer of a model: one point of the grid, applied to every parameter. It records updates into training
- * programs and tells before each step which program runs and with which numbers. Subspaces that change by kernels
+ * programs and gives before each step the program to run and its numbers. Subspaces that change by kernels
  * (projections, masks) or by what has a gradient at all (BAdam's layers) take a program each; all programs share their
  * state, so a switch allocates nothing.
  */
@@ -40,17 +40,20 @@ export class Optimizer {
   readonly #settings: OptimizerSettings;
   readonly #switching: Switching;
   readonly #codes: Tensor;
-  /** Of whole parameters that are state-full in turn. */
+  /** Shared moments of the `blocks` and `layers` splits. */
   readonly #pool: Pool | undefined;
   /**
-   * Parameters of each set of layers: asked for every parameter of every variant, and a permutation of the layers each
-   * time.
+   * Cache of the parameters of each set of layers: it is read for every parameter of every program, and each takes a
+   * permutation of the layers.
    */
   readonly #sets = new Map<number, ReadonlyMap<TrainableVariable, number>>();
-  /** Selections must be written again although nothing switches: at the first step of a resumed run. */
+  /** True if selections must be written again although nothing switches: at the first step of a resumed run. */
   #stale = false;
 
-  /** @throws RangeError if the grid's values do not go together, or do not fit a parameter. */
+  /**
+   * Plans the update of every parameter.
+   * @throws RangeError if the grid's values do not go together, or do not fit a parameter.
+   */
   constructor(parameters: readonly TrainableVariable[], grid: Grid, settings: OptimizerSettings) {
     this.#grid = grid;
     this.#settings = settings;
@@ -85,12 +88,12 @@ export class Optimizer {
     return ["train", "first", ...later];
   }
 
-  /** Sets of layers that have programs of their own: where nothing outside the set is updated, it needs no gradient. */
+  /** Number of sets of layers with programs of their own: if nothing else is updated, nothing else needs a gradient. */
   #layerSets(): number | null {
     return this.#grid.inactive_update_rule === "no" ? this.#pool?.sets ?? null : null;
   }
 
-  /** Whether a parameter is updated by a program, and so needs a gradient in it. */
+  /** True if a program updates a parameter, which then needs a gradient in it. */
   trains(variant: string, variable: Variable): boolean {
     const { pool, variable: parameter } = this.#managed.get(variable)!;
     const set = /^layers (\d+)$/.exec(variant)?.[1];
@@ -120,17 +123,16 @@ export class Optimizer {
     recordTreatment(r, treatment, gradient, inputs, this.#codes, refresh);
   }
 
-  /** Every state tensor, by parameter. Those of a pool are named by each of its parameters. */
+  /** Every state tensor, by parameter. Those of a pool are listed for each of its parameters. */
   get state(): ReadonlyMap<Variable, readonly Tensor[]> {
     return new Map([...this.#managed].map(([variable, { treatment }]) => [variable, stateOf(treatment)]));
   }
 
-  /** What step number `step`, from 0, runs and is told. To be asked once for each step, in order. */
+  /** The program and the input values of step number `step`, from 0. Call it once for each step, in order. */
   at(step: number): OptimizerStep {
     const switched = new Set(this.#switching.advance(step));
     const inputs = new Map<Tensor, Words>();
-    // A pool is one for all, and takes a draw and a sum over all its parameters: once a step, not once for each of
-    // them.
+    // The offsets of a pool take a draw and a sum over all its parameters: once a step, not once for each of them.
     const [first] = this.#switching.phases,
       placed = this.#pool?.offsets(first!.index, this.#switching.densityAt(first!.drawn));
     for (const one of this.#managed.values()) {
@@ -187,26 +189,25 @@ export class Optimizer {
   }
 
   /**
-   * All moments begin anew at a step that is still to come: after a change of the weights that makes them meaningless.
+   * Restarts all moments at a step that is still to come: after a change of the weights that makes them meaningless.
    */
   restartAt(step: number): void {
     this.#switching.restartAt(step);
   }
 
   /**
-   * Moments and subspaces begin anew at a step that is still to come, as they do at step 0: that step draws every
-   * subspace.
+   * Restarts moments and subspaces at a step that is still to come, as at step 0: that step draws every subspace.
    */
   beginAt(step: number): void {
     this.#switching.beginAt(step);
   }
 
-  /** Hears of a validation loss: a growing update_gap follows it. */
+  /** Reports a validation loss, which may lengthen `update_gap` (AdaFRUGAL). */
   evaluated(loss: number): void {
     this.#switching.evaluated(loss);
   }
 
-  /** What cannot be told from the step alone, as JSON. */
+  /** The state that does not follow from the step alone, as JSON. */
   save(): SwitchingState {
     return this.#switching.save();
   }

@@ -12,25 +12,25 @@ import { bitsFor, stateTensors } from "./rule/state_full.ts";
 import type { Subspace } from "./split/subspace.ts";
 import { limiterTensor, type Treatment } from "./treatment.ts";
 
-/** What an optimizer is told beside its grid. */
+/** Settings of an optimizer besides its grid. */
 export interface OptimizerSettings extends RuleSettings, MemberPatterns {
-  /** Of matrices; vectors have none. */
+  /** Weight decay of matrices; vectors have none. */
   readonly weight_decay: number;
   readonly seed: number;
   readonly max_steps: number;
 }
 
-/** A treatment with what the host needs to keep its clock. */
+/** The update of a parameter, with the facts from which the host makes its inputs for each step. */
 export interface Managed {
   readonly variable: TrainableVariable;
   readonly treatment: Treatment;
   /** Group of a staggered switch; null: the subspace never changes. */
   readonly phase: number | null;
-  /** Whose state the parameter's is part of. */
+  /** The pool that the parameter's state is part of. */
   readonly pool: Pool | null;
-  /** What the clock counts when the density is this. */
+  /** Value of clock.count at a density. */
   readonly countAt: (density: number) => number;
-  /** What a selection of rows or columns is taken from. */
+  /** The subspace whose rows or columns the host selects, and the number to select from. */
   readonly selected: { readonly subspace: SelectedSubspace; readonly total: number } | null;
 }
 
@@ -46,7 +46,7 @@ interface Pooled {
   readonly state: readonly Tensor[];
 }
 
-/** A state-free rule that needs no state-full neighbour. */
+/** True if the state-free rule needs no state-full part beside it. */
 const standsAlone = ({ inactive_update_rule: rule }: Grid): boolean => rule !== "fira" && rule !== "apollo";
 
 /**
@@ -90,8 +90,8 @@ export function planTreatment(
 }
 
 /**
- * Parameters whose clocks always say the same share one. `count`: of density 1, as two that agree on some density may
- * differ on another.
+ * Names a parameter's clock: parameters whose clocks always agree share one. `count` is that of density 1, because two
+ * that agree on some density may differ on another.
  */
 function clockKey(
   role: Role,
@@ -104,7 +104,7 @@ function clockKey(
   return isPooled ? label : `${role} ${phase ?? ""} ${rule} ${count}`;
 }
 
-/** What happens to parameters that the split is not for. */
+/** Optimizer spec for non-target parameters (norms, embeddings, head). */
 function elsewhere(grid: Grid, role: Role): Grid {
   const { optim_bits, decay, momentum, nesterov } = grid;
   const own = { ...GRID, optim_bits, decay, momentum, nesterov };
@@ -168,7 +168,10 @@ function partOf(parameter: Tensor, grid: Grid, settings: OptimizerSettings, { co
   return { subspace, selectionKind: null, selected: null, hasState: true, countAt: () => elements };
 }
 
-/** @throws RangeError if the state-free rule scales by what the state-full part does, and there is none. */
+/**
+ * Returns `nothing`, the plan of a parameter without a state-full part.
+ * @throws RangeError if the state-free rule takes its scale from a state-full part.
+ */
 function freeOnly({ label }: Tensor, grid: Grid, nothing: Part): Part {
   if (standsAlone(grid)) return nothing;
   throw new RangeError(

@@ -9,11 +9,11 @@ import { BLOCK } from "./rule/state_full.ts";
 export interface Pool {
   /** Numbers that the largest set of parameters needs. */
   readonly elements: number;
-  /** Sets that there are in all, where they are few and come round again: BAdam's blocks of layers. */
+  /** Number of sets, if they are few and come round again: BAdam's blocks of layers. */
   readonly sets: number | null;
-  /** Where the state of each state-full parameter starts after switch number `index`. */
+  /** Start of each state-full parameter's state after switch number `index`. */
   offsets(index: number, density: number): ReadonlyMap<TrainableVariable, number>;
-  /** Which of the `sets` is state-full then. */
+  /** The one of the `sets` that is state-full then. */
   setAt(index: number): number;
 }
 
@@ -48,7 +48,7 @@ export function blockPool(targets: readonly TrainableVariable[], grid: Grid, see
 }
 
 /**
- * BAdam's blocks: transformer layers, one at a time, or as many as the density says, if it is one.
+ * BAdam's blocks: transformer layers, `density` of all and at least one at a time.
  * @throws RangeError for an order that layers do not have.
  */
 export function layerPool(targets: readonly TrainableVariable[], grid: Grid, seed: number): Pool {

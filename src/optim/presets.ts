@@ -1,17 +1,16 @@
 import { GRID, type Grid } from "./grid.ts";
 
 export interface Preset {
-  /** What it is, in a line. */
+  /** The method in a line. */
   readonly summary: string;
-  /** Peak learning rate when the user gives none. */
+  /** Peak learning rate if the user gives none. */
   readonly learning_rate: number;
-  /** Where it differs from GRID. */
+  /** Differences from GRID. */
   readonly grid: Partial<Grid>;
 }
 
 /**
- * What GaLore, Fira and APOLLO have in common: Adam in its older Hugging Face form, whose moments outlive their
- * subspace.
+ * Common values of GaLore, Fira and APOLLO: Adam in its older Hugging Face form, whose moments outlive their subspace.
  */
 const GALORE = {
   split: "low_rank",
@@ -94,7 +93,7 @@ export const OPTIMIZERS = Object.keys(PRESETS) as [OptimizerName, ...OptimizerNa
  */
 export function gridOf(optim: OptimizerName, changes: Partial<Grid>): Grid {
   const grid: Grid = { ...GRID, ...PRESETS[optim].grid, ...changes };
-  // A density asks for a rank of its own, also where the preset has one.
+  // A given density replaces a rank of the preset.
   const result = changes.density !== undefined && changes.rank === undefined ? { ...grid, rank: null } : grid;
   const problem = contradiction(result);
   if (problem) throw new RangeError(`Cannot use optim "${optim}" so: ${problem}`);

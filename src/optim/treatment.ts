@@ -11,15 +11,15 @@ import type { Refresh, Subspace } from "./split/subspace.ts";
 import { recordUpdate, type UpdateInputs } from "./rule/update.ts";
 import { weightForm } from "./rule/weight.ts";
 
-/** How one parameter is updated: a point of the grid, made concrete for its shape. */
+/** The update of one parameter: a point of the grid, made concrete for its shape. */
 export interface Treatment {
   readonly parameter: Tensor;
   readonly grid: Grid;
   readonly rule: RuleName | "none";
-  /** Part of the matrix that is state-full; null: all of it, none of it, or as the clock says. */
+  /** Part of the matrix that is state-full; null: all of it, none of it, or see `partly`. */
   readonly subspace: Subspace | null;
   readonly selectionKind: SelectionKind | null;
-  /** Without a subspace: whether the clock decides between all and none. */
+  /** `blocks`/`layers` only: the parameter has no state in steps where clock.count is 0. */
   readonly partly: boolean;
   /** Moments, of the subspace's shape, the parameter's, or shared by the parameters of a pool. */
   readonly state: readonly Tensor[];
@@ -90,7 +90,7 @@ function recordInOnePass(r: Recorder, t: Treatment, gradient: Tensor, inputs: Up
   });
 }
 
-/** The gradient's buffer becomes what the parameter moves by: no second one of its size is needed. */
+/** Records an update in several passes. The gradient's buffer becomes the update: no second one is needed. */
 function recordInSteps(
   r: Recorder,
   t: Treatment,

@@ -4,18 +4,19 @@ import type { Grid, Kernel } from "../gpu/kernel.ts";
 import { type BytesByRole, bytesByRole, checkFits } from "./ledger.ts";
 import { INPUTS, type Location, type MemoryPlan } from "./memory.ts";
 import { type Data, type Piece, piecesOf } from "./pieces.ts";
+import { Pipelines } from "./pipelines.ts";
 import type { Program, Step } from "./recorder.ts";
 import { bytesOf, size, type Tensor, TRANSIENT } from "./tensor.ts";
 
 interface Encoded {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
-  /** Undefined for a kernel without parameters. */
+  /** Bytes from the start of the params buffer; undefined for a kernel without parameters. */
   readonly paramOffset: number | undefined;
   readonly grid: Grid;
 }
 
-/** What the executor has asked of WebGPU since it was made. */
+/** Counts of WebGPU calls since the executor was made. */
 export interface Counters {
   submits: number;
   dispatches: number;
@@ -39,12 +40,11 @@ export class Executor {
     pipelinesCreated: 0,
   };
   readonly #encoded = new Map<Program, readonly Encoded[]>();
-  readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #groups = new Map<string, GPUBindGroup>();
   #buffers: GPUBuffer[] = [];
   #inputs = new Uint32Array(0);
   #hasRun = false;
-  #paramsLayout!: GPUBindGroupLayout;
+  #pipelines!: Pipelines;
   #paramsGroup!: GPUBindGroup;
 
   private constructor(gpu: Gpu, plan: MemoryPlan) {
@@ -53,7 +53,7 @@ export class Executor {
   }
 
   /**
-   * Allocates and compiles everything. `onPipeline` hears of each compiled pipeline.
+   * Allocates and compiles everything. `onPipeline` is called for each compiled pipeline.
    * @throws RangeError if a buffer exceeds the adapter's limits, OutOfMemoryError if the device refuses it.
    */
   static async create(
@@ -120,7 +120,7 @@ export class Executor {
     return unpack(tensor.type === "u32" ? "f32" : tensor.type, words, size(tensor));
   }
 
-  /** As `read`, for u32 tensors and for comparing bits. */
+  /** Copies a tensor's words to the host as they are: for u32 tensors and for comparing bits. */
   async readWords(tensor: Tensor): Promise<Uint32Array<ArrayBuffer>> {
     return new Uint32Array(await this.#readBytes(tensor));
   }
@@ -205,7 +205,7 @@ export class Executor {
     return (await this.read(tensor)).some((value) => !Number.isFinite(value));
   }
 
-  /** Where a tensor lies, and what of it the data are. */
+  /** The location of a tensor, and the pieces of it that the data are. */
   #place(tensor: Tensor, data: Data, first?: number): Location & { readonly pieces: readonly Piece[] } {
     const location = this.plan.location.get(tensor);
     if (!location) throw new RangeError(`Cannot write ${tensor.label}: no step of the plan uses it`);
@@ -234,15 +234,11 @@ export class Executor {
 
   async #compile(onPipeline: (done: number, total: number) => void): Promise<void> {
     const { device } = this.gpu;
-    const visibility = GPUShaderStage.COMPUTE;
-    this.#paramsLayout = device.createBindGroupLayout({
-      label: "params",
-      entries: [{ binding: 0, visibility, buffer: { type: "uniform", hasDynamicOffset: true } }],
-    });
+    this.#pipelines = new Pipelines(device);
     const params = this.#buffers[this.plan.paramsBuffer]!;
     this.#paramsGroup = device.createBindGroup({
       label: "params",
-      layout: this.#paramsLayout,
+      layout: this.#pipelines.paramsLayout,
       entries: [{ binding: 0, resource: { buffer: params, size: 256 } }],
     });
     this.counters.bindGroupsCreated++;
@@ -250,53 +246,13 @@ export class Executor {
     const pipelines = new Map<Kernel, GPUComputePipeline>();
     let done = 0;
     await Promise.all([...kernels].map(async (kernel) => {
-      pipelines.set(kernel, await this.#pipeline(kernel));
+      this.counters.pipelinesCreated++;
+      pipelines.set(kernel, await this.#pipelines.compile(kernel));
       onPipeline(++done, kernels.size);
     }));
     for (const program of this.plan.programs) {
       this.#encoded.set(program, program.steps.map((step) => this.#encode(step, pipelines.get(step.kernel)!)));
     }
-  }
-
-  async #pipeline(kernel: Kernel): Promise<GPUComputePipeline> {
-    const { device } = this.gpu;
-    const bindGroupLayouts = [this.#layout(kernel)];
-    if (Object.keys(kernel.params).length > 0) bindGroupLayouts.push(this.#paramsLayout);
-    const module = device.createShaderModule({ label: kernel.name, code: kernel.source });
-    this.counters.pipelinesCreated++;
-    try {
-      return await device.createComputePipelineAsync({
-        label: kernel.name,
-        layout: device.createPipelineLayout({ label: kernel.name, bindGroupLayouts }),
-        compute: { module, entryPoint: "main" },
-      });
-    } catch (error) {
-      const { messages } = await module.getCompilationInfo();
-      const details = messages.map(({ lineNum, linePos, message }) => `line ${lineNum}:${linePos} ${message}`).join(
-        "; ",
-      );
-      throw new Error(
-        `Cannot compile kernel "${kernel.name}" ${JSON.stringify(kernel.constants)}: ${
-          (error as Error).message
-        } ${details}`,
-      );
-    }
-  }
-
-  /** Explicit layouts, one for each pattern of access: WebGPU then checks every shader against what the host binds. */
-  #layout({ bindings }: Kernel): GPUBindGroupLayout {
-    const key = Object.values(bindings).join();
-    let layout = this.#layouts.get(key);
-    if (!layout) {
-      const entries = Object.values(bindings).map((access, binding) => ({
-        binding,
-        visibility: GPUShaderStage.COMPUTE,
-        buffer: { type: access === "read" ? "read-only-storage" as const : "storage" as const },
-      }));
-      layout = this.gpu.device.createBindGroupLayout({ label: key, entries });
-      this.#layouts.set(key, layout);
-    }
-    return layout;
   }
 
   #encode(step: Step, pipeline: GPUComputePipeline): Encoded {
@@ -309,7 +265,7 @@ export class Executor {
     if (!group) {
       group = this.gpu.device.createBindGroup({
         label: step.kernel.name,
-        layout: this.#layout(step.kernel),
+        layout: this.#pipelines.layout(step.kernel),
         entries: locations.map(({ buffer, offset }, binding) => ({
           binding,
           resource: { buffer: this.#buffers[buffer]!, offset, size: sizes[binding]! },

@@ -34,7 +34,7 @@ export function ledger({ buffers }: MemoryPlan): LedgerRow[] {
   });
 }
 
-/** 1536 -> "1.5 KiB". */
+/** Formats a size for people: 1536 -> "1.5 KiB". */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let value = bytes, unit = 0;
@@ -68,7 +68,7 @@ export function formatLedger(plan: MemoryPlan): string {
 
 /**
  * Refuses a plan that the adapter cannot hold, before anything is allocated.
- * @param available bytes that may be used in all; Infinity where nobody knows.
+ * @param available bytes that may be used in all; Infinity if unknown.
  * @throws RangeError naming what is too large, the limit and the three largest roles.
  */
 export function checkFits(

@@ -20,7 +20,7 @@ export interface MemoryPlan {
   readonly programs: readonly Program[];
   readonly buffers: readonly BufferPlan[];
   readonly location: ReadonlyMap<Tensor, Location>;
-  /** Where each program's numbers start in the params buffer, one offset a step, in bytes. */
+  /** Offset of each step's numbers in the params buffer, in bytes. */
   readonly paramOffsets: ReadonlyMap<Step, number>;
   /** Index of the buffer of all `struct Params`, and of the one that outputs are copied to for the host. */
   readonly paramsBuffer: number;
@@ -32,7 +32,7 @@ export const INPUTS = "inputs";
 
 /** Offsets of uniform and storage bindings must be multiples of this on every adapter. */
 const OFFSET_ALIGNMENT = 256;
-/** What kernels write. Other formats are packed by the host. */
+/** Types that kernels write. Other formats are packed by the host. */
 const WRITTEN_TYPES: ReadonlySet<ElementType> = new Set<ElementType>(["f32", "u32", "bf16"]);
 const align = (bytes: number): number => Math.ceil(bytes / OFFSET_ALIGNMENT) * OFFSET_ALIGNMENT;
 
@@ -70,8 +70,8 @@ export function allTensors(programs: readonly Program[]): Set<Tensor> {
 }
 
 /**
- * Frozen weights do not change by a bit, whatever is recorded; and a kernel that knows nothing of a format would fill
- * its words with f32.
+ * Refuses writes to frozen weights, which must not change by a bit, and to formats that no kernel writes: it would fill
+ * their words with f32.
  */
 function checkWrites({ kernel, tensors }: Step): void {
   const access = Object.values(kernel.bindings);
@@ -124,7 +124,7 @@ function placeTransients(programs: readonly Program[], buffers: BufferPlan[], lo
   }
 }
 
-/** How many lives of a slot begin at `last` or before: they do not overlap, and are kept in order. */
+/** Number of lives of a slot that begin at `last` or before: they do not overlap, and are kept in order. */
 function placeAfter(lives: readonly Life[], last: number): number {
   let low = 0, high = lives.length;
   while (low < high) {
@@ -135,7 +135,7 @@ function placeAfter(lives: readonly Life[], last: number): number {
   return low;
 }
 
-/** Whether no life of a slot overlaps. Of those that begin before this one ends only the last can. */
+/** True if no life of a slot overlaps. Among those that begin before this one ends, only the last can. */
 const isFree = (lives: readonly Life[], { first, last }: Life): boolean =>
   (lives[placeAfter(lives, last) - 1]?.last ?? -1) < first;
 
@@ -156,7 +156,7 @@ function livesOf(programs: readonly Program[]): Life[] {
 function placeParams(programs: readonly Program[]): { paramOffsets: Map<Step, number>; bytes: number } {
   const paramOffsets = new Map<Step, number>(), offsets = new Map<string, number>();
   let bytes = OFFSET_ALIGNMENT;
-  // Of BAdam's programs there are as many as layers, so what a kernel tells of all its steps is looked up once.
+  // BAdam has as many programs as layers, so the facts of a kernel are looked up once and not for each of its steps.
   const fields = new Map<Step["kernel"], { readonly names: readonly string[]; readonly types: string }>();
   for (const { steps } of programs) {
     for (const step of steps) {

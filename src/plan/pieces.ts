@@ -1,17 +1,17 @@
 import { dataWords, GROUP, isQuantised, numbersTogether, pack } from "../gpu/formats/index.ts";
 import { bytesOf, size, type Tensor } from "./tensor.ts";
 
-/** What the host writes: numbers, or words as they are. */
+/** Data that the host writes: numbers, or words as they are. */
 export type Data = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
-/** Words, and which word of their tensor is the first of them. */
+/** Words, and the index of the first of them in their tensor. */
 export interface Piece {
   readonly at: number;
   readonly words: Uint32Array<ArrayBuffer>;
 }
 
 /**
- * The words of some of a tensor's data, and where they go: those of a quantised format's scales lie apart. Floats are
+ * The words of some of a tensor's data, and their places: those of a quantised format's scales lie apart. Floats are
  * packed to the tensor's type, u32 are its words as they are. `first` is the number of the first float, or of the first
  * word; without it the data are the whole tensor.
  * @throws RangeError if the data do not fit, if numbers that are packed together are torn apart, or as `pack` throws.

@@ -13,13 +13,13 @@ export interface Step {
   readonly grid: Grid;
 }
 
-/** What one `run` does, in order: a forward pass, or a whole training step. */
+/** The steps of one `run`, in order: a forward pass, or a whole training step. */
 export interface Program {
   readonly name: string;
   readonly steps: readonly Step[];
 }
 
-/** Where an op writes a gradient: `accumulate` says that somebody has written there before, so add. */
+/** The tensor that an op writes a gradient to: `accumulate` is true if another write came before, so add. */
 export interface GradientTarget {
   readonly tensor: Tensor;
   readonly accumulate: boolean;
@@ -47,7 +47,7 @@ interface TapeEntry {
 export class Recorder {
   readonly steps: Step[] = [];
   readonly variant: Variant;
-  /** False for a forward pass alone: nothing has a gradient then. */
+  /** False if only a forward pass is recorded: nothing has a gradient then. */
   readonly training: boolean;
   #tape: TapeEntry[] = [];
   #prefix = "";
@@ -59,7 +59,7 @@ export class Recorder {
   /** The op whose backward pass is being recorded. */
   #running: { readonly at: number; readonly dOutput: Tensor } | undefined;
   readonly #gradients = new Map<Variable, Tensor>();
-  /** How often each variable is still to receive a gradient. At zero it is complete. */
+  /** Number of contributions that the gradient of each variable still lacks. At zero it is complete. */
   readonly #uses = new Map<Variable, number>();
 
   constructor(options: { readonly variant: Variant; readonly training: boolean }) {
@@ -128,7 +128,7 @@ export class Recorder {
     this.#tape.push({ output, inputs, record, at: this.steps.length });
   }
 
-  /** Where to write the gradient of `variable`; undefined if nobody needs it. Call once for each write. */
+  /** The tensor to write the gradient of `variable` to; undefined if nobody needs it. Call once for each write. */
   gradientFor(variable: Variable): GradientTarget | undefined {
     if (!this.training || !variable.needsGradient) return undefined;
     const existing = this.#gradients.get(variable);
@@ -172,8 +172,7 @@ export class Recorder {
       this.#tape = [];
       this.#running = undefined;
       this.setGradient(body(x), dOutput);
-      // The first recording still counts as uses of the parameters, so that none is complete too early. Its time is
-      // over.
+      // The first recording has counted as uses of the parameters so far, so that none was complete too early.
       for (const { inputs } of dropped) {
         for (const input of inputs) if (input.needsGradient) this.#uses.set(input, this.#uses.get(input)! - 1);
       }

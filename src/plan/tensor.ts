@@ -3,7 +3,7 @@ import { type Format, GROUP, wordsOf } from "../gpu/formats/index.ts";
 export { GROUP };
 
 /**
- * What a tensor is for. The role decides how long its bytes live and how a buffer is bound.
+ * The purpose of a tensor. It decides how long its bytes live and how a buffer is bound.
  *
  * | role | lives | shared with others |
  * | --- | --- | --- |

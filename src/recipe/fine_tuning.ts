@@ -30,7 +30,7 @@ export interface FineTuningSources {
 
 /** A pretrained model that is ready to be planned and loaded. */
 export interface FineTuning {
-  /** With the adapter's settings, where there is one. */
+  /** The settings, including those of the adapter if there is one. */
   readonly config: TrainingConfig;
   readonly prepared: Prepared & { readonly base: BaseModel };
   readonly pretrained: Pretrained;

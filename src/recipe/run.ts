@@ -37,7 +37,7 @@ export interface Run extends TrainingJob {
   readonly data: RunData;
 }
 
-/** A BPE vocabulary is learnt from at most this much of the text: more changes it little and takes long. */
+/** A BPE vocabulary is trained on at most this much of the text: more changes it little and takes long. */
 const BPE_SAMPLE_CHARACTERS = 1_000_000;
 
 /** A text as tokens, which runs can share. */
@@ -201,20 +201,27 @@ function scheduleOf(config: TrainingConfig): LearningRateSchedule {
   };
 }
 
+/** The memory of a run under one optimizer, or the reason why the run cannot have it. */
+export type OptimizerPlan =
+  | { readonly optim: OptimizerName; readonly bytes: BytesByRole }
+  | { readonly optim: OptimizerName; readonly problem: string };
+
 /**
  * Planned bytes by role of the same run under each optimizer: the config's own with its optim_args, the others as they
  * are.
  */
-export function compareOptimizers(
-  config: TrainingConfig,
-  planned: Planned,
-): { readonly optim: OptimizerName; readonly bytes: BytesByRole }[] {
+export function compareOptimizers(config: TrainingConfig, planned: Planned): OptimizerPlan[] {
   const options = optionsOf(config, planned), { model } = options;
   const shared = { evaluate: recordEvaluate(options), generate: recordGenerate(options) };
   return OPTIMIZERS.map((optim) => {
     const settings = optim === config.optim ? config : { ...config, optim, optim_args: {}, optim_target_modules: null };
-    const train = recordTrain({ ...options, optimizer: optimizerOf(settings, model) });
-    return { optim, bytes: bytesByRole(planPrograms({ ...shared, train }).buffers) };
+    try {
+      const train = recordTrain({ ...options, optimizer: optimizerOf(settings, model) });
+      return { optim, bytes: bytesByRole(planPrograms({ ...shared, train }).buffers) };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return { optim, problem: error.message };
+    }
   });
 }
 

@@ -6,8 +6,7 @@ import { schema } from "./config/schema.ts";
 export type Settings = Readonly<Record<string, unknown>>;
 
 /**
- * Settings that a resumed run may have otherwise: they do not change what a step computes, or what they name is
- * compared itself.
+ * Settings that a checkpoint does not hold: no step depends on them, or the thing that they name is compared itself.
  */
 const FREE: ReadonlySet<string> = new Set([
   ...[
@@ -24,7 +23,11 @@ const FREE: ReadonlySet<string> = new Set([
   ],
   ...["sample_steps", "sample_tokens", "prompt", "temperature", "top_k", "thaw", "freeze_trained", "ignore_base_hash"],
 ]);
-/** And those that say what is trained, where that may change; of two LoRA configs, these keys. */
+/** Settings that a resumed run may have otherwise: a run that is finished can be trained further. */
+const MAY_DIFFER = ["max_steps"];
+/** Settings that evaluations depend on. They change a step only where the gap between switches follows the loss. */
+const OF_EVALUATIONS = ["eval_steps", "eval_batches"];
+/** Settings that say what is trained, where that may change; of two LoRA configs, these keys. */
 const WHAT_IS_TRAINED: ReadonlySet<string> = new Set([
   "frozen_modules",
   "trainable_modules",
@@ -33,12 +36,12 @@ const WHAT_IS_TRAINED: ReadonlySet<string> = new Set([
   "peft.modules_to_save",
 ]);
 
-/** The settings that a resumed run must share. */
+/** The settings that a checkpoint holds. */
 export const bound = (config: Settings): Settings =>
   Object.fromEntries(Object.entries(config).filter(([key]) => !FREE.has(key)));
 
 /**
- * With defaults for what a version before this one did not have. Where the settings of a later one are in it, as it is.
+ * Adds defaults for settings that an earlier version did not have. Settings of a later version stay as they are.
  */
 function completed(settings: Settings): Settings {
   const { success, output } = v.safeParse(schema, settings);
@@ -70,7 +73,12 @@ function changedIn(
  * @throws ConfigError naming the first setting that a run has otherwise than the checkpoint.
  */
 export function checkSettings(saved: Settings, config: TrainingConfig, isFree: boolean): void {
-  const changed = changedIn(completed(saved), completed(config), isFree ? WHAT_IS_TRAINED : new Set());
+  const mayDiffer = new Set([
+    ...MAY_DIFFER,
+    ...(followsEvaluations(config) ? [] : OF_EVALUATIONS),
+    ...(isFree ? WHAT_IS_TRAINED : []),
+  ]);
+  const changed = changedIn(completed(saved), completed(config), mayDiffer);
   if (!changed) return;
   const [key, before, now] = changed;
   const flags = WHAT_IS_TRAINED.has(key) ? ", or add --thaw or --freeze_trained to train something else" : "";
@@ -79,4 +87,33 @@ export function checkSettings(saved: Settings, config: TrainingConfig, isFree: b
       JSON.stringify(before)
     }. Use the training.json beside it as --config${flags}`,
   );
+}
+
+const followsEvaluations = ({ optim_args }: TrainingConfig): boolean => (optim_args.update_gap_max ?? null) !== null;
+
+/**
+ * The numbers of a run of `max_steps` steps that another number of steps changes, for people; undefined if there are
+ * none.
+ */
+function dependsOnMaxSteps(config: TrainingConfig): string | undefined {
+  const { lr_scheduler_type, warmup_steps, optim_args } = config;
+  if (lr_scheduler_type !== "constant") return `the ${lr_scheduler_type} schedule of the learning rate`;
+  if (warmup_steps > 0 && warmup_steps < 1) return "the warm-up, which is a share of the steps,";
+  if ((optim_args.density_end ?? null) !== null) return "the density, which changes until the last step,";
+  return followsEvaluations(config) ? "the gap between switches, which follows evaluations," : undefined;
+}
+
+/**
+ * Notes what another number of steps means for a run that is trained further.
+ * @throws ConfigError if the run would end before the checkpoint.
+ */
+export function checkSteps(saved: Settings, step: number, config: TrainingConfig, notes: string[]): void {
+  const before = saved["max_steps"], { max_steps } = config;
+  if (max_steps < step) {
+    throw new ConfigError(
+      `Cannot resume with "max_steps" ${max_steps}: the checkpoint has done ${step} steps. Use a larger number`,
+    );
+  }
+  const what = before === max_steps ? undefined : dependsOnMaxSteps(config);
+  if (what) notes.push(`max_steps was ${before}, now ${max_steps}: ${what} is that of ${max_steps} steps from here on`);
 }

@@ -7,11 +7,11 @@ import type { SwitchingState } from "../optim/step/switching.ts";
 import { ConfigError, type TrainingConfig } from "./config/config.ts";
 import { checkWeights, type LayoutEntry, layoutHash, layoutOf, remap, type Remapping } from "../train/layout.ts";
 import type { Run } from "./run.ts";
-import { bound, checkSettings, type Settings } from "./same_settings.ts";
+import { bound, checkSettings, checkSteps, type Settings } from "./same_settings.ts";
 import { persistentTensors } from "../train/programs.ts";
 import type { TrainingState } from "../train/trainer.ts";
 
-/** What a checkpoint depends on beside the settings. */
+/** The files and data that a checkpoint depends on beside the settings. */
 export interface TrainingContext {
   /** The files of the pretrained model, its tokenizer and the adapter that it began with, null without one. */
   readonly base: { readonly name: string; readonly files: readonly FileIdentity[] } | null;
@@ -19,7 +19,7 @@ export interface TrainingContext {
   readonly data: string;
 }
 
-/** What a checkpoint says of itself, in the header's `training`. */
+/** The description of a checkpoint, in the header's `training`. */
 interface Description extends TrainingContext {
   readonly step: number;
   readonly position: StreamPosition | null;
@@ -89,11 +89,11 @@ export interface OpenedTraining {
   readonly state: TrainingState;
   /** Undefined: the run goes on exactly. Else what was matched by name. */
   readonly remapping: Remapping | undefined;
-  /** What the user should know. */
+  /** Notes for the user. */
   readonly notes: readonly string[];
 }
 
-/** What a checkpoint must fit. */
+/** The parts of a run that a checkpoint must fit. */
 export type Resuming = Pick<Run, "config" | "model" | "programs">;
 
 /**
@@ -108,6 +108,7 @@ export async function openTraining(
 ): Promise<OpenedTraining> {
   const { file, description } = await describe(source), notes: string[] = [];
   checkSettings(description.config, config, true);
+  checkSteps(description.config, description.step, config, notes);
   checkBase(description, config, context, notes);
   if (description.data !== context.data) {
     throw new ConfigError(
@@ -159,7 +160,7 @@ const damaged = ({ name }: { readonly name: string }, problem: string): never =>
   );
 };
 
-/** What a reader throws about bytes that are not there or not what they should be. */
+/** Turns the RangeError of a reader about missing or wrong bytes into a DamagedCheckpointError. */
 async function whole<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

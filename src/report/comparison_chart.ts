@@ -1,12 +1,24 @@
 import { type BytesByRole, formatBytes, totalBytes } from "../plan/ledger.ts";
-import type { MethodResult } from "../recipe/comparison/compare.ts";
-import { escapeText, linePath, niceTicks, type Point } from "./svg.ts";
+import { escapeText, linePath, niceTicks, type Point, shorten, textAt } from "./svg.ts";
 
-/** A row of the picture. */
-export type ChartMethod = Pick<
-  MethodResult,
-  "method" | "entry" | "learning_rate" | "ended" | "diverged" | "eval_loss" | "spread" | "planned_bytes" | "curves"
->;
+/** The result of one method of a comparison: a row of the picture. */
+export interface ChartMethod {
+  readonly method: string;
+  /** The label of the best entry. */
+  readonly entry: string;
+  readonly learning_rate: number;
+  /** Runs of the best entry that ended. */
+  readonly ended: number;
+  /** Runs of the best entry that diverged. */
+  readonly diverged: number;
+  /** Mean over the runs that ended. Null if none did. */
+  readonly eval_loss: number | null;
+  /** Standard deviation over the same runs (n - 1). Null if there are fewer than two. */
+  readonly spread: number | null;
+  readonly planned_bytes: BytesByRole;
+  /** Validation losses of the runs that ended, or of all if none did. */
+  readonly curves: readonly (readonly Point[])[];
+}
 
 const WIDTH = 1120, EDGE = 32, TOP = 134;
 /** The curves, then the columns of the rows: name from its left, numbers up to their right, bars in between. */
@@ -17,12 +29,12 @@ const NAME_CHARACTERS = 20, ENTRY_CHARACTERS = 22;
 
 const INK = "#1b1f24", MUTED = "#68707b", FAINT = "#e8e9ec", PAPER = "#fdfdfc";
 /**
- * Okabe and Ito's colours, told apart by the colour-blind, without the yellow, which paper swallows. After seven the
- * lines are dashed, then dotted.
+ * Okabe and Ito's colours, which the colour-blind can distinguish, without the yellow, which paper swallows. After
+ * seven the lines are dashed, then dotted.
  */
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4f545c"];
 const DASHES = ["", ' stroke-dasharray="6 4"', ' stroke-dasharray="1.5 4" stroke-linecap="round"'];
-/** What the bars hold beside the state, which has the colour of its line. */
+/** Parts of the bars besides the state, which has the colour of its line. */
 const REST = [
   { name: "parameters", colour: "#8e98a6", of: (bytes: BytesByRole): number => bytes.trainable + bytes.frozen },
   { name: "gradients", colour: "#b3bbc6", of: (bytes: BytesByRole): number => bytes.gradient },
@@ -30,7 +42,7 @@ const REST = [
   { name: "other", colour: "#e6e9ee", of: (bytes: BytesByRole): number => bytes.input + bytes.output + bytes.scratch },
 ];
 
-/** The losses that are drawn. Above `high` something may have been cut off, by `off` whole methods. */
+/** The losses that are drawn: `cut` is true if some lie above `high`, and `off` are the methods that end there. */
 interface LossRange {
   readonly low: number;
   readonly high: number;
@@ -39,10 +51,7 @@ interface LossRange {
 }
 
 /** Pixels of a step and of a loss. */
-interface Axes {
-  readonly x: (step: number) => number;
-  readonly y: (loss: number) => number;
-}
+type Axes = Readonly<Record<"x" | "y", (value: number) => number>>;
 
 /** A method with its place in the picture. */
 interface Row {
@@ -71,11 +80,13 @@ export function comparisonSvg(
   const rows = placeRows(methods, { height, endOf: (method) => endHeight(method, range, y) });
   const notes = notesOf(methods, range);
   const total = bottom + 66 + 18 * notes.length;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${total}" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif" font-size="13" fill="${INK}" style="font-variant-numeric:tabular-nums">
+  const font =
+    `font-family="system-ui, sans-serif" font-size="13" fill="${INK}" style="font-variant-numeric:tabular-nums"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${total}" ${font}>
 <title>${escapeText(title)}</title>
 <rect width="${WIDTH}" height="${total}" fill="${PAPER}"/>
-${write(EDGE, 48, title, 'font-size="24" font-weight="650" letter-spacing="-0.3"')}
-${write(EDGE, 74, subtitle, `font-size="14" fill="${MUTED}"`)}
+${textAt(EDGE, 48, title, 'font-size="24" font-weight="650" letter-spacing="-0.3"')}
+${textAt(EDGE, 74, subtitle, `font-size="14" fill="${MUTED}"`)}
 ${axesOf(range, { x, y }, bottom, lastStep)}
 <svg x="${PLOT.left}" y="${TOP - 4}" width="${PLOT.right - PLOT.left + 5}" height="${
     height + 8
@@ -85,14 +96,14 @@ ${rows.toReversed().map((row) => curvesOf(row, { x, y, faint: rows.length > 6 })
 ${rows.map((row) => leader(row, x, endHeight(row.method, range, y))).join("\n")}
 ${headings(bottom)}
 ${rows.map((row) => rowOf(row, rows, range)).join("\n")}
-${notes.map((note, i) => write(EDGE, bottom + 62 + 18 * i, note, `font-size="12" fill="${MUTED}"`)).join("\n")}
+${notes.map((note, i) => textAt(EDGE, bottom + 62 + 18 * i, note, `font-size="12" fill="${MUTED}"`)).join("\n")}
 </svg>
 `;
 }
 
 /**
- * From the lowest loss to above the methods that count: those before a gap that would leave them less than a fifth of
- * the picture. Of the way down to there as much is drawn as leaves the ends apart.
+ * The range from the lowest loss to above the methods that count: those before a gap that would leave them less than a
+ * fifth of the picture. The curves' way down to there is drawn as far as the ends stay apart.
  */
 function lossRange(methods: readonly ChartMethod[]): LossRange {
   const ended = methods.filter(({ eval_loss }) => eval_loss !== null).sort((a, b) => a.eval_loss! - b.eval_loss!);
@@ -129,7 +140,7 @@ const endHeight = (
 ): number | undefined => (eval_loss === null ? undefined : y(Math.min(eval_loss, high)));
 
 /**
- * Evenly spaced rows, as near to the ends of the curves as the picture allows. Their lines do not cross: a lower curve
+ * Places rows evenly, as near to the ends of the curves as the picture allows. Their lines do not cross: a lower curve
  * has a lower row.
  */
 function placeRows(
@@ -157,16 +168,16 @@ function axesOf(range: LossRange, { x, y }: Axes, bottom: number, lastStep: numb
   return [
     ...losses.map((loss) =>
       `<path d="M${PLOT.left} ${y(loss).toFixed(1)}H${PLOT.right}" stroke="${FAINT}"/>${
-        write(PLOT.left - 10, y(loss) + 4.5, loss.toFixed(decimals), `text-anchor="end" fill="${MUTED}"`)
+        textAt(PLOT.left - 10, y(loss) + 4.5, loss.toFixed(decimals), `text-anchor="end" fill="${MUTED}"`)
       }`
     ),
     `<path d="M${PLOT.left} ${bottom}H${PLOT.right}" stroke="#aab0b8"/>`,
     ...steps.map((step) =>
       `<path d="M${x(step).toFixed(1)} ${bottom}v5" stroke="#aab0b8"/>${
-        write(x(step), bottom + 21, step.toLocaleString("en"), `text-anchor="middle" fill="${MUTED}"`)
+        textAt(x(step), bottom + 21, step.toLocaleString("en"), `text-anchor="middle" fill="${MUTED}"`)
       }`
     ),
-    write((PLOT.left + PLOT.right) / 2, bottom + 40, "step", `text-anchor="middle" fill="${MUTED}"`),
+    textAt((PLOT.left + PLOT.right) / 2, bottom + 40, "step", `text-anchor="middle" fill="${MUTED}"`),
   ].join("\n");
 }
 
@@ -202,7 +213,7 @@ function curvesOf({ method, colour, dash }: Row, { x, y, faint }: Axes & { reado
   }" fill="none" stroke="${colour}" stroke-width="2" stroke-linejoin="round"${dash}/>${mark}`;
 }
 
-/** From the end of a curve to its row. A method that diverged has only the end of one. */
+/** The line from the end of a curve to its row. A method that diverged has only the end of one. */
 function leader({ method, y, colour, dash }: Row, x: (step: number) => number, end: number | undefined): string {
   const right = NAME - 8, from = x(method.curves[0]?.at(-1)?.step ?? 0) < PLOT.right ? undefined : end;
   const path = from === undefined
@@ -215,8 +226,8 @@ function leader({ method, y, colour, dash }: Row, x: (step: number) => number, e
 
 function headings(bottom: number): string {
   const heading = (x: number, text: string, anchor = "start"): string =>
-    write(x, TOP - 18, text, `font-size="12" font-weight="600" fill="${MUTED}" text-anchor="${anchor}"`);
-  // One text, so that no key depends on the width of a font.
+    textAt(x, TOP - 18, text, `font-size="12" font-weight="600" fill="${MUTED}" text-anchor="${anchor}"`);
+  // All keys are one text, so that none depends on the width of a font.
   const keys = [{ name: "state, in the colour of its line", colour: COLOURS[0]! }, ...REST].map(({ name, colour }) =>
     `<tspan fill="${colour}" font-size="15">■</tspan> ${name}`
   );
@@ -256,18 +267,18 @@ function rowOf({ method, y, colour }: Row, rows: readonly Row[], { off }: LossRa
     },
   );
   return [
-    write(NAME, y - 1, shorten(method.method, NAME_CHARACTERS), 'font-weight="600"'),
-    write(NAME, y + 12, shorten(method.entry || `lr ${method.learning_rate}`, ENTRY_CHARACTERS), small),
-    write(
+    textAt(NAME, y - 1, shorten(method.method, NAME_CHARACTERS), 'font-weight="600"'),
+    textAt(NAME, y + 12, shorten(method.entry || `lr ${method.learning_rate}`, ENTRY_CHARACTERS), small),
+    textAt(
       LOSS,
       below ? y - 1 : y + 4.5,
       loss,
       `text-anchor="end" font-weight="600"${eval_loss === null ? ` fill="${MUTED}"` : ""}`,
     ),
-    below ? write(LOSS, y + 12, below, `text-anchor="end" ${small}`) : "",
-    write(STATE, y + 4.5, formatBytes(bytes.state), 'text-anchor="end"'),
+    below ? textAt(LOSS, y + 12, below, `text-anchor="end" ${small}`) : "",
+    textAt(STATE, y + 4.5, formatBytes(bytes.state), 'text-anchor="end"'),
     ...bars,
-    write(left + 7, y + 4.5, formatBytes(totalBytes(bytes)), ""),
+    textAt(left + 7, y + 4.5, formatBytes(totalBytes(bytes)), ""),
   ].join("");
 }
 
@@ -286,13 +297,4 @@ function notesOf(methods: readonly ChartMethod[], { cut, high, off }: LossRange)
       ? "✕ marks the last measurement of a run that diverged."
       : "",
   ].filter(Boolean);
-}
-
-const write = (x: number, y: number, text: string, attributes: string): string =>
-  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}"${attributes && " "}${attributes}>${escapeText(text)}</text>`;
-
-/** Cut by whole characters, as people count them. */
-function shorten(text: string, most: number): string {
-  const characters = [...text];
-  return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text;
 }

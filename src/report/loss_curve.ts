@@ -20,7 +20,8 @@ export function lossCurveSvg(title: string, training: readonly Point[], validati
   const path = (points: readonly Point[]): string => linePath(points, x, y);
   const stepTicks = niceTicks(0, lastStep).filter((step) => step <= lastStep);
   const escaped = escapeText(title);
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="#444">
+  const font = 'font-family="system-ui, sans-serif" font-size="12" fill="#444"';
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" ${font}>
 <title>${escaped}</title>
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
 <text x="${MARGIN.left}" y="24" font-size="15" fill="#111">${escaped}</text>
@@ -46,12 +47,14 @@ ${
       `<circle cx="${x(step).toFixed(1)}" cy="${y(loss).toFixed(1)}" r="3" fill="#d1495b"/>`
     ).join("")
   }
-<g transform="translate(${
-    WIDTH - 230
-  } 20)"><path d="M0 0h18" stroke="#1f6fb4" stroke-width="2"/><text x="24" y="4">training</text><path d="M100 0h18" stroke="#d1495b" stroke-width="2"/><text x="124" y="4">validation</text></g>
+<g transform="translate(${WIDTH - 230} 20)">${key(0, "#1f6fb4", "training")}${key(100, "#d1495b", "validation")}</g>
 </svg>
 `;
 }
+
+/** A piece of a line and its name. */
+const key = (x: number, colour: string, name: string): string =>
+  `<path d="M${x} 0h18" stroke="${colour}" stroke-width="2"/><text x="${x + 24}" y="4">${name}</text>`;
 
 const isFinite = ({ loss }: Point): boolean => Number.isFinite(loss);
 
@@ -61,7 +64,7 @@ function runningMean(points: readonly Point[]): Point[] {
   let sum = 0, weight = 0;
   return points.map(({ step, loss }) => {
     sum = keep * sum + (1 - keep) * loss;
-    weight = keep * weight + (1 - keep); // below 1 at first, where there is little to average
+    weight = keep * weight + (1 - keep); // below 1 at first, when there is little to average
     return { step, loss: sum / weight };
   });
 }

@@ -1,4 +1,4 @@
-// What the pictures of this folder share.
+// Helpers that the pictures of this folder share.
 
 /** A point of a curve: step from 1, loss in nats. */
 export interface Point {
@@ -22,4 +22,14 @@ export function niceTicks(low: number, high: number, steps = 5): number[] {
 /** The `d` of a path through the points, in pixels with one decimal. */
 export function linePath(points: readonly Point[], x: (step: number) => number, y: (loss: number) => number): string {
   return points.map(({ step, loss }, i) => `${i ? "L" : "M"}${x(step).toFixed(1)} ${y(loss).toFixed(1)}`).join("");
+}
+
+/** A text element at a place, in pixels, with more attributes. */
+export const textAt = (x: number, y: number, text: string, attributes: string): string =>
+  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}"${attributes && " "}${attributes}>${escapeText(text)}</text>`;
+
+/** Cuts a text by whole characters, as people count them. */
+export function shorten(text: string, most: number): string {
+  const characters = [...text];
+  return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text;
 }

@@ -21,7 +21,7 @@ import {
   type Tokenizer,
 } from "./tokenizer.ts";
 
-/** Words remembered with their ids, so that most words cost one look-up. Emptied when full: rare words never end. */
+/** Size of the cache of words with their ids. It is emptied when full, because rare words never end. */
 const REMEMBERED_WORDS = 65536;
 
 interface Merge {
@@ -39,7 +39,7 @@ export class BPETokenizer implements Tokenizer {
   readonly vocab_size: number;
   /** Tokens by id: special tokens as they are, the others in GPT-2's visible form ("Ġthe"). */
   readonly tokens: readonly string[];
-  /** Two tokens in visible form with a space between, in the order of their rank: the lines of a merges.txt. */
+  /** Pairs of tokens in visible form with a space between, in the order of their rank: the lines of a merges.txt. */
   readonly merges: readonly string[];
   /** Texts that are one token wherever they stand; their ids are their positions here. */
   readonly special_tokens: readonly string[];
@@ -90,7 +90,7 @@ export class BPETokenizer implements Tokenizer {
     );
   }
 
-  /** Ids of `text`. A special token that stands in it becomes its own id. */
+  /** Ids of `text`. A special token in it becomes its own id. */
   encode(text: string): Uint32Array<ArrayBuffer> {
     const ids: number[] = [];
     splitSpecialTokens(text, this.special_tokens).forEach((part, position) => {

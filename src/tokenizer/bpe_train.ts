@@ -29,7 +29,7 @@ interface Candidate {
 }
 
 /**
- * Trains a byte-level BPE tokenizer on `text` (Sennrich et al. 2016). Each merge takes the most frequent pair, of
+ * Trains a byte-level BPE tokenizer on `text` (Sennrich et al. 2016). Each merge takes the most frequent pair, or among
  * equally frequent ones the lexicographically greatest by bytes. Special tokens take the first ids and are left out of
  * the counts. The vocabulary stays smaller than `vocab_size` when the text has no pair left to merge.
  * @throws RangeError if `vocab_size` has no room for the 256 bytes and the special tokens.
@@ -48,7 +48,7 @@ export function trainBPE(
         `(${special_tokens.length} special tokens and 256 bytes), got ${vocab_size}. Choose a larger vocab_size`,
     );
   }
-  // Tokens as strings of one character a byte: comparing them compares bytes.
+  // Tokens are strings of one character a byte: comparing them compares bytes.
   const tokens = [...special_tokens, ...BYTE_ORDER.map((byte) => String.fromCharCode(byte))];
   const visible = (id: number): string =>
     Array.from(tokens[id]!, (byte) => BYTE_CHARACTERS[byte.charCodeAt(0)]!).join("");
@@ -99,7 +99,7 @@ function pairOf(pairs: Map<number, Pair>, left: number, right: number): Pair {
   return pair;
 }
 
-/** Next pair to merge. A candidate whose count has fallen since it was queued goes back with the count it has now. */
+/** The next pair to merge. A candidate whose count has fallen since it was queued goes back with its present count. */
 function mostFrequent(queue: Queue): Pair | undefined {
   for (let best = queue.pop(); best; best = queue.pop()) {
     const { pair, count } = best;

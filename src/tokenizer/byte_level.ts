@@ -1,12 +1,21 @@
-/** What the training and the use of a byte-level BPE tokenizer share: words, bytes and the merge of one pair. */
+/** Parts that the training and the use of a byte-level BPE tokenizer share: words, bytes and the merge of one pair. */
 
 /**
  * GPT-2's pre-tokenisation (Radford et al. 2019): contractions, then letters, digits or other signs, each with at most
- * one space before them, then white space. `\p{White_Space}` and not `\s`, which in JavaScript has U+FEFF and lacks
- * U+0085.
+ * one space before them, then white space. It is `\p{White_Space}` and not `\s`, which in JavaScript has U+FEFF and
+ * lacks U+0085.
  */
-const WORD =
-  /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+const WORD = new RegExp(
+  [
+    /'(?:[sdmt]|ll|ve|re)/u,
+    / ?\p{L}+/u,
+    / ?\p{N}+/u,
+    / ?[^\p{White_Space}\p{L}\p{N}]+/u,
+    /\p{White_Space}+(?!\P{White_Space})/u,
+    /\p{White_Space}+/u,
+  ].map(({ source }) => source).join("|"),
+  "gu",
+);
 
 const BYTES: readonly number[] = Array.from({ length: 256 }, (_, byte) => byte);
 const isPrintable = (byte: number): boolean => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
@@ -19,7 +28,7 @@ export const BYTE_ORDER: readonly number[] = [...PRINTABLE_BYTES, ...BYTES.filte
 const BYTE_INDEX: readonly number[] = BYTES.map((byte) => BYTE_ORDER.indexOf(byte));
 
 /**
- * GPT-2's visible character of each byte: itself where printable, else the next one from U+0100 on (a space is "Ġ").
+ * GPT-2's visible character of each byte: itself if printable, else the next one from U+0100 on (a space is "Ġ").
  */
 export const BYTE_CHARACTERS: readonly string[] = BYTES.map((byte) =>
   String.fromCharCode(isPrintable(byte) ? byte : 0x100 + BYTE_INDEX[byte]! - PRINTABLE_BYTES.length)
@@ -31,8 +40,8 @@ export function* splitWords(text: string): Generator<string> {
 }
 
 /**
- * Parts of `text` between special tokens at even positions, the special tokens at odd ones. Where two match, the
- * longer.
+ * Parts of `text` between special tokens at even positions, the special tokens at odd ones. If two match, the longer
+ * one counts.
  */
 export function splitSpecialTokens(text: string, special_tokens: readonly string[]): string[] {
   if (special_tokens.length === 0) return [text];

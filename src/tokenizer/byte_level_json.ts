@@ -35,7 +35,7 @@ export function addedToken(id: number, content: string): object {
 }
 
 /**
- * The tokenizer_config.json beside it: without the class, transformers would take the model's own and add its special
- * tokens.
+ * The tokenizer_config.json beside it. It names a class because transformers would take the model's own otherwise and
+ * add its special tokens.
  */
 export const OWN_CONFIG: object = { clean_up_tokenization_spaces: false, tokenizer_class: "PreTrainedTokenizerFast" };

@@ -22,14 +22,14 @@ export interface RenderOptions {
   readonly add_generation_prompt?: boolean;
   readonly bos_token?: string | undefined;
   readonly eos_token?: string | undefined;
-  /** JSON schemas of functions, for templates that tell the model of them. */
+  /** JSON schemas of functions, for templates that list them for the model. */
   readonly tools?: readonly object[] | undefined;
 }
 
 /** A rendered conversation. */
 export interface RenderedChat {
   readonly text: string;
-  /** What the template puts in `{% generation %}`. */
+  /** Parts that the template puts in `{% generation %}`. */
   readonly spans: readonly Span[];
 }
 
@@ -48,7 +48,7 @@ const GENERATION = /\{%([-+]?)\s*(end)?generation\s*(-?)%\}/g;
  */
 export class ChatTemplate {
   readonly #template: Template;
-  /** Whether the template says itself what the assistant writes. */
+  /** True if the template itself marks the assistant's text. */
   readonly marks_generation: boolean;
 
   /** Throws TypeError if the template is not valid Jinja, Error if its engine is not loaded. */
@@ -76,7 +76,7 @@ export class ChatTemplate {
     return this.renderMarked(messages, options).text;
   }
 
-  /** The conversation as text, and the parts of it that the template says the assistant writes. */
+  /** The conversation as text, and the parts of it that the template marks as the assistant's. */
   renderMarked(
     messages: readonly ChatMessage[],
     { add_generation_prompt = false, bos_token, eos_token, tools }: RenderOptions = {},
@@ -131,10 +131,10 @@ const templates = new WeakMap<Tokenizer, ChatTemplate>();
 
 /**
  * Encodes a conversation with the tokenizer's chat template, as transformers' `apply_chat_template` with
- * `return_assistant_tokens_mask`. Where the template has no `{% generation %}`, the assistant writes what a turn of its
- * adds to the turns before with their generation prompt.
- * @throws RangeError if there is no template, it does not accept the conversation, or it does not let turns be told
- * apart.
+ * `return_assistant_tokens_mask`. If the template has no `{% generation %}`, the assistant's text is the part that its
+ * turn adds to the turns before with their generation prompt.
+ * @throws RangeError if there is no template, it does not accept the conversation, or turns cannot be distinguished in
+ * it.
  */
 export function encodeChat(
   tokenizer: Tokenizer,
@@ -168,10 +168,9 @@ function turns(template: ChatTemplate, messages: readonly ChatMessage[], options
     const after = template.render(messages.slice(0, turn + 1), { ...options, add_generation_prompt: false });
     if (!after.startsWith(before) || !text.startsWith(after)) {
       throw new RangeError(
-        `Cannot tell what the assistant writes in message ${
-          turn + 1
-        }: the chat template renders the messages before it differently once more follow, and has no {% generation %}. ` +
-          "Add {% generation %} around the assistant's text in chat_template.jinja, or train on all tokens",
+        `Cannot tell what the assistant writes in message ${turn + 1}: the chat template renders the messages before ` +
+          "it differently once more follow, and has no {% generation %}. Add {% generation %} around the assistant's " +
+          "text in chat_template.jinja, or train on all tokens",
       );
     }
     spans.push({

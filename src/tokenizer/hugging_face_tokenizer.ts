@@ -20,9 +20,9 @@ import { readObject, readTokenizerConfig, type TokenizerConfig, type TokenizerFi
 
 /**
  * The tokenizer that a Hugging Face tokenizer.json describes, with exactly the ids of their `tokenizers`: its
- * components in their order (added tokens, normalizer, added tokens, pre-tokenizer, model, post-processor), the models
- * and the translation of regular expressions from @huggingface/tokenizers, the rest done here where that library
- * differs from the reference.
+ * components in their order (added tokens, normalizer, added tokens, pre-tokenizer, model, post-processor). The models
+ * and the translation of regular expressions are from @huggingface/tokenizers, the rest is done here because that
+ * library differs from the reference.
  */
 export class HuggingFaceTokenizer implements Tokenizer {
   readonly vocab_size: number;
@@ -45,7 +45,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
   readonly #normalized_sections: (text: string) => Section[];
 
   /**
-   * @param files tokenizer.json and what lies beside it (`loadTokenizer`).
+   * Compiles the components.
+   * @param files tokenizer.json and the files beside it (`loadTokenizer`).
    * @throws RangeError at a component that is not supported, with its name; TypeError if the files are damaged.
    */
   constructor(files: TokenizerFiles) {
@@ -164,7 +165,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     }
   }
 
-  /** Encodes a section as `#encodeSection` does, and marks its tokens with a byte in `spans` of `source`. */
+  /** Encodes a section like `#encodeSection`, and marks its tokens with a byte in `spans` of `source`. */
   #markSection(source: string, spans: readonly Span[], first: boolean, ids: number[], mask: number[]): void {
     const text = this.#normalize ? this.#normalize(source) : source;
     const moved = spans.map(({ start, end }) => ({
@@ -193,18 +194,18 @@ export class HuggingFaceTokenizer implements Tokenizer {
     }
   }
 
-  /** Where a place of `source` is in `text`, which is `source` normalized. */
+  /** The place in `text`, which is `source` normalized, of a place in `source`. */
   #normalizedPlace(source: string, text: string, place: number): number {
     if (text === source || place === 0) return place;
     if (place === source.length) return text.length;
     const before = this.#normalize!(source.slice(0, place)), behind = this.#normalize!(source.slice(place));
-    // Both halves may get a sign in front; together shorter than the whole, they lost what stood between them.
+    // Both halves may get a sign in front; if they are shorter than the whole, text between them was lost.
     return text.startsWith(before) && before.length + behind.length >= text.length
       ? before.length
       : refuseSpans(source);
   }
 
-  /** How many bytes of its word each token stands for. */
+  /** Number of bytes of its word that each token stands for. */
   #byteLengths(word: string, ids: readonly number[]): number[] {
     if (ids.length === 1) return [byteLength(word)];
     const lengths = ids.map((id) => {
@@ -225,7 +226,7 @@ function refuseSpans(text: string): never {
 }
 
 /**
- * All added tokens by text: of tokenizer.json, of the config, and those tokens of the model to which the config gives a
+ * All added tokens by text: those of tokenizer.json, of the config, and the model's tokens to which the config gives a
  * role.
  */
 function addedTokens(

@@ -7,7 +7,7 @@ import {
   type Tokenizer,
 } from "./tokenizer.ts";
 
-/** For models that come without a tokenizer: a text is its token ids, as decimal numbers between spaces. */
+/** The tokenizer of models that come without one: a text is its token ids, as decimal numbers between spaces. */
 export class IdTokenizer implements Tokenizer {
   readonly vocab_size: number;
   readonly special: SpecialTokens = {};
@@ -17,7 +17,7 @@ export class IdTokenizer implements Tokenizer {
     this.vocab_size = vocab_size;
   }
 
-  /** Throws RangeError at what is no id of the vocabulary. */
+  /** Reads ids. Throws RangeError at a word that is no id of the vocabulary. */
   encode(text: string): Uint32Array<ArrayBuffer> {
     return Uint32Array.from(text.split(/\s+/).filter(Boolean), (word) => {
       const id = /^\d+$/.test(word) ? Number(word) : NaN;

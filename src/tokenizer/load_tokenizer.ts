@@ -16,7 +16,7 @@ const FILES = [
 ];
 
 /**
- * Loads the tokenizer of a model's folder: Hugging Face's tokenizer.json and what lies beside it, or GPT-2's vocab.json
+ * Loads the tokenizer of a model's folder: Hugging Face's tokenizer.json and the files beside it, or GPT-2's vocab.json
  * and merges.txt.
  * @param read Gives the bytes of a file of the folder, null if it has none of that name.
  * @throws RangeError if there is no such file, or it holds a component that is not supported; TypeError if a file is
@@ -57,7 +57,7 @@ export function tokenizerFromFiles(files: TokenizerFiles): Tokenizer {
 }
 
 /**
- * The plain tokenizer whose own file this is, to the letter; null where any part of it or of its config says something
+ * The plain tokenizer whose own file this is, to the letter; null if any part of it or of its config says something
  * else.
  */
 function ownTokenizer(files: TokenizerFiles): Tokenizer | null {
@@ -82,7 +82,7 @@ function ownTokenizer(files: TokenizerFiles): Tokenizer | null {
   }
 }
 
-/** tokenizer.json for GPT-2's two files. */
+/** The tokenizer.json that GPT-2's two files stand for. */
 function fromParts(parts: TokenizerFiles, files: TokenizerFiles): object {
   const kind = readObject(files, "tokenizer_config.json")["tokenizer_class"] ?? "GPT2Tokenizer";
   const vocab = readObject(parts, "vocab.json") as Readonly<Record<string, number>>;

@@ -13,7 +13,7 @@ export interface Span {
   readonly end: number;
 }
 
-/** The ids of a pair of texts, and which of the two each token counts to (BERT's token types). */
+/** The ids of a pair of texts, and the number of the text that each token belongs to (BERT's token types). */
 export interface EncodedPair {
   readonly input_ids: Uint32Array<ArrayBuffer>;
   readonly token_type_ids: Uint32Array<ArrayBuffer>;
@@ -27,21 +27,21 @@ export interface EncodedSpans {
 
 /** Turns text into token ids and back. */
 export interface Tokenizer {
-  /** Ids run from 0 to `vocab_size - 1`. */
+  /** Bound of the ids, which run from 0 to `vocab_size - 1`. */
   readonly vocab_size: number;
   readonly special: SpecialTokens;
-  /** The Jinja template that makes a conversation one text, where the tokenizer came with one. */
+  /** The Jinja template that makes a conversation one text, if the tokenizer came with one. */
   readonly chat_template: string | undefined;
   /**
-   * Ids of `text`. A special token that stands in it becomes its own id; those that the model expects around a text
-   * (`<s>`) are added if asked. A lone surrogate, which no UTF-8 can hold, becomes U+FFFD.
+   * Ids of `text`. A special token in it becomes its own id; `add_special_tokens` adds those that the model expects
+   * around a text (`<s>`). A lone surrogate, which no UTF-8 can hold, becomes U+FFFD.
    */
   encode(text: string, options?: { add_special_tokens?: boolean }): Uint32Array<ArrayBuffer>;
   /** Ids of two texts with the special tokens that the model expects around and between them. */
   encodePair(first: string, second: string): EncodedPair;
   /**
-   * Ids of `text` without added special tokens, and which of them have a part in `spans` (ascending, apart from each
-   * other). Throws RangeError where the tokenizer changes the text so that nobody can say.
+   * Ids of `text` without added special tokens, and a mask of those with a part in `spans` (ascending, apart from each
+   * other). Throws RangeError if the tokenizer changes the text so that nobody can say.
    */
   encodeSpans(text: string, spans: readonly Span[]): EncodedSpans;
   /**
@@ -53,10 +53,10 @@ export interface Tokenizer {
   token(id: number): string | undefined;
   token_id(token: string): number | undefined;
   /**
-   * Texts of the files that `loadTokenizer` restores the same tokenizer from, by name: what to write beside a model.
+   * Texts of the files that `loadTokenizer` restores the same tokenizer from, by name, to be written beside a model.
    */
   files(): ReadonlyMap<string, string>;
-  /** What tokenizer.json holds, in the form of Hugging Face's `tokenizers`. */
+  /** The content of tokenizer.json, in the form of Hugging Face's `tokenizers`. */
   toJSON(): object;
 }
 
@@ -123,14 +123,14 @@ export function joinPair(first: ArrayLike<number>, second: ArrayLike<number>): E
 
 const encoder = new TextEncoder();
 
-/** Length of `text` in UTF-8; of a lone surrogate as of U+FFFD. */
+/** Length of `text` in UTF-8; a lone surrogate counts as U+FFFD. */
 export function byteLength(text: string): number {
   return encoder.encode(text).length;
 }
 
 /**
- * 1 for each token with a byte in `spans` of `text`, where the tokens stand for so many bytes of its UTF-8, one after
- * the other.
+ * A mask with 1 for each token with a byte in `spans` of `text`. Tokens stand for `lengths` bytes of its UTF-8, one
+ * after the other.
  */
 export function maskOfBytes(text: string, spans: readonly Span[], lengths: ArrayLike<number>): Uint8Array<ArrayBuffer> {
   const mask = new Uint8Array(lengths.length);
@@ -154,7 +154,7 @@ export function maskOfBytes(text: string, spans: readonly Span[], lengths: Array
   return mask;
 }
 
-/** Text of UTF-8 bytes. Keeps a leading byte order mark, which is part of an exact round trip. */
+/** Text of UTF-8 bytes, with a leading byte order mark, which is part of an exact round trip. */
 export function decodeUTF8(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }

@@ -5,7 +5,7 @@ import { SPECIAL_ROLES, type SpecialTokens } from "./tokenizer.ts";
 /** Files that belong to a tokenizer, as texts by name. */
 export type TokenizerFiles = ReadonlyMap<string, string>;
 
-/** The object in a JSON file; empty where there is no such file. Throws TypeError if it holds something else. */
+/** The object in a JSON file; empty if there is no such file. Throws TypeError if it holds something else. */
 export function readObject(files: TokenizerFiles, name: string): Description {
   const text = files.get(name);
   if (text === undefined) return {};
@@ -22,7 +22,7 @@ export function readObject(files: TokenizerFiles, name: string): Description {
   );
 }
 
-/** What the files beside tokenizer.json say. */
+/** Settings in the files beside tokenizer.json. */
 export interface TokenizerConfig {
   /** Texts of the tokens that have a role. */
   readonly roles: Readonly<Partial<Record<typeof SPECIAL_ROLES[number], string>>>;
@@ -52,13 +52,13 @@ export function readTokenizerConfig(files: TokenizerFiles): TokenizerConfig {
   };
 }
 
-/** The text of a token, which configs write as it is or in an object. */
+/** The text of a token, which configs write plainly or in an object. */
 function textOf(value: unknown): string | undefined {
   if (typeof value === "object" && value !== null) value = (value as Description)["content"];
   return typeof value === "string" ? value : undefined;
 }
 
-/** The template, or of several named ones the default. */
+/** The template, or the default one among several with names. */
 function templateOf(value: unknown): string | undefined {
   if (Array.isArray(value)) value = (value as Description[]).find(({ name }) => name === "default")?.["template"];
   return typeof value === "string" ? value : undefined;

@@ -1,6 +1,6 @@
 import { IGNORED } from "../data/batch.ts";
 
-/** How well a classifier does on the rows of a dataset. */
+/** Scores of a classifier on the rows of a dataset. */
 export interface ClassificationMetrics {
   /** Share of the rows with the right class. */
   readonly accuracy: number;

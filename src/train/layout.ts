@@ -21,20 +21,20 @@ export const layoutHash = (layout: readonly LayoutEntry[]): string =>
     ),
   ).hex();
 
-/** What becomes of each weight when a checkpoint is loaded into a run that trains something else. */
+/** The fate of each weight when a checkpoint is loaded into a run that trains something else. */
 export interface Remapping {
   /** Trained in both, and loaded. */
   readonly kept: readonly string[];
   /**
-   * Trained now, not by the run of the checkpoint: begins with what a run before that has learnt, if one has, else with
-   * the model's own weights.
+   * Trained now, not by the run of the checkpoint: begins with the weight of an earlier run, if one has trained it,
+   * else with the model's own weights.
    */
   readonly thawed: readonly string[];
   /** Trained before, frozen now: its weight is loaded, its state dropped. */
   readonly frozen: readonly string[];
 }
 
-/** What the user allows. */
+/** Changes that the user allows. */
 export interface RemapFlags {
   readonly thaw: boolean;
   readonly freeze_trained: boolean;
@@ -48,7 +48,7 @@ const some = (names: readonly string[]): string =>
   `${names.slice(0, 4).join(", ")}${names.length > 4 ? ` and ${names.length - 4} more` : ""}`;
 
 /**
- * Whether a run has a place for every weight of a checkpoint. Those that it freezes may have another format.
+ * Checks that a run has a place for every weight of a checkpoint. Weights that it freezes may have another format.
  * @param own what the run trains with its state, and its frozen weights.
  * @throws RangeError naming those that its model does not have, or the first that has another shape or type.
  */
@@ -76,7 +76,7 @@ export function checkWeights(saved: readonly LayoutEntry[], own: readonly Layout
 
 /**
  * Decides by name what a checkpoint whose weights have a place in a run gives to it; undefined if the run trains the
- * same and goes on exactly. Otherwise optimizer state is not carried over: all of it begins anew.
+ * same and goes on exactly. Otherwise optimizer state is not carried over: all of it begins at 0.
  * @throws RangeError naming weights that only one of the two trains, and the flag that allows it.
  */
 export function remap(

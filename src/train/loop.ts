@@ -33,9 +33,9 @@ export interface LoopOptions {
 }
 
 /**
- * Trains a model and reports everything that happens to `emit`; without a `control` it runs to its end. The caller destroys the returned trainer, which has the
- * trained weights. A lost device is opened again, and the run goes on from the last state that is held in memory, with
- * the same losses.
+ * Trains a model and reports everything that happens to `emit`; without a `control` it runs to its end. The caller
+ * destroys the returned trainer, which has the trained weights. A lost device is opened again, and the run goes on from
+ * the last state that is held in memory, with the same losses.
  * @throws NonFiniteLossError naming the step and the first tensor that went bad, DeviceLostError at the third loss in
  * ten minutes, OutOfMemoryError.
  */

@@ -28,7 +28,10 @@ export interface PreparedProgram extends Program {
   readonly constants: ReadonlyMap<Tensor, () => Data>;
 }
 
-/** The training step of a run: the first of its variants, which differ in whose subspace they change and in what they train. */
+/**
+ * The training step of a run: the first of its variants, which differ in whose subspace they change and in what they
+ * train.
+ */
 export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
   /** By the names of `optimizer.variants`. They share all that persists. */
   readonly variants: ReadonlyMap<string, Program>;
@@ -39,7 +42,10 @@ export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedP
   readonly schedule: Tensor;
   /** (rows, METRICS), a ring of the numbers of each step. */
   readonly metrics: Tensor;
-  /** Gradient of each parameter in the first variant, readable after a step if updates were recorded last and in one pass. */
+  /**
+   * Gradient of each parameter in the first variant, readable after a step if updates were recorded last and in one
+   * pass.
+   */
   readonly gradients: ReadonlyMap<Variable, Tensor>;
 }
 
@@ -123,7 +129,10 @@ interface Shared {
   readonly no_clip: Tensor | undefined;
 }
 
-/** Records one optimizer step, in all its variants: forward and backward of every micro-batch, norm, clipping, updates, metrics. */
+/**
+ * Records one optimizer step, in all its variants: forward and backward of every micro-batch, norm, clipping, updates,
+ * metrics.
+ */
 export function recordTrain(options: TrainOptions): TrainProgram {
   const { model, B, T, packed = false, gradient_accumulation_steps: count, optimizer } = options;
   const objective = options.objective ?? objectiveOf(model), seed = options.dropout_seed;

@@ -22,7 +22,8 @@ export interface Resumed {
 }
 
 /**
- * Event log and latest snapshot of a run. Survives a lost device; steps that are replayed after it emit no second event.
+ * Event log and latest snapshot of a run. Survives a lost device; steps that are replayed after it emit no second
+ * event.
  */
 export class Progress {
   readonly #emit: Listener;

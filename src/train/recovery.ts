@@ -8,7 +8,7 @@ const BACKOFF_SECONDS = [1, 2, 4];
 /** So many losses within this time are no accident. */
 const GIVE_UP_AT = 3, WINDOW_MINUTES = 10;
 
-/** What recovery does to the world, so that a test can stand in for it. */
+/** The effects of recovery on the world, which a test can replace. */
 export interface RecoveryOptions {
   readonly reopen: () => Promise<Gpu>;
   readonly wait?: (seconds: number) => Promise<void>;

@@ -3,8 +3,8 @@ import type { Trainer } from "./trainer.ts";
 
 /**
  * Work between optimizer steps, such as merging adapters or averaging weights. A hook may be called again for steps
- * that a lost device takes back, so whatever it remembers belongs into tensors of role "state" of its programs: they are
- * planned, saved and restored with the run.
+ * that a lost device takes back, so whatever it remembers belongs into tensors of role "state" of its programs: they
+ * are planned, saved and restored with the run.
  */
 export interface StepHook {
   /** The hook is called at each multiple of this number of steps. */

@@ -46,7 +46,9 @@ export class Trainer extends Session {
   readonly #persistent: readonly Tensor[];
   #steps = 0;
   #stepsRead = 0;
-  /** Weights that an earlier run has trained and this one freezes, as they were trained: no file of the model has them. */
+  /**
+   * Weights that an earlier run has trained and this one freezes, as they were trained: no file of the model has them.
+   */
   #trainedBefore: ReadonlyMap<LayoutEntry, Words> = new Map();
 
   private constructor(executor: Executor, model: Model, programs: Pick<Programs, "train" | "hooks">) {

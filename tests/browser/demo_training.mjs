@@ -91,6 +91,49 @@ export const tests = {
     assertEquals(await page.textContent("#error"), "", "the error once the setting is right");
   },
 
+  async "resets to the defaults, keeps the error of a start right after a change, plans a wide model"(visit) {
+    const page = await visit();
+    await set(page, { hidden_size: 128, max_steps: 7 });
+    await page.click("#reset-settings");
+    await page.waitForFunction(() => document.querySelector("[name=hidden_size]").value === "64");
+    assertEquals(await page.inputValue("[name=max_steps]"), "200", "Steps after a reset");
+    await planned(page);
+
+    await page.check("[name=data][value=file]");
+    await page.click("#start");
+    await errorWith(page, "Cannot");
+    const error = await page.textContent("#error");
+    await page.waitForTimeout(400);
+    assertEquals(await page.textContent("#error"), error, "the error after the keys have rested");
+    await page.check("[name=data][value=stories]");
+
+    await set(page, { hidden_size: 4096, num_attention_heads: 32 });
+    await page.waitForFunction(() => document.querySelector("#bars").textContent.includes("k <= 768"));
+    await planned(page);
+    const rows = await page.locator("#bars .bar").count();
+    assertEquals(rows, await page.locator("[name=optim] option").count(), "rows of optimizers");
+    assertEquals(await page.textContent("#error"), "", "the error of a wide model");
+  },
+
+  async "a second run of a name leaves the first alone, and a finished run trains further"(visit) {
+    const page = await visit();
+    await set(page, { ...TINY, max_steps: 60, run_name: "twice" });
+    assertEquals(await finish(page), "Finished after 60 steps", "the first run");
+    await set(page, { max_steps: 55 });
+    assertEquals(await finish(page), "Finished after 55 steps", "the second run");
+    assertEquals(await page.inputValue("[name=run_name]"), "twice 2", "its name");
+    const kept = await page.textContent("#kept-runs");
+    assert(kept.includes("“twice 2”") && kept.includes("“twice” of"), `both runs are kept, got ${kept}`);
+
+    await set(page, { max_steps: 80 });
+    await page.locator("#kept-runs li", { hasText: "“twice” of" }).locator("button").click();
+    await page.waitForSelector('body:not([data-state="idle"])');
+    await state(page, "idle");
+    assertEquals(await page.textContent("#status"), "Finished after 80 steps", "the run that was trained further");
+    const notes = await page.textContent("#run-notes");
+    assert(notes.includes("Goes on after step 60") && notes.includes("max_steps was 60, now 80"), notes);
+  },
+
   async "a loss that is not finite is one line of error"(visit) {
     const page = await visit();
     await set(page, {

@@ -41,6 +41,23 @@ test("plan needs no adapter and no data", () =>
     ) assert(stdout.includes(text), `no "${text}" in ${stdout}`);
   }));
 
+test("plan of a model as wide as LLaMA-7B: an optimizer that does not fit is a row, in text and in --json", () =>
+  inFolder(async (folder) => {
+    const shape = [
+      "--hidden_size=4096",
+      "--num_attention_heads=32",
+      "--num_key_value_heads=32",
+      "--num_hidden_layers=1",
+    ];
+    const { stdout } = succeeded(await scrimp(folder, ["plan", ...TINY, ...shape]));
+    assert(/^galore {10}Cannot orthonormalise .* k <= 768$/m.test(stdout), stdout);
+    assert(/^adamw .* GiB$/m.test(stdout), stdout);
+    const [plan] = linesOf(succeeded(await scrimp(folder, ["plan", "--json", ...TINY, ...shape])));
+    const rows = plan!["optimizers"] as { optim: string; bytes?: object; problem?: string }[];
+    assertEquals(rows.length, OPTIMIZERS.length);
+    assert(rows.every(({ bytes, problem }) => (bytes === undefined) !== (problem === undefined)), JSON.stringify(rows));
+  }));
+
 test("what plan --json says is what train allocates", () =>
   inFolder(async (folder) => {
     const [plan] = linesOf(succeeded(await scrimp(folder, ["plan", "--json", ...TINY, "--max_steps=1"])));

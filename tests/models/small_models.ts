@@ -1,7 +1,7 @@
 // A small model of each family, as its config.json describes it, and its programs with the numbers that they read.
 
 import { random } from "../harness.ts";
-import { type Floats, type Recorded } from "../ops/run_recorded.ts";
+import type { Floats, Recorded } from "../ops/run_recorded.ts";
 import { integers } from "../ops/values.ts";
 import type { Variant } from "../../src/gpu/device.ts";
 import type { Json } from "../../src/models/config_reader.ts";

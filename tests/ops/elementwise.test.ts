@@ -2,6 +2,7 @@ import { assertThrows, random, test } from "../harness.ts";
 import * as reference from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
 import { add, fill } from "../../src/ops/elementwise.ts";
+import { multiply } from "../../src/ops/multiply.ts";
 import { swiglu } from "../../src/ops/swiglu.ts";
 import { Recorder, type Variable } from "../../src/plan/recorder.ts";
 import { tensor } from "../../src/plan/tensor.ts";
@@ -14,6 +15,46 @@ const copy = (value: reference.Reals): Expected => ({ value, tolerance: TOLERANC
 
 /** One rounding of the sum itself. */
 const sum = (value: reference.Reals): Expected => ({ value, tolerance: TOLERANCES.add });
+
+test("multiply(): the product and both gradients, of a square too", async () => {
+  await checkOps(SIZES.flatMap((n): OpCase[] => {
+    const next = random(n), x = uniform(next, n), y = uniform(next, n), dz = uniform(next, n);
+    const one = (value: reference.Reals): Expected => ({ value, tolerance: TOLERANCES.multiply });
+    return [{
+      name: `multiply ${n}`,
+      variables: { x: { shape: [n], values: x }, y: { shape: [n], values: y } },
+      record: (r, { x, y }) => ({ z: multiply(r, x!, y!) }),
+      seeds: { z: dz },
+      expected: {
+        z: one(reference.multiply(x, y)),
+        dx: one(reference.multiply(dz, y)),
+        dy: one(reference.multiply(dz, x)),
+      },
+    }, {
+      name: `square ${n}`,
+      variables: { x: { shape: [n], values: x } },
+      record: (r, { x }) => ({ z: multiply(r, x!, x!) }),
+      seeds: { z: dz },
+      // Two rounded products are added.
+      expected: {
+        z: one(reference.multiply(x, x)),
+        dx: { value: reference.multiply(dz, x).map((v) => 2 * v), tolerance: TOLERANCES.multiply, terms: 2 },
+      },
+    }];
+  }));
+});
+
+test("multiply() refuses tensors of different shape", () => {
+  const variable = (label: string, shape: number[]): Variable => ({
+    value: tensor(label, shape, "trainable"),
+    needsGradient: true,
+  });
+  const r = new Recorder({ variant: "portable", training: true });
+  assertThrows(
+    () => multiply(r, variable("x", [2, 3]), variable("y", [3, 2])),
+    "Cannot multiply tensors of different shape: (2,3) and (3,2)",
+  );
+});
 
 test("add(): y and both gradients", async () => {
   await checkOps(SIZES.map((n): OpCase => {

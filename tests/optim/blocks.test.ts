@@ -4,7 +4,7 @@ import {
   activeBlocks,
   activeLayers,
   type BlockOrder,
-  LAYER_ORDERS,
+  type LAYER_ORDERS,
   roundHalfEven,
 } from "../../src/optim/split/blocks.ts";
 

@@ -206,11 +206,11 @@ test("a backward pass is refused that would read a value which an op in place ha
   record(() => {})();
   const alsoRead = (r: Recorder, gate: Variable): void => void seed(r, gelu(r, gate, "tanh"));
   const scaled = (r: Recorder, gate: Variable): void => (alsoRead(r, gate), scale(r, gate, 2));
-  for (const before of [alsoRead, scaled]) {
+  for (const [before, by] of [[alsoRead, "swiglu_backward"], [scaled, "scale"]] as const) {
     assertThrows(
       record(before),
-      "Cannot record the backward pass of gelu_tanh_backward: it reads w, which " +
-        '"swiglu_backward" has overwritten since. Give it no other use, or a copy',
+      `Cannot record the backward pass of gelu_tanh_backward: it reads w, which "${by}" has overwritten since. ` +
+        "Give it no other use, or a copy",
     );
   }
   // In place with no other reader, and within a checkpointed layer that is recorded twice.

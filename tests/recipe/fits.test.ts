@@ -70,10 +70,21 @@ test("a plan is a function of its settings alone", () => {
 test("optimizers compared side by side have the bytes that each has alone, and state as their rules say", () => {
   const config = configOf({}), compared = compareOptimizers(config, PLANNED);
   assertEquals(compared.map(({ optim }) => optim), OPTIMIZERS);
-  for (const { optim, bytes } of compared) {
+  for (const plan of compared) {
+    assert("bytes" in plan, JSON.stringify(plan));
+    const { optim, bytes } = plan;
     assertEquals(bytes, bytesByRole(planRun({ ...config, optim }, PLANNED).plan.buffers));
     assertEquals(bytes.state, stateBytesOf(optim), optim);
   }
+});
+
+test("an optimizer that a model cannot have is one row with the reason", () => {
+  const wide = { hidden_size: 4096, num_attention_heads: 32, num_key_value_heads: 32, num_hidden_layers: 1 };
+  const compared = compareOptimizers(configOf(wide), PLANNED);
+  assertEquals(compared.map(({ optim }) => optim), OPTIMIZERS);
+  const refused = compared.filter((plan) => "problem" in plan);
+  assertEquals(refused.map(({ optim }) => optim), ["frugal_svd", "galore", "galore_8bit", "fira"]);
+  for (const { problem } of refused) assert(problem.includes("k <= 768") && !problem.includes("\n"), problem);
 });
 
 /** Of TINY's one layer, its embedding, which is the logits too, and its last norm. */

@@ -1,11 +1,11 @@
-// Activations in f64, each with its slope. Held against central differences in tests/ops/reference.test.ts.
+// Activations in f64, each with its slope. tests/ops/reference.test.ts holds them against central differences.
 
 import type { Reals } from "./ops.ts";
 
 /** The density of the standard normal distribution. */
 export const normalDensity = (x: number): number => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
 
-/** Its cumulative distribution (1 + erf(x / √2)) / 2, with all digits in the lower tail too. */
+/** The cumulative normal distribution (1 + erf(x / √2)) / 2, with all digits in the lower tail too. */
 export function cumulativeNormal(x: number): number {
   if (x > 0) return 1 - cumulativeNormal(-x);
   if (x < -5) {
@@ -24,7 +24,7 @@ export type GeluForm = "exact" | "tanh";
 
 export const gelu = (x: Reals, form: GeluForm): Reals => x.map((value) => value * geluShare(value, form));
 
-/** What gelu multiplies x by. */
+/** The factor of x in gelu. */
 export const geluShare = (
   x: number,
   form: GeluForm,

@@ -1,5 +1,5 @@
-// Grouped-query attention in f64. Written without the running softmax of the kernels, on purpose: full rows of
-// probabilities, one after another.
+// Grouped-query attention in f64, without the running softmax of the kernels, on purpose: full rows of probabilities,
+// one after another.
 
 import { logSumExp, type Reals, zeros } from "./ops.ts";
 
@@ -10,11 +10,11 @@ export interface AttentionSize {
   /** Key/value heads; divides H. */
   readonly KV: number;
   readonly D: number;
-  /** Default true. */
+  /** True, the default, if a position sees none after it. */
   readonly causal?: boolean;
   /** (B, T, 2): start and end of the document around each position. Default: 0 and T. */
   readonly documents?: ArrayLike<number>;
-  /** (B, H, T, T): what dropout multiplies each probability by. Default: 1. */
+  /** (B, H, T, T): dropout's factor of each probability. Default: 1. */
   readonly factors?: ArrayLike<number>;
 }
 
@@ -26,13 +26,13 @@ export interface Operands {
 }
 
 interface Row {
-  /** Where the query, and so its output, begins. */
+  /** Start of the query, and so of its output. */
   readonly query: number;
-  /** Where each key that the query sees, and so its value, begins. */
+  /** Start of each key that the query sees, and so of its value. */
   readonly keys: readonly number[];
   /** softmax over the keys of q.k / √D. */
   readonly p: Reals;
-  /** What dropout multiplies each p by. */
+  /** Dropout's factor of each p. */
   readonly factors: Reals;
   /**
    * Relative rounding error of each p in units of eps: that of its score, and of exp, which grows with its argument.
@@ -72,7 +72,7 @@ function dot(a: Reals, aStart: number, b: Reals, bStart: number, D: number, magn
   return sum;
 }
 
-/** (B, T, H, D) */
+/** The output (B, T, H, D). */
 export function attention(operands: Operands, size: AttentionSize): Reals {
   const out = zeros(operands.q.length);
   for (const { query, keys, p, factors } of rows(operands, size)) {
@@ -102,8 +102,8 @@ export function attentionBackward(
 }
 
 /**
- * Per element of out, dq, dk and dv: the sum of the absolute values of its terms, each times the roughness of its
- * probability.
+ * The scale of each element of out, dq, dk and dv: the sum of the absolute values of its terms, each times the
+ * roughness of its probability.
  */
 export function attentionScales(
   operands: Operands,

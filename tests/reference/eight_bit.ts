@@ -15,7 +15,7 @@ export interface EightBit {
   readonly scales: Float32Array;
 }
 
-/** The nearest value's index. Halfway between two, in f64, the lower one. */
+/** The nearest value's index; the lower one halfway between two, in f64. */
 export function nearestCode(x: number, map: Float32Array): number {
   let code = 0;
   while (code + 1 < map.length && x > (map[code]! + map[code + 1]!) / 2) code++;

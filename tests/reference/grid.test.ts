@@ -1,4 +1,4 @@
-// The reference itself against numbers from the authors' code.
+// Tests of the reference itself, against numbers from the authors' code.
 
 import { assertClose, assertEquals, test } from "../harness.ts";
 import { createGrid } from "./grid.ts";

@@ -20,22 +20,22 @@ import type { Reals } from "./ops.ts";
 export interface GridCase extends StateFullSettings {
   readonly split: Split;
   readonly state_free: StateFree;
-  /** What a switch does to the moments. Of blocks it always resets them. "rotate" needs bases. */
+  /** Policy for the moments at a switch. Those of blocks are always reset. "rotate" needs bases. */
   readonly moments: "reset" | "keep" | "rotate";
-  /** Whether W shrinks by lr · weight_decay before or after the update, always by the plain lr. */
+  /** Place of weight decay: W shrinks by lr · weight_decay before or after the update, always by the plain lr. */
   readonly decay: "before" | "after";
   readonly weight_decay: number;
-  /** proj_params_lr_scale: of the whole update, decay apart. */
+  /** Factor of the whole update without decay: proj_params_lr_scale. */
   readonly lr_scale: number;
-  /** Of the state-free part, beside lr_scale. */
+  /** Factor of the state-free part, besides lr_scale. */
   readonly inactive_lr_scale: number;
   /** GaLore's and Fira's alpha, a factor of up(N); APOLLO's scale, whose root is a factor of its update. */
   readonly scale: number;
   /** One norm-based scale a channel (the axis along which R is as long as G) or one a tensor. */
   readonly scale_type: "channel" | "tensor";
-  /** APOLLO's root of the scale before the limiter, not after it. */
+  /** True if APOLLO's root of the scale comes before the limiter, not after it. */
   readonly scale_front: boolean;
-  /** Norm-growth limiter of fira and apollo. */
+  /** True with the norm-growth limiter of fira and apollo. */
   readonly limiter: boolean;
 }
 
@@ -58,7 +58,7 @@ const DEFAULTS: GridCase = {
   scale_front: false,
   limiter: true,
 };
-/** What a state-full rule's own code has by default, where it differs. */
+/** Defaults of a state-full rule's own code that differ. */
 const DEFAULTS_OF: Partial<Record<GridCase["state_full"], Partial<GridCase>>> = {
   adam_hf: { adam_epsilon: 1e-6 },
   lion: { adam_beta2: 0.99 },
@@ -71,10 +71,10 @@ export const gridCase = (settings: Partial<GridCase>): GridCase => ({
 });
 
 export interface GridState {
-  /** Of the choice in force; undefined before the first. */
+  /** Subspace of the choice in force; undefined before the first. */
   space: Subspace | undefined;
   moments: Moments;
-  /** Of the limiter, never reset: the norm that it let through, and what it divided by. */
+  /** State of the limiter, never reset: the norm that it let through, and its divisor. */
   norm: number | undefined;
   divisor: number;
 }
@@ -82,9 +82,9 @@ export interface GridState {
 export interface Grid {
   readonly state: GridState;
   /**
-   * One step in place. weights, gradient: (m, n). `chosen`: this step begins with a switch to it. "all" and "none" need
-   * no choice.
-   * @throws {Error} if nothing was ever chosen, or if kept moments do not fit what was.
+   * Makes one step in place. weights, gradient: (m, n). `chosen`: this step begins with a switch to it. "all" and
+   * "none" need no choice.
+   * @throws {Error} if nothing was ever chosen, or if kept moments do not fit the choice.
    */
   step(weights: Reals, gradient: Reals, lr: number, chosen?: Chosen): void;
 }
@@ -118,11 +118,11 @@ function switchTo(c: GridCase, state: GridState, m: number, n: number, chosen: C
   }
 }
 
-/** (m, n): what the learning rate, times lr_scale, is multiplied by. */
+/** The update (m, n), without its factors learning rate and lr_scale. */
 function updateOf(c: GridCase, state: GridState, gradient: Reals, m: number, n: number): Reals {
   const space = state.space!, part = space.down(gradient);
   const { direction, factor } = stateFull(part, state.moments, c);
-  // Of a whole matrix nothing is projected back, and nothing is left to a state-free rule.
+  // A whole matrix is not projected back, and leaves nothing to a state-free rule.
   if (c.split === "all" || (c.split === "blocks" && space.whole)) return direction.map((x) => factor * x);
   if (c.state_free === "apollo") {
     return scaledUpdate(c, state, gradient, normRatiosOf(c, space, direction, part, m, n)).map((s) =>

@@ -1,5 +1,5 @@
-// fixtures/optimizers.json of the shared folder: trajectories of the authors' code, and each method as a point of the
-// grid.
+// Reader of fixtures/optimizers.json of the shared folder: trajectories of the authors' code, and each method as a
+// point of the grid.
 
 import { readShared, skip } from "../harness.ts";
 import { createGrid, type GridCase } from "./grid.ts";
@@ -19,7 +19,7 @@ interface AuthorsCase {
   readonly initial: readonly number[];
   readonly gradients: readonly (readonly number[])[];
   readonly weights: readonly (readonly number[])[];
-  /** Of each switch: at steps 0, update_gap, 2 · update_gap, … */
+  /** The choice of each switch: at steps 0, update_gap, 2 · update_gap, … */
   readonly chosen: readonly RawChoice[];
 }
 
@@ -41,7 +41,7 @@ const COORDINATES: Readonly<Record<string, Split>> = {
   frugal_randk: "randk",
 };
 
-/** (m, r) in the file is a left basis, (r, n) a right one. */
+/** True for a left basis: (m, r) in the file is a left one, (r, n) a right one. */
 const isLeft = ({ shape, chosen }: AuthorsCase): boolean => chosen[0]!.shape[0] === shape[0];
 
 /** The point of the grid that a case is, with the defaults of its authors' code. */
@@ -97,7 +97,7 @@ export function chosenOf(one: AuthorsCase, { shape, values }: RawChoice): Chosen
   return { right: transposed(values, shape[1]!) };
 }
 
-/** (n, k) of (k, n). */
+/** The transpose (n, k) of (k, n). */
 export const transposed = (values: ArrayLike<number>, n: number): Reals =>
   Float64Array.from(
     { length: values.length },

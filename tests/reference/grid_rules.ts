@@ -1,10 +1,9 @@
-// The two halves of a rule of the grid in f64: what a state-full rule makes of R, and what a state-free rule makes of
-// the rest.
+// The two halves of a rule of the grid in f64: the state-full rule on R, and the state-free rule on the rest.
 
 import { type Reals, zeros } from "./ops.ts";
 import { rotation, type Subspace } from "./grid_split.ts";
 
-/** Added to every norm that something is divided by. */
+/** Summand of every norm that is a divisor. */
 const NORM_FLOOR = 1e-8;
 
 export type StateFull = "adam" | "adam_hf" | "lion" | "sgd";
@@ -15,7 +14,7 @@ export interface StateFullSettings {
   readonly adam_beta1: number;
   readonly adam_beta2: number;
   readonly adam_epsilon: number;
-  /** Of sgd. */
+  /** Momentum of sgd. */
   readonly momentum: number;
   readonly nesterov: boolean;
 }
@@ -65,7 +64,7 @@ export function stateFull(
 
 /**
  * LDAdam's rotation into a new basis (Robert et al., 2024): m as a vector, v as the variance about it plus the new
- * mean's square. Nothing to do before the first step.
+ * mean's square. It does nothing before the first step.
  */
 export function rotateMoments(
   { m, v, t }: Moments,
@@ -85,7 +84,7 @@ export function rotateMoments(
   };
 }
 
-/** f of the residual, for the rules that know nothing of R. residual: (m, n). */
+/** The update by the residual, for the rules that know nothing of R. residual: (m, n). */
 export function stateFree(rule: Exclude<StateFree, "fira" | "apollo">, residual: Reals, n: number): Reals {
   switch (rule) {
     case "no":
@@ -104,8 +103,8 @@ export function stateFree(rule: Exclude<StateFree, "fira" | "apollo">, residual:
 }
 
 /**
- * SCALE's normalization (Glentis et al., 2025): divided by the root mean square, plus 1e-8, of all `length` elements of
- * the line that it is in, zeros included.
+ * SCALE's normalization (Glentis et al., 2025): each element is divided by the root mean square, plus 1e-8, of all
+ * `length` elements of its line, zeros included.
  */
 function normalized(x: Reals, n: number, line: (i: number) => number, length: number): Reals {
   const squares = zeros(Math.max(n, x.length / n));
@@ -115,7 +114,7 @@ function normalized(x: Reals, n: number, line: (i: number) => number, length: nu
 
 const GROWTH = 1.01;
 
-/** ‖N‖ / (‖R‖ + 1e-8) for each element of G: of its row, its column or of the tensor. */
+/** The ratio ‖N‖ / (‖R‖ + 1e-8) for each element of G: that of its row, its column or the tensor. */
 export function normRatios(direction: Reals, part: Reals, { columns, axis }: Subspace, m: number, n: number): Reals {
   const line = (
     i: number,
@@ -131,9 +130,9 @@ export function normRatios(direction: Reals, part: Reals, { columns, axis }: Sub
 }
 
 /**
- * The norm-growth limiter of Fira and APOLLO: what a scaled gradient of this norm is divided by, so that it is at most
- * 1.01 times the one before. The first is free, and so is one after a norm of 0, which in their code holds all that
- * follow near 1e-8.
+ * The norm-growth limiter of Fira and APOLLO: the divisor of a scaled gradient of this norm, so that it is at most 1.01
+ * times the one before. The first is free, and so is one after a norm of 0, which in their code holds all that follow
+ * near 1e-8.
  */
 export const growthDivisor = (norm: number, previous: number | undefined): number =>
   previous === undefined || previous === 0 ? 1 : Math.max(norm / (previous + NORM_FLOOR), GROWTH) / GROWTH;

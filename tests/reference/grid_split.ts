@@ -6,14 +6,14 @@ import { matmul, type Reals, zeros } from "./ops.ts";
 export type Split = "all" | "none" | "columns" | "rows" | "randk" | "left" | "right" | "full" | "blocks";
 
 /**
- * What a switch has chosen, by the split: `indices` for columns, rows and randk (of the row-major elements), `left` (m,
+ * The choice of a switch, by the split: `indices` for columns, rows and randk (of the row-major elements), `left` (m,
  * k) and `right` (n, k) for bases.
  */
 export interface Chosen {
   readonly indices?: ArrayLike<number>;
   readonly left?: Reals;
   readonly right?: Reals;
-  /** Of "blocks": whether the whole matrix keeps state. */
+  /** For "blocks": true if the whole matrix keeps state. */
   readonly active?: boolean;
 }
 
@@ -21,10 +21,10 @@ export interface Subspace {
   /** Shape of R. */
   readonly rows: number;
   readonly columns: number;
-  /** What one norm-based scale is for. R has G's full length along it. */
+  /** The unit of one norm-based scale. R has G's full length along it. */
   readonly axis: "row" | "column" | "tensor";
   /**
-   * Whether up(down(G)) is G: then the residual is 0 by definition. Rounding would leave noise there, which a sign
+   * True if up(down(G)) is G: then the residual is 0 by definition. Rounding would leave noise there, which a sign
    * turns into steps.
    */
   readonly whole: boolean;
@@ -128,8 +128,8 @@ function basis(m: number, n: number, chosen: Pick<Chosen, "left" | "right">): Su
 }
 
 /**
- * How numbers in the old basis read in the new one: C x D with C = newᵀ old on the left and D = oldᵀ new on the right;
- * `squared`: C and D squared by element.
+ * The map of numbers in the old basis to the new one: C x D with C = newᵀ old on the left and D = oldᵀ new on the
+ * right; `squared`: C and D squared by element.
  */
 export function rotation(from: Subspace, to: Subspace, m: number, n: number): (x: Reals, squared?: boolean) => Reals {
   const change = (a: Reals | undefined, b: Reals | undefined, length: number): Reals | undefined =>

@@ -1,4 +1,4 @@
-// What must hold of the grid without anybody's numbers.
+// Tests of properties that the grid must have without anybody's numbers.
 
 import { assert, assertClose, assertEquals, assertThrows, random, test } from "../harness.ts";
 import { createGrid, type Grid, type GridCase } from "./grid.ts";

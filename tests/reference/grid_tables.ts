@@ -9,7 +9,7 @@ import { activeBlocks } from "../../src/optim/split/blocks.ts";
 
 export const GAP = 3, LR = 0.01;
 
-/** (m, n) by a formula of row, column. */
+/** A matrix (m, n) by a formula of row, column. */
 const matrix = (m: number, n: number, f: (i: number, j: number) => number): Reals =>
   Float64Array.from({ length: m * n }, (_, k) => f(Math.floor(k / n), k % n));
 
@@ -24,7 +24,7 @@ export const gradientAt = (t: number, m: number, n: number, k: number): Reals =>
     (i, j) => Math.sin(1 + 0.7 * i + 1.1 * j + 0.3 * t + 0.5 * k) + 0.5 * Math.cos(0.9 * i * j + 0.2 * t + k),
   );
 
-/** What switch number s = 0, 1, 2 chooses for a matrix (m, n). */
+/** The choice of switch number s = 0, 1, 2 for a matrix (m, n). */
 type Chooser = (s: number, m: number, n: number) => Chosen;
 
 const half = (total: number, s: number): Chosen => ({
@@ -92,13 +92,13 @@ export interface TableRow {
   readonly name: string;
   readonly shape: readonly [number, number];
   readonly settings: Partial<GridCase>;
-  /** Default: a split that chooses nothing. */
+  /** Choices of the split; none by default. */
   readonly chosen?: Chooser;
-  /** Default 7. */
+  /** Number of steps, default 7. */
   readonly steps?: number;
-  /** k of the formulas, default 0. */
+  /** Parameter k of the formulas, default 0. */
   readonly parameter?: number;
-  /** Of each step: what the limiter divided by, and the norm that it let through. */
+  /** The limiter's divisor in each step, and the norm that it let through. */
   readonly limiter?: readonly (readonly [number, number])[];
   /** W[0, 0], W[1, 2], sum(W), Frobenius norm of W. */
   readonly expected: readonly [number, number, number, number];

@@ -11,7 +11,9 @@ export interface MatmulSize {
   readonly K: number;
 }
 
-/** (M, N): NT = a (M, K) times b (N, K) transposed; NN = (M, K) (K, N); TN = a (K, M) transposed times (K, N). */
+/**
+ * The product (M, N): NT = a (M, K) times b (N, K) transposed; NN = (M, K) (K, N); TN = a (K, M) transposed times b.
+ */
 export function matmul(mode: "NT" | "NN" | "TN", a: Reals, b: Reals, { M, N, K }: MatmulSize): Reals {
   const out = zeros(M * N);
   for (let m = 0; m < M; m++) {
@@ -26,20 +28,23 @@ export function matmul(mode: "NT" | "NN" | "TN", a: Reals, b: Reals, { M, N, K }
   return out;
 }
 
-/** (columns, rows) of x (rows, columns). */
+/** The transpose (columns, rows) of x (rows, columns). */
 export const transpose = (x: Reals, rows: number, columns: number): Reals =>
   x.map((_, i) => x[(i % rows) * columns + Math.floor(i / rows)]!);
 
 export const add = (x: Reals, y: Reals): Reals => x.map((value, i) => value + y[i]!);
 
-/** (N, C): y[row] = weight[ids[row]]. weight: (V, C). */
+/** x y, element by element. */
+export const multiply = (x: Reals, y: Reals): Reals => x.map((value, i) => value * y[i]!);
+
+/** The rows y[row] = weight[ids[row]], (N, C). weight: (V, C). */
 export function embedding(weight: Reals, ids: ArrayLike<number>, C: number): Reals {
   const y = zeros(ids.length * C);
   for (let row = 0; row < ids.length; row++) for (let c = 0; c < C; c++) y[row * C + c] = weight[ids[row]! * C + c]!;
   return y;
 }
 
-/** dweight: (V, C). */
+/** The gradient dweight: (V, C). */
 export function embeddingBackward(dy: Reals, ids: ArrayLike<number>, V: number, C: number): Reals {
   const dweight = zeros(V * C);
   for (let row = 0; row < ids.length; row++) {
@@ -64,7 +69,9 @@ function inverseRms(x: Reals, row: number, C: number, eps: number): number {
   return 1 / Math.sqrt(sum / C + eps);
 }
 
-/** `magnitude` adds up absolute values instead: what the rounding of each element is relative to. */
+/**
+ * Gradients of rmsNorm(). `magnitude` adds up absolute values instead, to which each element's rounding is relative.
+ */
 export function rmsNormBackward(
   x: Reals,
   weight: Reals,
@@ -152,7 +159,7 @@ export const addBias = (x: Reals, bias: Reals): Reals => x.map((value, i) => val
 export const biasBackward = (dy: Reals, C: number): Reals =>
   Float64Array.from({ length: C }, (_, c) => dy.reduce((sum, d, i) => sum + (i % C === c ? d : 0), 0));
 
-/** (B, C): the first row of each sequence of x (B*T, C). */
+/** The first row of each sequence of x (B*T, C): (B, C). */
 export const firstTokens = (x: Reals, T: number, C: number): Reals => x.filter((_, i) => Math.floor(i / C) % T === 0);
 
 export const firstTokensBackward = (dy: Reals, T: number, C: number): Reals =>

@@ -6,7 +6,7 @@ import type { Reals } from "./ops.ts";
 export const globalNorm = (gradients: readonly Reals[]): number =>
   Math.sqrt(gradients.reduce((sum, gradient) => sum + gradient.reduce((s, g) => s + g * g, 0), 0));
 
-/** What PyTorch's clip_grad_norm_ multiplies each gradient by. 0 = no clipping. */
+/** The factor of each gradient by PyTorch's clip_grad_norm_. 0 = no clipping. */
 export const clipScale = (
   norm: number,
   maxNorm: number,
@@ -19,7 +19,7 @@ export interface Adam {
   readonly weight_decay: number;
 }
 
-/** Step t = 1, 2, … of AdamW. */
+/** Makes step t = 1, 2, … of AdamW. */
 export function adamw(
   [parameter, m, v]: readonly Reals[],
   gradient: Reals,

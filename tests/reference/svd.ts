@@ -3,8 +3,7 @@
 import { type Reals, zeros } from "./ops.ts";
 
 /**
- * Gram-Schmidt, twice for the last digits: q (d, k) of y (d, k), the first j columns of q spanning those of y for every
- * j.
+ * Gram-Schmidt, twice for the last digits, of y (d, k): the first j columns of q (d, k) span those of y for every j.
  */
 export function gramSchmidt(y: Reals, k: number): Reals {
   const q = y.slice();

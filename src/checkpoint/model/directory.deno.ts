@@ -26,7 +26,7 @@ async function holdsFiles(path: string): Promise<boolean> {
 /** Writes a folder whole or not at all: into a temporary neighbour, which is then renamed. */
 export async function writeFolder(path: string, files: Files): Promise<void> {
   const temporary = `${path}.partial`;
-  // What a killed process has left is no part of this.
+  // A killed process may have left a folder there.
   await Deno.remove(temporary, { recursive: true }).catch(() => {});
   await Deno.mkdir(temporary, { recursive: true }).catch((error: Error) => {
     throw new RangeError(`Cannot write ${path}: the folder cannot be made (${error.message}). Choose another one`);

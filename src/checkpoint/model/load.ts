@@ -8,22 +8,21 @@ import { toFloat32 } from "../safetensors/numbers.ts";
 import type { TensorFile } from "../safetensors/reader.ts";
 import { matchNames } from "./names.ts";
 
-/** Bits that file and device hold alike. */
+/** Types with the same bits in file and device. */
 const SAME_BITS: Readonly<Record<string, Tensor["type"]>> = { F32: "f32", BF16: "bf16", F16: "f16" };
 
 /**
- * Bytes after which the device is made to take what was written: until then the queue of a device keeps a copy of all
- * of it.
+ * Bytes after which the device is made to take the writes: until then the queue of a device keeps a copy of them all.
  */
 const BATCH_BYTES = 16 << 20;
 
-/** As `Executor.write`; resolves when the device has taken all but the last of it. */
+/** `Executor.write` in batches: it resolves when the device has taken all but the last. */
 type Write = (tensor: Tensor, data: Data, first: number) => Promise<void>;
 
 /**
- * Writes every parameter that a file has to the device, piece by piece: a tensor is never held whole, and what is
- * stored as it came is copied without being looked at. Two tensors are under way at a time, so that one is read while
- * the other is packed. Gives the parameters that were written.
+ * Uploads every parameter that a file has, piece by piece: a tensor is never held whole, and bits that stay the same
+ * are copied without a look. Two tensors are under way at a time, so that one is read while the other is packed.
+ * Resolves to the parameters written.
  * @throws RangeError if the file ends early, or a quantized weight has no scales.
  */
 export async function loadWeights(
@@ -41,7 +40,7 @@ export async function loadWeights(
     for (const entry of left) {
       given?.throwIfAborted();
       const { value } = names.get(entry.name)!;
-      // A tied tensor that the programs of this run do not read has no place on the device.
+      // A tied tensor has no place on the device if the programs of this run do not read it.
       if (executor.plan.location.has(value)) {
         if (entry.dtype === "I8") await loadQuantized(write, value, weights, entry);
         else await loadPieces(write, value, weights, entry);
@@ -55,14 +54,14 @@ export async function loadWeights(
 }
 
 /**
- * Items for several loops, each to one of them. A loop that is left by an error ends this generator, and with it the
- * others.
+ * Hands items to several loops, each to one of them. A loop that is left by an error ends this generator, and with it
+ * the other loops.
  */
 function* each<T>(items: Iterable<T>): Generator<T, void, void> {
   yield* items;
 }
 
-/** Writes that are submitted batch by batch, and wait for the device to be done with the batch before the last. */
+/** A `Write` that submits batch by batch, and waits for the device to be done with the batch before the last. */
 function writeInBatches(executor: Executor): Write {
   const { queue } = executor.gpu.device;
   let bytes = 0, taken: Promise<unknown> = Promise.resolve();
@@ -76,7 +75,7 @@ function writeInBatches(executor: Executor): Write {
   };
 }
 
-/** One tensor of a file into one on the device, of another format if need be. */
+/** Uploads one tensor of a file to one on the device, of another format if need be. */
 export const loadTensor = (executor: Executor, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> =>
   loadPieces(writeInBatches(executor), tensor, file, entry);
 
@@ -95,7 +94,7 @@ async function loadPieces(write: Write, tensor: Tensor, file: TensorFile, entry:
   }
 }
 
-/** The bytes as words, the last one filled with zeros; without a copy where they lie on a word. */
+/** The bytes as words, the last one filled with zeros: a view if they are aligned, else a copy. */
 function toWords(bytes: Uint8Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
   if (bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0) {
     return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
@@ -106,8 +105,8 @@ function toWords(bytes: Uint8Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
 }
 
 /**
- * A weight in int8 with a scale for each row (compressed-tensors' "weight_scale"). Where rows are whole groups the
- * codes stay as they are.
+ * Uploads a weight in int8 with a scale for each row (compressed-tensors' "weight_scale"). The codes stay as they are
+ * if rows are whole groups.
  */
 async function loadQuantized(write: Write, tensor: Tensor, file: TensorFile, entry: TensorEntry): Promise<void> {
   const { name } = entry, [rows, width] = tensor.shape as [number, number];

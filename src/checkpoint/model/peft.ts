@@ -10,10 +10,10 @@ import { loadTensor } from "./load.ts";
 import { readJson } from "./pretrained.ts";
 import { type Contents, encodeJson, type Files } from "./save.ts";
 
-/** PEFT's names begin with this, its wrapper around a model. */
+/** Prefix of PEFT's names, its wrapper around a model. */
 const PREFIX = "base_model.model.";
 
-/** What training says of an adapter, beside its numbers. */
+/** The facts of an adapter besides its numbers. */
 export interface AdapterToSave {
   readonly model: Model;
   readonly config: LoraConfig;
@@ -23,7 +23,7 @@ export interface AdapterToSave {
 }
 
 /**
- * Whether an adapter's file holds a parameter of this name: a factor, or a weight of a module that was trained whole.
+ * True if an adapter's file holds a parameter of this name: a factor, or a weight of a module that was trained whole.
  */
 export const isHeld = (label: string, modules_to_save: readonly string[]): boolean =>
   /\.lora_[AB]\.weight$/.test(label) || modules_to_save.some((name) => `.${label}`.includes(`.${name}.`));
@@ -79,12 +79,12 @@ function modulesOf(saved: ReadonlySet<string>, { modules_to_save }: LoraConfig, 
   return [...new Set([...modules_to_save, ...trained])];
 }
 
-/** Settings of PEFT's that change what an adapter computes, and the only value that is computed here. */
+/** PEFT's settings that change an adapter's computation, and the values that are supported here. */
 const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
   use_dora: [false, null],
   use_qalora: [false, null],
   use_bdlora: [false, null],
-  // The others begin with factors of the base, which they change.
+  // Other initialisations begin with factors of the base, which they change.
   init_lora_weights: [true, "gaussian", false, null],
   bias: ["none"],
   lora_bias: [false, null],
@@ -98,7 +98,7 @@ const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
 
 /**
  * The settings of an adapter folder.
- * @throws RangeError if it is no LoRA adapter, or uses what is not computed here.
+ * @throws RangeError if it is no LoRA adapter, or has a setting that is not supported here.
  */
 export async function readAdapterConfig(folder: Folder): Promise<LoraConfig> {
   const json = await readJson(folder, "adapter_config.json");
@@ -148,8 +148,8 @@ export async function readAdapterConfig(folder: Folder): Promise<LoraConfig> {
 }
 
 /**
- * Writes an adapter's numbers to the device. Its tensors must be exactly those that the model has beside its base.
- * @throws RangeError naming what is missing, too much, or of another shape.
+ * Uploads an adapter's numbers. Its tensors must be exactly those that the model has beside its base.
+ * @throws RangeError that names the tensors that are missing, too many, or of another shape.
  */
 export async function loadAdapter(executor: Executor, model: Model, folder: Folder): Promise<ReadonlySet<Parameter>> {
   const file = await openCheckpoint(folder, "adapter_model.safetensors"),

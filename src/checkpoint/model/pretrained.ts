@@ -16,18 +16,18 @@ export interface FileIdentity {
   readonly sha256: string;
 }
 
-/** A Hugging Face folder of which the small files are read, and of the weights only the headers. */
+/** A Hugging Face folder whose small files have been read, but only the headers of its weights. */
 export interface Pretrained {
   readonly folder: Folder;
   readonly architecture: Architecture;
   /** config.json */
   readonly json: Json;
-  /** generation_config.json; null where the folder has none. */
+  /** generation_config.json; null if the folder has none. */
   readonly generation: Json | null;
-  /** Null where the folder has none. */
+  /** The tokenizer; null if the folder has none. */
   readonly tokenizer: Tokenizer | null;
   readonly weights: TensorFile;
-  /** Parameters that the files lack and a seed gives: those of a new classification head. */
+  /** Names of parameters that the files lack and a seed gives: those of a new classification head. */
   readonly isNew: ReadonlySet<string>;
   /** The format in which the files hold a parameter. */
   storedAs(name: string): WeightType;
@@ -44,7 +44,8 @@ const FORMATS: Readonly<Record<string, WeightType>> = { BF16: "bf16", F16: "f16"
  * Opens the folder of a model: config.json, the tokenizer, and the headers of its weights, which must be those of the
  * config.
  * @param architectures the families to choose from by model_type.
- * @throws RangeError for what is missing, unknown or does not fit together; it names all tensors that do not.
+ * @throws RangeError for files or settings that are missing, unknown or do not fit; it names all tensors that do not
+ * fit.
  */
 export async function openPretrained(
   folder: Folder,
@@ -86,7 +87,7 @@ export async function openPretrained(
   };
 }
 
-/** config.json of a folder. @throws RangeError if it is missing or no JSON object. */
+/** The config.json of a folder. @throws RangeError if it is missing or no JSON object. */
 export async function readModelConfig(folder: Folder): Promise<Json> {
   const json = await readJson(folder, "config.json");
   if (!json) {
@@ -141,7 +142,7 @@ async function readTokenizer(
   return { tokenizer, names: [...names] };
 }
 
-/** Scales of a quantized weight, as compressed-tensors names them, are no tensors of their own. */
+/** True for the scales of a quantized weight, as compressed-tensors names them: they are no tensors of their own. */
 const isScale = (name: string, { tensors }: TensorFile): boolean =>
   name.endsWith("_scale") && tensors.get(name.slice(0, -"_scale".length))?.dtype === "I8";
 

@@ -9,7 +9,7 @@ import type { Executor } from "../../plan/executor.ts";
 import { size, type Tensor } from "../../plan/tensor.ts";
 import { type TensorToWrite, writeSafetensors } from "../safetensors/writer.ts";
 
-/** The contents of a file: whole, or in pieces, made as they are asked for. */
+/** The contents of a file: whole, or in pieces, made as they are consumed. */
 export type Contents = Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array<ArrayBuffer>>;
 /** Files of a folder by name. */
 export type Files = ReadonlyMap<string, Contents>;
@@ -26,24 +26,24 @@ export async function* piecesOf(contents: Contents): AsyncGenerator<Uint8Array<A
   else yield* contents;
 }
 
-/** What a model folder is made of, beside the numbers on the device. */
+/** The parts of a model folder besides the numbers on the device. */
 export interface ModelToSave {
   readonly model: Model;
-  /** config.json as it came, or as the model was made from. */
+  /** config.json as it came, or as the model was made from it. */
   readonly json: Json;
   readonly tokenizer: Tokenizer | null;
   /** generation_config.json as it came. */
   readonly generation: Json | null;
 }
 
-/** What one tensor of the file is made of. */
+/** A tensor of the file with its sources. */
 interface Output extends Omit<TensorToWrite, "bytes"> {
   readonly read: (executor: Executor) => Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /**
  * A Hugging Face folder: config.json, the tokenizer's files, model.safetensors. Adapters and factors are multiplied and
- * added to their weights. What was frozen in 16 bits is written in them, bit for bit; everything else in f32. Tensors
+ * added to their weights. Weights frozen in 16 bits are written in them, bit for bit; everything else in f32. Tensors
  * are read from the device one after another.
  */
 export function modelFiles({ model, json, tokenizer, generation }: ModelToSave, executor: Executor): Files {
@@ -69,7 +69,7 @@ export const encodeJson = (value: unknown): Uint8Array<ArrayBuffer> =>
 export const tokenizerFiles = (tokenizer: Tokenizer | null): [string, Uint8Array<ArrayBuffer>][] =>
   [...(tokenizer?.files() ?? [])].map(([name, text]) => [name, new TextEncoder().encode(text)]);
 
-/** transformers 4 reads torch_dtype, 5 reads dtype. */
+/** The config with the present type: transformers 4 reads torch_dtype, 5 reads dtype. */
 function configOf({ torch_dtype, dtype, quantization_config: _, ...json }: Json, now: string | undefined): Json {
   const type = now ?? dtype ?? torch_dtype ?? "float32";
   return { ...json, dtype: type, torch_dtype: type };

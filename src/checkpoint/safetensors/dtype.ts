@@ -2,8 +2,8 @@ import type { Refuse } from "./json.ts";
 
 /**
  * Bits of an element of each type that the format knows, in the order of the reference's enumeration
- * (huggingface/safetensors, safetensors/src/tensor.rs), by which its writer sorts. What can be computed with is for
- * others to say.
+ * (huggingface/safetensors, safetensors/src/tensor.rs), by which its writer sorts. Not all of them can be computed
+ * with.
  */
 export const DTYPE_BITS = {
   BOOL: 8,
@@ -38,8 +38,8 @@ export const describeShape = (shape: readonly number[]): string =>
   `(${shape.slice(0, 8).join(", ")}${shape.length > 8 ? ", …" : ""})`;
 
 /**
- * Bytes of a tensor. Refuses one of more than 2^53 - 1 elements or bits, even if a later dimension is 0, and one that
- * ends inside a byte.
+ * Bytes of a tensor. It refuses one of more than 2^53 - 1 elements or bits, even if a later dimension is 0, and one
+ * that ends inside a byte.
  */
 export function tensorBytes(dtype: Dtype, shape: readonly number[], refuse: Refuse): number {
   let elements = 1;

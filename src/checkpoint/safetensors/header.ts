@@ -8,7 +8,7 @@ export interface TensorEntry {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-  /** First byte in the file, and the one after the last. Need not be a multiple of the element's size. */
+  /** First byte in the file, which need not be a multiple of the element's size, and the one after the last. */
   readonly start: number;
   readonly end: number;
 }
@@ -17,13 +17,13 @@ export interface TensorEntry {
 export type Metadata = ReadonlyMap<string, string>;
 
 export interface Header {
-  /** In the order of their data. */
+  /** Tensors in the order of their data. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   readonly metadata: Metadata;
 }
 
 /**
- * The length that the first eight bytes of a file of `size` bytes give, once it is known that a header so long fits.
+ * The length that the first eight bytes of a file of `size` bytes give, after a check that a header so long fits.
  */
 export function headerLength(first: Uint8Array, size: number, refuse: Refuse): number {
   const length = Number(new DataView(first.buffer, first.byteOffset).getBigUint64(0, true));
@@ -33,14 +33,14 @@ export function headerLength(first: Uint8Array, size: number, refuse: Refuse): n
 
 /**
  * Reads the header of a safetensors file of `size` bytes (huggingface/safetensors, README.md "Format"), and distrusts
- * it: where the reference reader forgives what the format forbids (a name twice, a space before the header, fields that
- * nobody knows), this one does not.
+ * it: unlike the reference reader it forgives nothing that the format forbids (a name twice, a space before the header,
+ * unknown fields).
  */
 export function parseHeader(bytes: Uint8Array, size: number, refuse: Refuse): Header {
   if (bytes[0] !== 0x7b) refuse('its header does not begin with "{"');
   let metadata: Metadata = new Map();
   const entries: Placed[] = [], text = decodeText(bytes, refuse);
-  // Three levels: names, entries, shapes.
+  // The three levels are names, entries and shapes.
   const { end } = scanObject(text, 3, refuse, (name, value) => {
     if (name === "__metadata__") metadata = parseMetadata(value, refuse);
     else entries.push(parseEntry(name, value, refuse));
@@ -48,7 +48,7 @@ export function parseHeader(bytes: Uint8Array, size: number, refuse: Refuse): He
   if (!/^ *$/.test(text.slice(end))) refuse("its header is followed by something other than spaces");
   const dataStart = 8 + bytes.length, tensors = new Map<string, TensorEntry>();
   sortByPlace(entries, size - dataStart, refuse);
-  // Only now, as a place near 2^53 would lose bits by it.
+  // The start of the data is added after the checks, because a place near 2^53 would lose bits by it.
   for (const entry of entries) entry.start += dataStart, entry.end += dataStart, tensors.set(entry.name, entry);
   return { tensors, metadata };
 }
@@ -56,7 +56,7 @@ export function parseHeader(bytes: Uint8Array, size: number, refuse: Refuse): He
 /** An entry, its places counted from the beginning of the data until all of them are checked. */
 type Placed = Omit<TensorEntry, "start" | "end"> & { start: number; end: number };
 
-/** UTF-8 as text. A byte order mark stays and is then an error, as anything before "{" is. */
+/** UTF-8 as text. A byte order mark stays and is then an error, like anything before "{". */
 export function decodeText(bytes: Uint8Array, refuse: Refuse): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -99,11 +99,11 @@ function parseEntry(name: string, entry: Json, refuse: Refuse): Placed {
 }
 
 /**
- * Sorts the tensors by place. Each byte of the data must belong to exactly one: what nobody reads could be another
- * file.
+ * Sorts the tensors by place. Each byte of the data must belong to exactly one: bytes that nobody reads could be
+ * another file.
  */
 function sortByPlace(entries: Placed[], dataBytes: number, refuse: Refuse): void {
-  // By both ends: an empty tensor has the place of the one that follows it.
+  // Sort by both ends: an empty tensor has the place of the one that follows it.
   entries.sort((a, b) => a.start - b.start || a.end - b.end);
   let place = 0;
   for (const { name, start, end } of entries) {

@@ -1,6 +1,6 @@
 /**
  * JSON of strangers, read without loss: names of an object in a Map, so that none of them is special, and none twice;
- * numbers as their text where a double could round them. JSON.parse keeps the last of two equal names and turns
+ * numbers as their text if a double could round them. JSON.parse keeps the last of two equal names and turns
  * 9007199254740993 into ...992.
  */
 export type Json = string | number | OddNumber | boolean | null | readonly Json[] | JsonObject;
@@ -11,12 +11,12 @@ export interface OddNumber {
   readonly digits: string;
 }
 
-/** Throws; `problem` continues a sentence that begins with the file's name. */
+/** Throws an error; `problem` continues a sentence that begins with the file's name. */
 export type Refuse = (problem: string) => never;
 
 export const isObject = (value: Json | undefined): value is JsonObject => value instanceof Map;
 
-/** A list of whole numbers from 0 to 2^53 - 1. */
+/** True for a list of whole numbers from 0 to 2^53 - 1. */
 export const isCounts = (value: Json | undefined): value is readonly number[] =>
   Array.isArray(value) && value.every((item) => typeof item === "number");
 
@@ -24,7 +24,7 @@ export const isCounts = (value: Json | undefined): value is readonly number[] =>
 export const quote = (name: string): string => JSON.stringify(name.length > 100 ? `${name.slice(0, 100)}…` : name);
 
 /**
- * The object that a text begins with, nested at most `depth` deep, and where it ends. Each of its values is converted
+ * The object that a text begins with, nested at most `depth` deep, and its end. Each of its values is converted
  * as soon as it is read, so that a hundred megabytes of nonsense are refused before they have become objects.
  */
 export function scanObject<Value>(
@@ -131,7 +131,7 @@ class Scanner {
     return text.isWellFormed() ? text : this.#fail("a text has half a surrogate pair");
   }
 
-  /** What stands behind a backslash. */
+  /** The character that an escape stands for, read from behind the backslash. */
   #escape(): string {
     const letter = this.#text[this.at++] ?? "";
     if (letter !== "u") return ESCAPES[letter] ?? this.#fail("a text has an unknown escape");

@@ -10,7 +10,7 @@ function halfToFloat(half: number): number {
   return sign | ((113 - shift) << 23) | (((mantissa << shift) & 1023) << 13);
 }
 
-/** All f32 of f16, made once: a load an element, not a branch. */
+/** Table of the f32 of all f16, made once: an element costs a load and no branch. */
 let halves: Int32Array<ArrayBuffer> | undefined;
 
 function fromF16(bits: Uint16Array): Float32Array<ArrayBuffer> {
@@ -53,8 +53,8 @@ const CONVERT = {
 const isConvertible = (dtype: Dtype): dtype is keyof typeof CONVERT => Object.hasOwn(CONVERT, dtype);
 
 /**
- * The numbers in a tensor's bytes as f32: exact, but for F64, I32 and U32, which are rounded to the nearest. F32 is a
- * view of `bytes` where they are aligned, so that nothing is copied without need.
+ * The numbers in a tensor's bytes as f32: exact, except F64, I32 and U32, which are rounded to the nearest. F32 is a
+ * view of `bytes` if they are aligned, so that nothing is copied without need.
  * @throws RangeError for a type that is none of these, and if `bytes` are no whole number of elements.
  */
 export function toFloat32(dtype: Dtype, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {

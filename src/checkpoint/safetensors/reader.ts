@@ -5,10 +5,10 @@ import { isObject, type Json, quote, type Refuse, scanObject } from "./json.ts";
 
 /** Tensors of one file or of several, none of which is ever held whole. */
 export interface TensorFile {
-  /** Of the file, or of the index. For messages. */
+  /** Name of the file, or of the index, for messages. */
   readonly name: string;
   /**
-   * File by file, in the order of their data: reading them in this order reads each file from its beginning to its end.
+   * Tensors file by file, in the order of their data: reading them so reads each file from its beginning to its end.
    */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   readonly metadata: Metadata;
@@ -24,12 +24,12 @@ export interface TensorFile {
 }
 
 /**
- * A multiple of every element's size. Larger pieces read no faster, and garbage of this size is what peak memory is
- * made of.
+ * Bytes of a piece, a multiple of every element's size. Larger pieces read no faster, and peak memory consists of
+ * garbage of this size.
  */
 export const PIECE_BYTES = 4 << 20;
 const MAX_SHARDS = 10_000;
-/** Half a million tensors. */
+/** Largest index: half a million tensors. */
 const MAX_INDEX_BYTES = 50_000_000;
 
 const refuser = (name: string): Refuse => (problem) => {
@@ -147,7 +147,7 @@ async function openShards(folder: Folder, index: ByteSource): Promise<TensorFile
 interface WeightMap {
   /** The shard of each tensor. */
   readonly places: ReadonlyMap<string, string>;
-  /** Bytes of all tensors, where the index tells. */
+  /** Bytes of all tensors, if the index has them. */
   readonly totalSize: number | undefined;
 }
 
@@ -167,7 +167,7 @@ async function readIndex(source: ByteSource, refuse: Refuse): Promise<WeightMap>
   };
 }
 
-/** A number by its value: some writers add ".0". */
+/** Reads the total size by its value: some writers add ".0". */
 function parseTotalSize(size: Json | undefined, refuse: Refuse): number | undefined {
   if (size === undefined || typeof size === "number") return size;
   return typeof size === "object" && size !== null && "digits" in size

@@ -2,7 +2,7 @@ import { describeShape, type Dtype, DTYPE_BITS, tensorBytes } from "./dtype.ts";
 import { MAX_HEADER_BYTES, type Metadata } from "./header.ts";
 import { quote, type Refuse } from "./json.ts";
 
-/** A tensor to write, and how many bytes its data will have. */
+/** A tensor to write, with the number of bytes of its data. */
 export interface TensorToWrite {
   readonly name: string;
   readonly dtype: Dtype;
@@ -10,7 +10,7 @@ export interface TensorToWrite {
   readonly bytes: number;
 }
 
-/** A tensor with its data, the bits of which are written as they are. */
+/** A tensor with its data, whose bits are written as they are. */
 export interface TensorData {
   readonly name: string;
   readonly dtype: Dtype;
@@ -26,9 +26,8 @@ const refuse: Refuse = (problem) => {
 
 /**
  * A safetensors file in chunks, the header first, byte for byte as huggingface/safetensors writes it: larger types
- * first, then by name. `data` gives the chunks of one tensor and is called for the next when those of the last are
- * written.
- * @param metadata transformers wants `format` to be "pt".
+ * first, then by name. `data` gives the chunks of one tensor, and is called for the next after they are written.
+ * @param metadata texts beside the tensors; transformers wants `format` to be "pt".
  * @throws RangeError at once if the tensors make no valid file; while it is written if `data` gives more or fewer bytes
  * than promised.
  */
@@ -55,8 +54,8 @@ export function writeSafetensors(
 }
 
 /**
- * The bytes of a small safetensors file; `writeSafetensors` for a large one. @throws RangeError if the tensors make no
- * valid file.
+ * The bytes of a small safetensors file; use `writeSafetensors` for a large one.
+ * @throws RangeError if the tensors make no valid file.
  */
 export function encodeSafetensors(
   tensors: readonly TensorData[],
@@ -85,7 +84,7 @@ function layOut<Tensor extends TensorToWrite>(
   const ranks = new Map(Object.keys(DTYPE_BITS).map((dtype, rank) => [dtype, rank]));
   const sorted = [...tensors].sort((a, b) => ranks.get(b.dtype)! - ranks.get(a.dtype)! || (a.name < b.name ? -1 : 1));
   let place = 0;
-  // Texts, not an object: its names would be sorted if they look like numbers, and "__proto__" would vanish.
+  // The fields are texts: names of an object would be sorted if they look like numbers, and "__proto__" would vanish.
   const fields = metadata.size === 0 ? [] : [`"__metadata__":${JSON.stringify(Object.fromEntries(metadata))}`];
   for (const { name, dtype, shape, bytes } of sorted) {
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [place, place += bytes] })}`);

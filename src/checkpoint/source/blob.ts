@@ -1,6 +1,6 @@
 import type { ByteSource, Folder } from "./source.ts";
 
-/** The bytes of a Blob: a file that a page was given, or one in memory. Only what is asked for is read. */
+/** The bytes of a Blob: a file that a page was given, or one in memory. Only the requested bytes are read. */
 export function blobSource(name: string, blob: Blob): ByteSource {
   return {
     name,

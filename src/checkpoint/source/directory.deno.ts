@@ -2,8 +2,8 @@ import { isInside } from "./path.ts";
 import type { ByteSource, Folder } from "./source.ts";
 
 /**
- * A folder on the disk. A file is opened anew for each read, so that no handle outlives it and ten thousand shards need
- * one.
+ * A folder on the disk. A file is opened again for each read, so that no handle outlives it and ten thousand shards
+ * need one.
  * @throws RangeError with one line if a file leaves the folder, cannot be read, or changed since it was opened.
  */
 export function directoryFolder(path: string): Folder {
@@ -22,11 +22,11 @@ export function directoryFolder(path: string): Folder {
   };
 }
 
-/** Whether there is a folder of this name. */
+/** True if there is a folder of this name. */
 export const isFolder = (path: string): Promise<boolean> =>
   Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 
-/** One file by its path; null if there is none in its folder. @throws RangeError as directoryFolder() does. */
+/** One file by its path; null if there is none in its folder. @throws RangeError like directoryFolder(). */
 export async function openFile(path: string): Promise<ByteSource | null> {
   const slash = path.lastIndexOf("/"), folder = slash < 0 ? "." : path.slice(0, slash) || "/";
   return await directoryFolder(folder).open(path.slice(slash + 1));
@@ -35,7 +35,7 @@ export async function openFile(path: string): Promise<ByteSource | null> {
 const isAbsent = (error: unknown): boolean =>
   error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 
-/** An absent file is an answer, an absent folder a mistake. */
+/** Null for an absent file, an error for an absent folder. */
 async function absent(path: string): Promise<null> {
   const isThere = await Deno.stat(path).then(
     ({ isDirectory }) => isDirectory,

@@ -7,7 +7,7 @@ import type { Folder } from "./source.ts";
 
 const HUB = "https://huggingface.co";
 
-/** "owner/name". */
+/** True for a name like "owner/name". */
 export const isRepository = (name: string): boolean => /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(name);
 const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(revision);
 
@@ -18,18 +18,18 @@ export interface HubOptions {
   readonly token?: string | undefined;
   readonly cache: HubCache;
   readonly fetch?: typeof globalThis.fetch;
-  /** How the time between attempts passes. */
+  /** Waits between attempts. */
   readonly pause?: Pause;
 }
 
 export interface HubFolder extends Folder {
-  /** What the revision was when the folder was opened: all files are of this commit. */
+  /** The commit of the revision when the folder was opened, from which all files are. */
   readonly commit: string;
 }
 
 /**
- * A model's repository on the Hugging Face hub, read in parts and kept in a cache. What the cache has all of is not
- * asked for again; of a commit it has seen it knows the files too, so that such a commit, or a branch while the hub
+ * A model's repository on the Hugging Face hub, read in parts and kept in a cache. Files that are whole in the cache
+ * are not requested again, nor is the list of files of a commit, so that such a commit, or a branch while the hub
  * cannot be reached, needs no network.
  * @param repo "owner/name".
  * @throws RangeError if there is no such repository or revision, or the token may not read it; HubUnreachableError.
@@ -84,7 +84,7 @@ interface Hub {
 
 const sleep: Pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** The commit that the revision is now; where the hub cannot be reached, the one it was when it was last asked. */
+/** The commit that the revision is now, or if the hub cannot be reached, the one of the last answer. */
 async function pinCommit(hub: Hub): Promise<string> {
   const { repo, revision, cache } = hub;
   if (isCommit(revision)) return revision;
@@ -108,7 +108,7 @@ async function pinCommit(hub: Hub): Promise<string> {
   }
 }
 
-/** The files of a commit, which never change: the hub is asked once. */
+/** The files of a commit, which never change: they are requested once. */
 async function filesOf(hub: Hub, commit: string): Promise<ReadonlyMap<string, HubEntry>> {
   const { repo, cache } = hub, known = `${repo}/records/${commit}.json`;
   const kept = await readJson(cache, known);

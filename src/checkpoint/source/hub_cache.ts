@@ -3,23 +3,24 @@
  * (path.ts) holds for them.
  */
 export interface HubCache {
-  /** For messages. */
+  /** Name for messages. */
   readonly name: string;
   /** Bytes of the file, null if there is none. */
   size(name: string): Promise<number | null>;
-  /** @throws RangeError if they are not there. */
+  /** Reads bytes of a file. @throws RangeError if they are not there. */
   read(name: string, start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Puts bytes at their place, and has them on the disk when it resolves. The file and its folders are made if absent.
+   * Writes bytes at their place, and has them on the disk when it resolves. The file and its folders are made if
+   * absent.
    * @throws StorageFullError
    */
   write(name: string, start: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /**
-   * Replaces a small file by this text: a reader finds the old one or the new one, or what is no JSON. @throws
-   * StorageFullError
+   * Replaces a small file by this text: a reader finds the old one or the new one, or no valid JSON.
+   * @throws StorageFullError
    */
   replace(name: string, text: string): Promise<void>;
-  /** No error if there is none. */
+  /** Removes a file; no error if there is none. */
   remove(name: string): Promise<void>;
 }
 

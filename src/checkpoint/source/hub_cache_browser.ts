@@ -9,7 +9,7 @@ import { StorageFullError } from "../store/store.ts";
 import { blobSource } from "./blob.ts";
 import { type HubCache, memoryCache } from "./hub_cache.ts";
 
-/** Files of the origin where this thread can write them (a dedicated Worker), memory elsewhere. */
+/** A cache in files of the origin if this thread can write them (a dedicated Worker), else in memory. */
 export async function browserCache(): Promise<HubCache> {
   return await hasOriginFiles() ? originCache() : memoryCache();
 }
@@ -20,8 +20,8 @@ function originCache(): HubCache {
     return [await originFolder("scrimp", "hub", ...parts), file];
   };
   const fileOf = async (name: string): Promise<File | null> => readOriginFile(...await place(name));
-  // Tabs take turns at a file: a handle that writes is exclusive, and what has changed since it was opened cannot be
-  // read.
+  // Tabs take turns at a file: a handle that writes is exclusive, and a file that has changed since it was opened
+  // cannot be read.
   const inTurn = <T>(name: string, mode: LockMode, work: () => Promise<T>): Promise<T> =>
     navigator.locks.request(`scrimp hub ${name}`, { mode }, work) as Promise<T>;
   const write = (name: string, bytes: Uint8Array, start: number, truncate: boolean): Promise<void> =>

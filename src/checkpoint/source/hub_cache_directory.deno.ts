@@ -1,13 +1,13 @@
 import { StorageFullError } from "../store/store.ts";
 import type { HubCache } from "./hub_cache.ts";
 
-/** SCRIMP_CACHE, or the user's cache folder. */
+/** The folder of the cache: SCRIMP_CACHE, or the user's cache folder. */
 export function defaultCacheFolder(environment: { get(name: string): string | undefined } = Deno.env): string {
   const home = environment.get("HOME") ?? environment.get("USERPROFILE") ?? ".";
   return environment.get("SCRIMP_CACHE") || `${environment.get("XDG_CACHE_HOME") || `${home}/.cache`}/scrimp/hub`;
 }
 
-/** Files of a folder, which several processes may use at once. */
+/** A cache in files of a folder, which several processes may use at once. */
 export function directoryCache(path: string): HubCache {
   const pathOf = async (name: string): Promise<string> => {
     const file = `${path}/${name}`;

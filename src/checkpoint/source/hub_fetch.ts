@@ -8,11 +8,11 @@ export type Pause = (milliseconds: number) => Promise<void>;
 /** Waits before the attempts after the first, in milliseconds. */
 export const WAITS = [250, 1000, 4000];
 
-/** What another attempt may cure: too many requests, and a server in trouble. */
+/** True for answers that another attempt may cure: too many requests, and a server in trouble. */
 const isPassing = (status: number): boolean => status === 429 || status >= 500;
 
 /**
- * A fetch that tries again where that may help, and gives the last answer, whatever it is.
+ * A fetch that tries again if that may help, and gives the last answer, whatever it is.
  * @throws HubUnreachableError if there was none.
  */
 export function patientFetch(fetch: typeof globalThis.fetch, pause: Pause): typeof globalThis.fetch {

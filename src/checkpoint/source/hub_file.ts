@@ -6,33 +6,33 @@ import type { ByteSource } from "./source.ts";
 /** A file of one commit, as the hub lists it. */
 export interface HubEntry {
   readonly size: number;
-  /** Of its bytes; the hub has it for large files. */
+  /** Hash of its bytes; the hub has it for large files. */
   readonly sha256?: string;
 }
 
 export interface HubPlace {
-  /** For messages. */
+  /** Name for messages. */
   readonly name: string;
   readonly cache: HubCache;
-  /** Names in the cache: of the bytes, and of the record of what is there of them. */
+  /** Names in the cache: of the bytes, and of the record of the pieces that are there. */
   readonly bytes: string;
   readonly record: string;
   /**
-   * Asks the hub for the bytes from `start` up to, not including, `end`. @throws for an answer other than 200 and 206.
+   * Requests the bytes from `start` up to, not including, `end`. @throws for an answer other than 200 and 206.
    */
   request(start: number, end: number): Promise<Response>;
   readonly pause: Pause;
 }
 
-/** What is asked for, kept and resumed at once. Large enough that the round trips do not count. */
+/** Bytes that are requested, kept and resumed at once. Large enough that the round trips do not count. */
 export const PIECE_BYTES = 8 << 20;
 
-/** The body of an answer ended early. Another attempt may cure it. */
+/** Error of an answer whose body ended early. Another attempt may cure it. */
 class InterruptedError extends Error {}
 
 /**
- * A file of the hub. What is read is fetched in whole pieces, once: from then on it is in the cache, in this process
- * and in later ones. The read that brings the last missing piece also checks the whole against its hash.
+ * A file of the hub. Reads fetch whole pieces, each once: from then on it is in the cache, in this process and in later
+ * ones. The read that brings the last missing piece also checks the whole against its hash.
  */
 export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Promise<ByteSource> {
   const { name, cache, bytes } = place, count = Math.ceil(size / PIECE_BYTES);
@@ -54,7 +54,7 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
   async function fetchPieces(first: number, last: number): Promise<void> {
     const start = first * PIECE_BYTES, end = Math.min(last * PIECE_BYTES, size);
     const response = await place.request(start, end);
-    // A server that knows no ranges sends the whole: that is taken whole, once.
+    // A server that knows no ranges sends the whole file, which is taken whole, once.
     const whole = response.status === 200;
     const range = whole ? null : response.headers.get("Content-Range");
     if (range !== null && range !== `bytes ${start}-${end - 1}/${size}`) {
@@ -110,7 +110,7 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
       }
       if (start === end) return new Uint8Array(0);
       if (!checked) {
-        // One at a time, so that no piece is fetched twice. One that fails does not hold up the next.
+        // Reads take turns, so that no piece is fetched twice. One that fails does not hold up the next.
         const filled = turn.then(() => fill(Math.floor(start / PIECE_BYTES), Math.ceil(end / PIECE_BYTES)));
         turn = filled.catch(() => {});
         await filled;
@@ -120,7 +120,7 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
   };
 }
 
-/** What an earlier process has left, as far as the file bears it out. */
+/** The pieces that an earlier process has left, as far as the file bears it out. */
 async function readRecord(
   { cache, record, bytes }: HubPlace,
   size: number,
@@ -134,7 +134,7 @@ async function readRecord(
   return { pieces, checked: isTrue && found["checked"] === true && !pieces.includes(0) };
 }
 
-/** Gives the body's bytes to `keep` a piece at a time. The last piece is shorter only where the file ends. */
+/** Gives the body's bytes to `keep` a piece at a time. The last piece is shorter only at the end of the file. */
 async function takeBody(
   name: string,
   response: Response,

@@ -1,6 +1,6 @@
 /** Bytes that can be read in parts: a file on the disk, a Blob of a page, a file on the hub. */
 export interface ByteSource {
-  /** For messages. */
+  /** Name for messages. */
   readonly name: string;
   /** Bytes in all. */
   readonly size: number;
@@ -10,8 +10,8 @@ export interface ByteSource {
 
 /** A folder of files: a local one, files that a page was given, or a repository on the hub. They look the same. */
 export interface Folder {
-  /** For messages, and as `base_model_name_or_path` of adapters. */
+  /** Name for messages, and for `base_model_name_or_path` of adapters. */
   readonly name: string;
-  /** Null if there is no such file. Names are relative, with "/" between folders. */
+  /** Opens a file; null if there is none. Names are relative, with "/" between folders. */
   open(path: string): Promise<ByteSource | null>;
 }

@@ -15,8 +15,8 @@ const FILE = /^checkpoint-(0|[1-9]\d*)\.safetensors$/;
 const PARTIAL = /^checkpoint-\d+\.safetensors\.partial$/;
 
 /**
- * The checkpoints of a run as files of a folder, which is made if it is absent. One is written beside its place,
- * synced, renamed into it, and the folder synced: at no instant is there less than the last whole one.
+ * The checkpoints of a run as files of a folder, which is made if it is absent. A checkpoint is written beside its
+ * place, synced, renamed into it, and the folder synced: at no instant is there less than the last whole one.
  * @throws RunInUseError if another process has it open; a process that is killed lets go.
  */
 export async function openDirectoryStore(folder: string, keep: number): Promise<CheckpointStore> {
@@ -52,8 +52,8 @@ export const checkpointsIn = async (folder: string): Promise<number[]> =>
   (await namesIn(folder)).flatMap((name) => FILE.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
 
 /**
- * The kernel holds the lock for the open file, so that it goes with the process. The file stays: to remove one that
- * another is about to lock would give two locks.
+ * Locks a folder. The kernel holds the lock for the open file, so that it goes with the process. The file stays: to
+ * remove one that another is about to lock would give two locks.
  */
 async function lockFolder(folder: string): Promise<Deno.FsFile> {
   const path = `${folder}/run.lock`;
@@ -89,7 +89,7 @@ async function writeWhole(
     for await (const chunk of bytes) {
       for (let at = 0; at < chunk.length;) at += await onDisk(file.write(chunk.subarray(at)));
     }
-    // Before the rename: a name that points to data still in memory is a torn file after a power failure.
+    // Sync before the rename: a name that points to data still in memory is a torn file after a power failure.
     await onDisk(file.sync());
   } catch (error) {
     await remove(partial);
@@ -102,7 +102,7 @@ async function writeWhole(
   await onDisk(syncFolder(folder));
 }
 
-/** Without it a power failure can undo a rename. Windows has no such call, and keeps its directories in a journal. */
+/** Syncs a folder, lest a power failure undo a rename. Windows has no such call: its directories are in a journal. */
 export async function syncFolder(folder: string): Promise<void> {
   if (Deno.build.os === "windows") return;
   using directory = await Deno.open(folder);
@@ -115,7 +115,7 @@ async function remove(path: string): Promise<void> {
   );
 }
 
-/** Of the system, or of a user's share. */
+/** True for the error of a full disk: of the system, or of a user's share. */
 export const isDiskFull = (error: unknown): boolean =>
   ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
 

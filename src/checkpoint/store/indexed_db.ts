@@ -22,7 +22,7 @@ export function openDatabaseSlots(run: string): Promise<Slots> {
 
 /**
  * A database that reaches the disk before a transaction ends: idb-keyval's own stores have the browsers' "relaxed"
- * durability. Its connection is made again where the browser has ended it, as Safari does to tabs in the background.
+ * durability. Its connection is made again if the browser has ended it, as Safari does to tabs in the background.
  */
 function strictStore(name: string): { store: UseStore; close(): void } {
   let connection: Promise<IDBDatabase> | undefined;

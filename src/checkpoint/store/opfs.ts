@@ -3,7 +3,7 @@ import type { Slots } from "./slots.ts";
 
 /** Slots as files of the origin private file system, in a dedicated Worker. */
 export async function openOriginSlots(run: string): Promise<Slots> {
-  // Encoded, and never "." or "..", which are no names there.
+  // The name is encoded, and never "." or "..", which are no names there.
   const folder = await originFolder("scrimp", "runs", `run ${encodeURIComponent(run)}`);
   return {
     names: () => Array.fromAsync(folder.keys()),

@@ -1,8 +1,8 @@
-// The origin private file system: a browser's files of one origin. Written through synchronous handles, which only a
-// dedicated Worker has: they write in place and reach the disk at flush(), where createWritable() copies a file for
-// each change of it.
+// The origin private file system: a browser's files of one origin. They are written through synchronous handles, which
+// only a dedicated Worker has: these write in place and reach the disk at flush(), while createWritable() copies a file
+// for each change of it.
 
-/** Whether files can be written here. Not in a page itself, and in some browsers not in a private window. */
+/** True if files can be written here: not in a page itself, and in some browsers not in a private window. */
 export async function hasOriginFiles(): Promise<boolean> {
   if (typeof FileSystemFileHandle === "undefined" || !("createSyncAccessHandle" in FileSystemFileHandle.prototype)) {
     return false;
@@ -17,7 +17,7 @@ export async function originFolder(...path: readonly string[]): Promise<FileSyst
   return folder;
 }
 
-/** Null if there is none. */
+/** A file; null if there is none. */
 export async function readOriginFile(folder: FileSystemDirectoryHandle, name: string): Promise<File | null> {
   return await folder.getFileHandle(name).then((handle) => handle.getFile()).catch((error) => absent(error, null));
 }
@@ -47,14 +47,14 @@ export async function writeOriginFile(
 function writeAll(handle: FileSystemSyncAccessHandle, chunk: Uint8Array, start: number): number {
   for (let at = 0; at < chunk.length;) {
     const count = handle.write(chunk.subarray(at) as Uint8Array<ArrayBuffer>, { at: start + at });
-    // The standard lets a browser write a part and stop where the space ends.
+    // The standard lets a browser write a part and stop when the space ends.
     if (count === 0) throw new DOMException("nothing more could be written", "QuotaExceededError");
     at += count;
   }
   return chunk.length;
 }
 
-/** No error if there is none. */
+/** Removes a file; no error if there is none. */
 export async function removeOriginFile(folder: FileSystemDirectoryHandle, name: string): Promise<void> {
   await folder.removeEntry(name).catch((error) => absent(error, undefined));
 }

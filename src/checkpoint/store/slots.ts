@@ -10,19 +10,19 @@ import {
   StorageFullError,
 } from "./store.ts";
 
-/** A flat folder in a browser's storage, where a file that is being written when the browser ends is anything. */
+/** A flat folder in a browser's storage. A file that is being written when the browser ends may hold anything. */
 export interface Slots {
   names(): Promise<string[]>;
-  /** Null if there is none. */
+  /** A file; null if there is none. */
   read(name: string): Promise<Blob | null>;
-  /** When it resolves the bytes are on the disk. */
+  /** Writes a file, whose bytes are on the disk when it resolves. */
   write(name: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void>;
-  /** No error if there is none. */
+  /** Removes a file; no error if there is none. */
   remove(name: string): Promise<void>;
   close(): void;
 }
 
-/** The second of the two files of a checkpoint. It is written after the first, and says what the first must be. */
+/** The second of the two files of a checkpoint. It is written after the first, and has its size and hash. */
 interface CommitRecord {
   readonly generation: number;
   readonly step: number;
@@ -35,9 +35,9 @@ const recordOf = (generation: number): string => `${generation}.json`;
 const generationOf = (name: string): number => Number(/^(\d+)\.(safetensors|json)$/.exec(name)?.[1] ?? -1);
 
 /**
- * Checkpoints where files cannot be replaced atomically. Each goes to a slot of its own, a new generation: the bytes
- * first, then the record that commits them. What has no record, or is not what its record says, is not there. With
- * `keep` 1 these are two slots that take turns.
+ * Checkpoints in a place that cannot replace files atomically. Each goes to a slot of its own, a new generation: the
+ * bytes first, then the record that commits them. Bytes that have no record, or do not match it, are not there. `keep`
+ * 1 gives two slots that take turns.
  * @throws RunInUseError if another tab or Worker has the run open; one that is closed or terminated lets go.
  */
 export async function openSlots(
@@ -53,7 +53,7 @@ export async function openSlots(
   /** Generations whose bytes have been read and found to be those of the record. */
   const whole = new Set<number>();
 
-  /** By step; of two of one step, the newer. */
+  /** The records by step; if two are of one step, the newer. */
   async function committed(
     accept: (record: CommitRecord) => boolean | Promise<boolean>,
   ): Promise<Map<number, CommitRecord>> {
@@ -92,7 +92,7 @@ export async function openSlots(
         const record = { generation, step, ...await writePayload(place, payloadOf(generation), bytes) };
         await place.write(recordOf(generation), [new TextEncoder().encode(JSON.stringify(record))]);
       } catch (error) {
-        // or the next save does
+        // If this fails, the next save removes them.
         for (const name of [recordOf(generation), payloadOf(generation)]) await place.remove(name).catch(() => {});
         refuse(`Cannot save the checkpoint of step ${step} of run ${run}`, error as Error);
       }
@@ -115,7 +115,7 @@ export async function openSlots(
   };
 }
 
-/** Resolves with what lets go of the lock. */
+/** Locks a run; resolves to the function that lets go. */
 function lockRun(run: string): Promise<() => void> {
   return new Promise((resolve, reject) => {
     navigator.locks.request(`scrimp run ${run}`, { ifAvailable: true }, (lock) => {
@@ -136,7 +136,7 @@ async function readRecord(place: Slots, generation: number): Promise<CommitRecor
   }
 }
 
-/** 4 MiB at a time: a checkpoint need not fit in memory. */
+/** Bytes that are hashed at a time: a checkpoint need not fit in memory. */
 const PIECE_BYTES = 4 << 20;
 
 async function agrees(place: Slots, { generation, bytes, sha256 }: CommitRecord): Promise<boolean> {

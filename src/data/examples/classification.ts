@@ -5,12 +5,12 @@ import { placeOf, refuseShape, type Skipped, textOf } from "./example.ts";
 /** A text, or two, and the class it belongs to. */
 export interface ClassExample {
   readonly input_ids: Uint32Array<ArrayBuffer>;
-  /** Which of the two each token belongs to, 0 or 1, where the tokenizer says. */
+  /** The text of the two that each token belongs to, 0 or 1, if the tokenizer gives it. */
   readonly token_type_ids?: Uint32Array<ArrayBuffer>;
   readonly label: number;
 }
 
-/** What a tokenizer makes of a text or a pair. */
+/** A text or a pair as a tokenizer encodes it. */
 export interface EncodedText {
   readonly input_ids: Uint32Array<ArrayBuffer>;
   readonly token_type_ids?: Uint32Array<ArrayBuffer>;
@@ -21,7 +21,7 @@ export interface ClassificationOptions {
   readonly encode: (text: string, text_pair: string | null) => EncodedText;
   /** Ids of an example at most; the rest is cut off. */
   readonly max_length: number;
-  /** Closes a text, also one that was cut. Null: nothing does. */
+  /** Token that closes a text, also one that was cut. Null: nothing does. */
   readonly sep_token_id: number | null;
   /** Names of the classes, in the order of their numbers. */
   readonly labels: readonly string[];
@@ -32,7 +32,7 @@ const PAIRS = [["text", "text_pair"], ["sentence1", "sentence2"], ["premise", "h
 const TEXTS = ["text", "sentence"] as const;
 const SHAPES = [...TEXTS.map((text) => `{${text}, label}`), ...PAIRS.map(([a, b]) => `{${a}, ${b}, label}`)];
 
-/** More names than this are taken for texts in the wrong column. */
+/** Most names of classes: more are taken for texts in the wrong column. */
 const MOST_LABELS = 1000;
 
 /**
@@ -60,7 +60,7 @@ export function classificationExample(source: NumberedRow, options: Classificati
 /**
  * Names of the classes of a dataset: texts in the order of their first appearance; for numbers LABEL_0 to the largest,
  * the names that Hugging Face gives them. Reads all rows.
- * @throws TypeError that names the row, at another label or where texts and numbers mix; RangeError at more than 1000.
+ * @throws TypeError that names the row, at another label or if texts and numbers mix; RangeError at more than 1000.
  */
 export async function collectLabels(rows: AsyncIterable<NumberedRow>): Promise<readonly string[]> {
   const names = new Set<string>();

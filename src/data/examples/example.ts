@@ -3,20 +3,20 @@ import type { NumberedRow } from "../rows/read_rows.ts";
 import { kindOf } from "../rows/jsonl.ts";
 
 /**
- * What one row teaches a language model: `labels[i]` is the token that follows `input_ids[i]`, or IGNORED where nothing
- * is to be learned.
+ * A row as a language model learns it: `labels[i]` is the token that follows `input_ids[i]`, or IGNORED if that is not
+ * to be learned.
  */
 export interface Example {
   readonly input_ids: Uint32Array<ArrayBuffer>;
   readonly labels: Uint32Array<ArrayBuffer>;
 }
 
-/** Why a row gives no example: nothing is in it to learn, or all of that lies behind max_length. */
+/** The reason for a row without an example: nothing is in it to learn, or all of that lies behind max_length. */
 export type Skipped = "empty" | "cut off";
 
 /**
  * The beginning of `ids`, at most `max_length` inputs and the token that follows each.
- * @param isTarget whether the token at a place of `ids` is to be learned.
+ * @param isTarget is true if the token at a place of `ids` is to be learned.
  */
 export function exampleOf(
   ids: ArrayLike<number>,
@@ -37,10 +37,10 @@ export function exampleOf(
   return "empty";
 }
 
-/** "row 3 of train.jsonl" */
+/** The place of a row for messages: "row 3 of train.jsonl". */
 export const placeOf = ({ file, number }: NumberedRow): string => `row ${number} of ${file}`;
 
-/** The text of a column; "" for null, which is what tables hold where there is none. */
+/** The text of a column; "" for null, which tables hold if there is none. */
 export function textOf(source: NumberedRow, key: string): string {
   const value = source.row[key];
   if (value === null || value === undefined) return "";
@@ -52,7 +52,7 @@ export function textOf(source: NumberedRow, key: string): string {
   return value;
 }
 
-/** Throws: the row has none of the shapes that are known. */
+/** Throws the error of a row that has none of the known shapes. */
 export function refuseShape(source: NumberedRow, shapes: readonly string[]): never {
   const keys = Object.keys(source.row);
   throw new TypeError(

@@ -10,7 +10,7 @@ export interface Message {
   readonly content: string;
 }
 
-/** A conversation as the model sees it, and which of its tokens are the assistant's. */
+/** A conversation as the model sees it, with a mask of the assistant's tokens. */
 export interface EncodedChat {
   readonly input_ids: ArrayLike<number>;
   readonly assistant_mask: ArrayLike<number | boolean>;
@@ -18,9 +18,9 @@ export interface EncodedChat {
 
 export interface ExampleOptions {
   readonly tokenizer: Pick<Tokenizer, "encode">;
-  /** Ids that rows of ids may have are below this. */
+  /** Bound of the ids that rows of ids may have. */
   readonly vocab_size: number;
-  /** Ends texts and completions, so that the model learns to stop. Null: nothing does. */
+  /** Token that ends texts and completions, so that the model learns to stop. Null: nothing does. */
   readonly eos_token_id: number | null;
   /** Inputs of an example at most; the rest is cut off. */
   readonly max_length: number;
@@ -97,7 +97,7 @@ function integersOf(source: NumberedRow, key: string, least: number): readonly n
   );
 }
 
-/** The headings that models fine-tuned on Alpaca's data know. */
+/** A prompt with the headings that models fine-tuned on Alpaca's data know. */
 function alpacaPrompt(instruction: string, input: string): string {
   return `### Instruction:\n${instruction}\n\n${input === "" ? "" : `### Input:\n${input}\n\n`}### Response:\n`;
 }

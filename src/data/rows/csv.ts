@@ -24,13 +24,13 @@ export async function* readCsv(file: ReadableBytes, delimiter: "," | "\t"): Asyn
       if (!header) checkHeader(file, header = fields);
       else yield toRow(file, header, fields, ++count);
     }
-    // The row it belongs to has not ended; that it will not end well is certain.
+    // An error is in the unfinished row now, which cannot end well any more.
     if (errors.length > 0) refuse(file, `row ${count + 1} has wrong quotes (${errors[0]!.message})`, QUOTING);
     unfinished = text.slice(meta.cursor);
   };
 
   for await (const piece of textPieces(file)) {
-    // Up to a newline only: what follows a closing quote decides whether it is one.
+    // Parse up to a newline only: the next character decides whether a quote is a closing one.
     const text = unfinished + piece, end = piece.includes("\n") ? text.lastIndexOf("\n") + 1 : 0;
     unfinished = text;
     if (end > 0) {

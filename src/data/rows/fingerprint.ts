@@ -1,10 +1,10 @@
 import type { ReadableBytes } from "./row_source.ts";
 
-/** Read from either end of a file. */
+/** Bytes that are read from either end of a file. */
 const END_BYTES = 1 << 16;
 
 /**
- * Tells one dataset from another without reading all of it: SHA-256, in hexadecimal, over each file's name (without
+ * A digest that distinguishes datasets without reading all of them: SHA-256, in hexadecimal, over each file's name (no
  * folders), size, first and last 64 KiB. A change in the middle that keeps the size goes unnoticed.
  */
 export async function fingerprint(files: readonly ReadableBytes[]): Promise<string> {

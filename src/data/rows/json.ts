@@ -1,7 +1,7 @@
 import { isRow, kindOf } from "./jsonl.ts";
 import { type ReadableBytes, reasonOf, refuse, type Row } from "./row_source.ts";
 
-/** JSON.parse needs the whole text, and its objects take several times as much. */
+/** Largest file: JSON.parse needs the whole text, and its objects take several times as much. */
 const LARGEST_BYTES = 256 * 2 ** 20;
 
 /**

@@ -35,7 +35,7 @@ function parseLine(file: ReadableBytes, line: string, number: number): Row {
 export const isRow = (value: unknown): value is Row =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** For messages: "a string", "an array", "null". */
+/** The kind of a value for messages: "a string", "an array", "null". */
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return "an array";

@@ -5,7 +5,7 @@ declare module "papaparse" {
     readonly data: string[][];
     /** `row` counts from 0 within `data`. */
     readonly errors: readonly { readonly message: string; readonly row: number }[];
-    /** `cursor` is where the first row begins that is not in `data`. */
+    /** `cursor` is the start of the first row that is not in `data`. */
     readonly meta: { readonly cursor: number };
   }
   const Papa: {

@@ -5,7 +5,7 @@ const READABLE_CODECS: readonly string[] = ["UNCOMPRESSED", "SNAPPY"];
 
 /**
  * Rows of a Parquet file (by hyparquet): flat columns, lists and structs. Holds one row group. Integers of 64 bits
- * become numbers where a double holds them exactly and stay BigInt elsewhere; what is missing is null.
+ * become numbers if a double holds them exactly, else stay BigInt; missing values are null.
  * @throws RangeError if the file is cut short or damaged, or compressed with something else than Snappy.
  */
 export async function* readParquet(file: ReadableBytes): AsyncGenerator<Row> {
@@ -17,7 +17,7 @@ export async function* readParquet(file: ReadableBytes): AsyncGenerator<Row> {
   checkCodecs(file, metadata);
   const scan = await attempt(file, () => parquetScan({ file: buffer, metadata, useOffsetIndex: false }));
   for (const { rowStart, rowEnd } of scan.ranges) {
-    // Column by column, so that what is there is counted before any row is made of what the file promises.
+    // Read column by column, so that the values are counted before a row is made from the promises of the file.
     const columns: [string, DecodedArray][] = [];
     for (const { element: { name } } of schema.children) {
       const values = await attempt(file, () => scan.readColumn({ column: name, rowStart, rowEnd }));
@@ -48,7 +48,7 @@ function bufferOf(file: ReadableBytes): AsyncBuffer {
     byteLength: file.size,
     slice: (start, end = file.size) => {
       const bytes = read(start, end);
-      bytes.catch(() => {}); // hyparquet reads ahead, and may stop for another reason before it looks at what came
+      bytes.catch(() => {}); // hyparquet reads ahead, and may stop for another reason before it looks at the result
       return bytes;
     },
   };
@@ -58,7 +58,7 @@ function bufferOf(file: ReadableBytes): AsyncBuffer {
 const leavesOf = (schema: SchemaTree): string[] =>
   schema.children.flatMap((child) => (child.children.length > 0 ? leavesOf(child) : [child.path.join(".")]));
 
-/** A column that the schema does not know would fail in the background, where nobody can catch it. */
+/** Refuses a column that the schema does not know: it would fail in the background, where nobody can catch it. */
 function checkColumns(file: ReadableBytes, { row_groups }: FileMetaData, leaves: readonly string[]): void {
   for (const { columns } of row_groups) {
     const paths = columns.map(({ meta_data }) => meta_data?.path_in_schema?.join("."));
@@ -93,7 +93,7 @@ function checkCodecs(file: ReadableBytes, { row_groups }: FileMetaData): void {
   }
 }
 
-/** The value with numbers for its BigInts, lists and structs included. */
+/** The value with numbers for its BigInts, also in lists and structs. */
 function toNumbers(value: unknown): unknown {
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   if (value === undefined) return null;

@@ -23,14 +23,14 @@ const READERS: Readonly<Record<RowFormat, (file: ReadableBytes) => AsyncGenerato
   parquet: readParquet,
 };
 
-/** The format that a file's ending names. Everything that has no rows is "text", which `normalizeText` reads. */
+/** The format that a file's ending names. Files without rows are "text", which `normalizeText` reads. */
 export function formatOf(name: string): RowFormat | "text" {
-  const ending = /\.(\w+)$/.exec(name)?.[1]!.toLowerCase() ?? "";
+  const ending = /\.(\w+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
   return Object.hasOwn(FORMATS, ending) ? FORMATS[ending]! : "text";
 }
 
 /**
- * Rows of a file in their order. But for JSON, which is read whole, memory does not grow with the file.
+ * Rows of a file in their order. Memory does not grow with the file, except for JSON, which is read whole.
  * @throws RangeError that names the file and the row or line, if the file is empty, damaged or in another format.
  */
 export async function* readRows(file: ReadableBytes, format: RowFormat): AsyncGenerator<Row> {
@@ -38,11 +38,11 @@ export async function* readRows(file: ReadableBytes, format: RowFormat): AsyncGe
   yield* READERS[format](file);
 }
 
-/** A row and where it is from, for messages. */
+/** A row with its place, for messages. */
 export interface NumberedRow {
   readonly row: Row;
   readonly file: string;
-  /** From 1, within its file, blank lines and a header not counted. */
+  /** Number of the row in its file, from 1, blank lines and a header not counted. */
   readonly number: number;
 }
 

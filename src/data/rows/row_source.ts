@@ -1,6 +1,6 @@
 /** Bytes that can be read in parts: a file on the disk, a Blob of a page, a file on the hub. */
 export interface ReadableBytes {
-  /** For messages; its ending tells the format. */
+  /** Name for messages; its ending names the format. */
   readonly name: string;
   /** Bytes in all. */
   readonly size: number;
@@ -15,17 +15,17 @@ export type Row = Readonly<Record<string, unknown>>;
 const PIECE_BYTES = 1 << 20;
 
 /**
- * A row of more characters than this is taken for a broken file: a missing newline or closing quote must not fill the
- * memory.
+ * Most characters of a row. A longer one is taken for a broken file: a missing newline or closing quote must not fill
+ * the memory.
  */
 const LONGEST_ROW = 1 << 24;
 
-/** The error of a file that is not what its name says. */
+/** Throws the error of a file that is not what its name says. */
 export function refuse(file: ReadableBytes, problem: string, advice: string): never {
   throw new RangeError(`Cannot read the rows of ${file.name}: ${problem}. ${advice}`);
 }
 
-/** What a parser said, on one line. */
+/** The message of a parser's error, on one line. */
 export const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ").trim();
 
@@ -42,7 +42,7 @@ export async function* textPieces(file: ReadableBytes): AsyncGenerator<string> {
   yield held + decoder.decode();
 }
 
-/** @throws RangeError if the text kept for a row that has not ended yet is longer than any row should be. */
+/** Checks the text kept for a row that has not ended yet. @throws RangeError if it is longer than any row should be. */
 export function checkUnfinished(file: ReadableBytes, text: string, place: string): void {
   if (text.length <= LONGEST_ROW) return;
   refuse(

@@ -18,8 +18,8 @@ const SPLITS: Readonly<Record<string, keyof SplitFiles>> = {
 };
 
 /**
- * train.jsonl, or one of several parts: train-00001-of-00004.parquet (with or without a hash behind it), train-3.jsonl,
- * train_3.jsonl.
+ * Names like train.jsonl, or of one of several parts: train-00001-of-00004.parquet (with or without a hash behind it),
+ * train-3.jsonl, train_3.jsonl.
  */
 const SPLIT_NAME = /^(train|validation|valid|val|dev|test)(?:[-_](\d+)(?:-of-(\d+))?(?:-[0-9a-f]+)?)?\.(\w+)$/i;
 
@@ -85,7 +85,7 @@ function checkParts(files: readonly Part[], split: string): void {
   }
 }
 
-/** A part of a dataset that has no validation file. */
+/** Choice of one part of a dataset that has no validation file. */
 export interface HoldOut {
   readonly part: "train" | "validation";
   /** Share of the rows that is for validation, above 0, at most 1/2. */
@@ -95,8 +95,8 @@ export interface HoldOut {
 
 /**
  * Rows of one part: of each 1 / validation_split rows (rounded) that follow one another, a random one is for validation
- * and the others for training. Which one depends on the seed and the place alone, so no row needs to be held or counted
- * first.
+ * and the others for training. The choice depends on the seed and the place alone, so no row needs to be held or
+ * counted first.
  * @throws RangeError if the share is not above 0 and at most 1/2.
  */
 export async function* heldOut<R>(

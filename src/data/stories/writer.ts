@@ -1,21 +1,5 @@
 import { uniform } from "../../random/philox.ts";
-import { ADULTS, ANIMALS, BOYS, COLORS, FOODS, GIRLS, LISTS, NUMBERS, OBJECT_ADJECTIVES, OBJECTS, PLACES } from "./words.ts";
-
-/**
- * A template is text with `[this|that|]` (one of these), `<happy>` (a word of that list) and `{hero}` (a fact of the story).
- * Facts may be templates. `{hero}` and `{friend}` introduce themselves where they first stand ("a shy fox named Tom"), so
- * the first sentence of a plot must name its hero before any pronoun and neither may be a possessive the first time.
- */
-export type Template = string;
-export type Facts = Readonly<Record<string, Template>>;
-
-/** Sentences that tell a story in order. */
-export interface Plot {
-  /** Facts that belong together: one row of each table is taken. */
-  readonly tables?: readonly (readonly Facts[])[];
-  /** For each sentence the ways to say it; an empty one leaves the sentence out. */
-  readonly sentences: readonly (readonly Template[])[];
-}
+import { type Facts, type Plot, type Template, WORDS } from "./stories.ts";
 
 /** Ways to begin, before the plot does. Half of the stories start with the plot. */
 const BEGINNINGS: readonly Template[] = [
@@ -107,7 +91,8 @@ class Story {
     while (text.includes("[")) text = text.replace(/\[([^[\]]*)\]/g, (_, ways: string) => this.choose(ways.split("|")));
     return text.replace(
       /\{(\w+)\}|<(\w+)>/g,
-      (_, fact: string | undefined, list: string) => fact === undefined ? this.#fresh(LISTS[list]!) : this.#fact(fact),
+      (_, fact: string | undefined, list: string) =>
+        fact === undefined ? this.#fresh(WORDS.lists[list]!) : this.#fact(fact),
     );
   }
 
@@ -140,7 +125,9 @@ class Story {
 
   #friend(): Facts {
     const { name, kind } = this.#character();
-    const known = kind === "girl" || kind === "boy" ? `{his} <relation> ${name}` : `{his} <relation> ${name} the ${kind}`;
+    const known = kind === "girl" || kind === "boy"
+      ? `{his} <relation> ${name}`
+      : `{his} <relation> ${name} the ${kind}`;
     return {
       friend: `[${known}|${known}|a <trait> ${kind} named ${name}]`,
       new_friend: `a <trait> ${kind} named ${name}`,
@@ -150,26 +137,30 @@ class Story {
 
   #character(): { name: string; kind: string; is_female: boolean } {
     const is_female = this.#below(2) === 0;
-    const kind = this.choose(["child", "animal"]) === "animal" ? this.#fresh(ANIMALS) : is_female ? "girl" : "boy";
-    return { name: this.#fresh(is_female ? GIRLS : BOYS), kind, is_female };
+    const kind = this.choose(["child", "animal"]) === "animal"
+      ? this.#fresh(WORDS.animals)
+      : is_female
+      ? "girl"
+      : "boy";
+    return { name: this.#fresh(is_female ? WORDS.girls : WORDS.boys), kind, is_female };
   }
 
   #adult(): Facts {
-    const [name, is_female] = this.choose(ADULTS);
+    const [name, is_female] = this.choose(WORDS.adults);
     return { ...pronouns("adult_", is_female), adult: `{his} ${name}` };
   }
 
   #place(): Facts {
-    const [preposition, place, spots] = this.choose(PLACES);
+    const [preposition, place, spots] = this.choose(WORDS.places);
     const [spot = "", spot2 = "", spot3 = ""] = spots.map(() => this.#fresh(spots));
     return { place, at_place: `${preposition} ${place}`, spot, spot2, spot3 };
   }
 
   #things(): Facts {
-    const object = this.#fresh(OBJECTS), object2 = this.#fresh(OBJECTS);
-    const adjective = this.#fresh(OBJECT_ADJECTIVES), adjective2 = this.#fresh(OBJECT_ADJECTIVES);
+    const object = this.#fresh(WORDS.objects), object2 = this.#fresh(WORDS.objects);
+    const adjective = this.#fresh(WORDS.object_adjectives), adjective2 = this.#fresh(WORDS.object_adjectives);
     return {
-      color: this.#fresh(COLORS),
+      color: this.#fresh(WORDS.colors),
       object,
       object2,
       adjective,
@@ -181,18 +172,18 @@ class Story {
 
   /** A food to count: `total` of it, of which `given` are given away and `left` are left. */
   #counts(): Facts {
-    const [one, many] = this.choose(FOODS);
+    const [one, many] = this.choose(WORDS.foods);
     const total = 2 + this.#below(9), given = 1 + this.#below(total - 1), left = total - given;
-    const count = (n: number): string => `${NUMBERS[n]} ${n === 1 ? one : many}`;
+    const count = (n: number): string => `${WORDS.numbers[n]} ${n === 1 ? one : many}`;
     return {
       food: one,
       foods: many,
       total_foods: count(total),
       given_foods: count(given),
       left_foods: count(left),
-      given: NUMBERS[given]!,
-      left: NUMBERS[left]!,
-      number: NUMBERS[3 + this.#below(8)]!,
+      given: WORDS.numbers[given]!,
+      left: WORDS.numbers[left]!,
+      number: WORDS.numbers[3 + this.#below(8)]!,
     };
   }
 }

@@ -3,7 +3,7 @@
  */
 export const GROUP = 64;
 
-/** The group of number i. A shift: this is asked for every number of a model. */
+/** The group of number i. A shift, because it runs for every number of a model. */
 export const groupOf = (i: number): number => i >>> 6;
 
 /**

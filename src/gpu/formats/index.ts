@@ -1,5 +1,5 @@
-// How a tensor's numbers lie in its words (u32): the formats that the GPU keeps and kernels unpack as they load, all in
-// f32.
+// Storage formats: the layouts of a tensor's numbers in its words (u32). The GPU keeps them, and kernels unpack them to
+// f32 as they load.
 //
 // | format | bits a number | |
 // | --- | --- | --- |
@@ -25,7 +25,7 @@ type Words = Uint32Array<ArrayBuffer>;
 interface Definition {
   /** Numbers in a word. */
   readonly perWord: number;
-  /** Each group of numbers has a scale, so that all must be finite. */
+  /** True if each group of numbers has a scale, so that all must be finite. */
   readonly grouped: boolean;
   readonly pack: (values: Floats) => Words;
   readonly unpack: (words: Words, length: number) => Floats;
@@ -47,7 +47,7 @@ const FORMATS: Readonly<Record<Format, Definition>> = {
   nf4: { perWord: 8, grouped: true, pack: toNf4, unpack: fromNf4 },
 };
 
-/** Whether groups of numbers share a scale. */
+/** True if groups of numbers share a scale. */
 export const isQuantised = (format: Format): boolean => FORMATS[format].grouped;
 /** Numbers that can be packed without their neighbours: a word or a group of them. */
 export const numbersTogether = (format: Format): number => (isQuantised(format) ? GROUP : FORMATS[format].perWord);
@@ -58,14 +58,14 @@ export const wordsOf = (format: Format, length: number): number =>
   dataWords(format, length) + (isQuantised(format) ? Math.ceil(length / GROUP) : 0);
 
 /**
- * The words of a tensor with these values, each rounded to the nearest number of the format. Of f32 a view, no copy.
+ * The words of a tensor with these values, each rounded to the nearest number of the format; f32 is a view, no copy.
  * @throws RangeError if int8 or nf4 values are not finite: they would spoil their group. `name` and `first`, the number
  * of the first value in its tensor, are for the message.
  */
 export function pack(format: Format, values: Floats, name = "the values", first = 0): Words {
   const words = FORMATS[format].pack(values);
   if (!isQuantised(format)) return words;
-  // A group's scale tells of all its numbers.
+  // A group's scale is finite if all its numbers are.
   const scales = new Float32Array(words.buffer, 4 * dataWords(format, values.length)),
     group = scales.findIndex((scale) => !Number.isFinite(scale));
   if (group < 0) return words;
@@ -78,7 +78,7 @@ export function pack(format: Format, values: Floats, name = "the values", first 
 }
 
 /**
- * The numbers of a tensor of `length` from all its words. Of f32 a view, no copy; of int8 and nf4 rounded to f32 as
+ * The numbers of a tensor of `length` from all its words. f32 is a view, no copy; int8 and nf4 are rounded to f32 as
  * kernels round them.
  */
 export function unpack(format: Format, words: Words, length: number): Floats {

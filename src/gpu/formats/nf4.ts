@@ -28,7 +28,7 @@ export const NF4: readonly number[] = [
   0.7229568362236023,
   1,
 ];
-/** Half way between neighbours, where the nearest of the table changes; nothing lies beyond the last. */
+/** Midpoints between neighbours, where the nearest of the table changes; nothing lies beyond the last. */
 const MIDPOINTS = Float64Array.from(NF4, (value, i) => (i + 1 < NF4.length ? (value + NF4[i + 1]!) / 2 : Infinity));
 
 /** [-1, 1] is cut into steps of 1 / STEPS, narrower than any two midpoints lie apart: the code at the start of each. */
@@ -39,8 +39,8 @@ const CODES = Uint8Array.from(
 );
 
 /**
- * The code of the number of the table that is nearest to x, in [-1, 1]. One look and a comparison: a search's branches
- * cannot be predicted.
+ * The code of the number of the table that is nearest to x, in [-1, 1]. One lookup and a comparison: a search's
+ * branches cannot be predicted.
  */
 function nearest(x: number): number {
   const code = CODES[((x + 1) * STEPS) | 0]!;
@@ -55,7 +55,7 @@ export function toNf4(values: Float32Array<ArrayBuffer>): Uint32Array<ArrayBuffe
   const largest = largestOfGroups(values), dataWords = Math.ceil(values.length / 8);
   const words = new Uint32Array(dataWords + largest.length);
   for (let at = 0; at < dataWords; at++) {
-    // Of zeros all quotients are to be zero too.
+    // The quotients of a group of zeros must be zero too.
     const absmax = largest[groupOf(8 * at)]! || 1;
     let word = 0;
     for (let i = Math.min(8 * at + 8, values.length) - 1; i >= 8 * at; i--) {

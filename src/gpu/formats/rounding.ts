@@ -1,5 +1,5 @@
 /**
- * Added to a number below 2^51 it leaves no bits for a fraction: the sum is rounded to nearest even, as all sums are.
+ * Summand that leaves a number below 2^51 no bits for a fraction: the sum is rounded to nearest even, as all sums are.
  */
 const NO_FRACTION = 1.5 * 2 ** 52;
 

@@ -7,26 +7,26 @@ import sgdCode from "../../../shaders/rules/sgd.wgsl" with { type: "text" };
 export interface RuleSettings {
   readonly adam_beta1: number;
   readonly adam_beta2: number;
-  /** null: the rule's own. */
+  /** Epsilon; null: the rule's own. */
   readonly adam_epsilon: number | null;
   readonly momentum: number;
 }
 
-/** What the shader of a rule calls beta1, beta2 and eps. */
+/** The numbers that the shader of a rule calls beta1, beta2 and eps. */
 export interface RuleNumbers {
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;
 }
 
-/** A state-full update rule: an element's direction from its gradient and what was remembered of earlier ones. */
+/** A state-full update rule: an element's direction from its gradient and the memory of earlier ones. */
 export interface StateFullRule {
   /** A function `rule_step`, see shaders/lib/moments.wgsl. */
   readonly code: string;
   /** The tensors it keeps. Only the second may be of numbers that are never negative. */
   readonly state: readonly ["m"] | readonly ["m", "v"] | readonly ["momentum"];
   readonly numbers: (settings: RuleSettings) => RuleNumbers;
-  /** What the learning rate is multiplied by at a step with these bias corrections. */
+  /** Factor of the learning rate at a step with these bias corrections. */
   readonly stepFactor: (bias_correction1: number, bias_correction2: number) => number;
 }
 

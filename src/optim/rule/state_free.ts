@@ -33,8 +33,8 @@ const stateFreeKernel = defineKernel({
 });
 
 /**
- * Records residual = factor · sign(residual), or factor · residual, or 0. `partly`: only if the clock says that nothing
- * is state-full.
+ * Records residual = factor · sign(residual), or factor · residual, or 0. `partly`: only in steps where clock.count is
+ * 0, so that nothing is state-full.
  */
 export function signResidual(
   r: Recorder,
@@ -69,7 +69,7 @@ const axisSquaresKernel = defineKernel({
 /** Threads that keep a GPU busy with sums, and the fewest numbers worth a thread. */
 const WANTED_THREADS = 8192, SMALLEST_SHARE = 32;
 
-/** Which axis the sums of squares are taken along: one for each row, or one for each column. */
+/** Sums of squares: one for each row, or one for each column. */
 type Axis = "rows" | "columns";
 
 /**
@@ -134,7 +134,7 @@ const scaleResidualKernel = memoize(
 
 /**
  * Records residual = factor · residual / root mean square of its row (or column): SCALE's normalised gradient (Glentis
- * et al., 2025). A row of zeros stays. `partly`: only if the clock says that nothing is state-full.
+ * et al., 2025). A row of zeros stays. `partly`: only in steps where clock.count is 0.
  */
 export function normalizeResidual(
   r: Recorder,
@@ -181,15 +181,15 @@ const growthLimiterKernel = defineKernel({
 const GROWTH = 1.01, ANY_GROWTH = 1e38;
 
 export interface NormScaling {
-  /** Along which the subspace keeps the gradient's own rows or columns; null: neither. */
+  /** Axis whose rows or columns the subspace keeps as the gradient's own; null: neither. */
   readonly axis: Axis | null;
-  /** One ratio for the whole matrix, not one for each row or column. */
+  /** True for one ratio of the whole matrix, not one for each row or column. */
   readonly single: boolean;
-  /** The compact matrix's length along the other axis is clock.count. */
+  /** True if the compact matrix's length along the other axis is clock.count. */
   readonly counted: boolean;
-  /** What direction and x were multiplied by. */
+  /** Factor that direction and x have already. */
   readonly scale: number;
-  /** Multiplies the result before and after the limiter. */
+  /** Factors of the result before and after the limiter. */
   readonly front: number;
   readonly back: number;
   readonly limited: boolean;
@@ -234,7 +234,7 @@ export function scaleByNorms(
   }, { n: size(residual), columns, factor: 1 });
 }
 
-/** One ratio for each row or column; `single`: the same for all, of the norms of everything. */
+/** Records one ratio for each row or column; `single`: the same for all, of the norms of everything. */
 function recordRatio(
   r: Recorder,
   tensors: Readonly<Record<"clip" | "x_squares" | "direction_squares" | "ratio", Tensor>>,

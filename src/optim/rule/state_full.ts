@@ -17,7 +17,7 @@ import stateFull8BitCode from "../../../shaders/state_full_8bit.wgsl" with { typ
 import stateFull8BitTiledCode from "../../../shaders/state_full_8bit_tiled.wgsl" with { type: "text" };
 import threadCode from "../../../shaders/lib/thread.wgsl" with { type: "text" };
 
-/** Numbers that share a scale where state has eight bits, and the words that they take. */
+/** Numbers that share a scale in 8-bit state, and the words that they take. */
 export const BLOCK = 256;
 const BLOCK_WORDS = 65;
 /** Smaller tensors keep 32-bit state, as in bitsandbytes. */
@@ -36,7 +36,7 @@ export function stateTensors(label: string, rule: RuleName, bits: 32 | 8, shape:
   );
 }
 
-/** (512) The values of the 8-bit codes, signed and unsigned: one for all, written once. */
+/** (512) The values of the 8-bit codes, signed and unsigned: one tensor for all, written once. */
 export const codesTensor = (): Tensor => tensor("8-bit codes", [2 * 256], "frozen");
 export const codeValues = (): Float32Array<ArrayBuffer> =>
   new Float32Array([...dynamicMap(true), ...dynamicMap(false)]);
@@ -57,7 +57,7 @@ const PARAMS = {
   x_scale: "f32",
 } as const;
 
-/** Bindings and their numbers, which depend on what a form has. */
+/** Bindings and their numbers, which depend on the form. */
 function bindingsOf({ rule, keep }: StateFullForm, first: Record<string, Access>) {
   const has_b = RULES[rule].state.length > 1;
   const bindings: Record<string, Access> = {
@@ -117,9 +117,9 @@ export interface StateFullOptions {
   readonly rule: RuleName;
   readonly nesterov: boolean;
   readonly numbers: RuleNumbers;
-  /** Multiplies the direction. */
+  /** Factor of the direction. */
   readonly scale: number;
-  /** Minus this multiplies x, where x is kept. */
+  /** Minus the factor of x, if x is kept. */
   readonly x_scale: number;
   readonly bits: 32 | 8;
   /** Numbers of x for each one that clock.count counts. */
@@ -128,7 +128,7 @@ export interface StateFullOptions {
 
 /**
  * Records the state-full rule on a dense tensor of gradients: direction = scale · rule(x), and x = -x_scale · x.
- * Without `direction` x itself becomes the direction. Numbers beyond clock.count · stride are left alone.
+ * If there is no `direction`, x itself becomes the direction. Numbers beyond clock.count · stride are left alone.
  * @param codes for 8-bit state, see codesTensor().
  */
 export function recordStateFull(

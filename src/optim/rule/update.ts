@@ -20,28 +20,28 @@ import updateCode from "../../../shaders/update.wgsl" with { type: "text" };
 export interface UpdateInputs {
   /** (3) The step's numbers: see schedule.ts. */
   readonly schedule: Tensor;
-  /** (3) What clipping decided: see clip.ts. */
+  /** (3) The result of clipping: see clip.ts. */
   readonly clip: Tensor;
 }
 
-/** What an update in one pass is specialised with. */
+/** Specialisation of an update in one pass. */
 interface UpdateForm {
   readonly rule: RuleName | "none";
   readonly nesterov: boolean;
   readonly selection: SelectionKind | null;
-  /** Without a selection: all elements, or none, as the clock says. */
+  /** True if, without a selection, clock.count decides between all elements and none. */
   readonly partly: boolean;
   readonly free: StateFreeRule;
   readonly weight: WeightForm;
   /**
-   * How threads share a matrix with selected columns: rows of each, and threads in succession that have the same
+   * Shares of threads in a matrix with selected columns: rows of each, and threads in succession that have the same
    * columns.
    */
   readonly rows: number;
   readonly lanes: number;
 }
 
-/** Whether a thread's neighbours are state-full together, so that their state is read as a vector. */
+/** True if a thread's neighbours are state-full together, so that their state is read as a vector. */
 const isWhole = ({ selection }: UpdateForm): boolean => selection === null || selection === "rows";
 
 const updateKernel = memoize((form: UpdateForm) => {
@@ -107,7 +107,7 @@ const updateKernel = memoize((form: UpdateForm) => {
   });
 });
 
-/** The state-full ones of a thread's neighbours, one after another: their state is not contiguous. */
+/** Text for the state-full ones of a thread's neighbours, one after another: their state is not contiguous. */
 function componentsText(width: 1 | 4): string {
   if (width === 1) return "  if (here.bits != 0u) { change = state_change(slot, raw, good); }";
   return ["x", "y", "z", "w"].map((c, i) =>
@@ -119,9 +119,9 @@ function componentsText(width: 1 | 4): string {
 }
 
 /**
- * The selected ones of a thread's columns one after another, each in all of the thread's rows. A software adapter runs
- * every branch of an `if`, but a loop only as often as one of its lanes needs: once for each selected column where all
- * lanes have the same.
+ * Text for the selected ones of a thread's columns, one after another, each in all of the thread's rows. A software
+ * adapter runs every branch of an `if`, but a loop only as often as one of its lanes needs: once for each selected
+ * column if all lanes have the same.
  */
 function columnsText(width: 1 | 4, rows: number): string {
   const each = (text: (row: number, at: string) => string): string =>
@@ -146,12 +146,11 @@ function columnsText(width: 1 | 4, rows: number): string {
 }
 
 /**
- * Rows that the threads of a software adapter's vector share, where they divide a matrix, and how many lanes its
- * vectors have.
+ * Rows that the threads of a software adapter's vector share, if they divide a matrix; and the lanes of its vectors.
  */
 const BANDS = [64, 32, 16, 8], LANES = { portable: 8, portable_small: 4 };
 
-/** GPUs want neighbours at neighbouring addresses, and other matrices have rows that would be left over. */
+/** A thread's share is one row on GPUs, which want neighbours at neighbouring addresses, and if no band divides. */
 function shareOf(
   variant: Variant,
   selection: SelectionKind | null,
@@ -169,9 +168,9 @@ export interface UpdateOptions {
   readonly weight_decay: number;
   readonly lr_scale: number;
   readonly inactive_lr_scale: number;
-  /** Multiplies the direction of the rule. */
+  /** Factor of the rule's direction. */
   readonly scale: number;
-  /** Of stochastic rounding. */
+  /** Random stream of stochastic rounding. */
   readonly key: readonly [seed: number, purpose: number];
 }
 

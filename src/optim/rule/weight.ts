@@ -8,18 +8,19 @@ import weightBf16Code from "../../../shaders/lib/weight_bf16.wgsl" with { type: 
 import weightCode from "../../../shaders/lib/weight.wgsl" with { type: "text" };
 import weightF32Code from "../../../shaders/lib/weight_f32.wgsl" with { type: "text" };
 
-/** How a parameter is stored, for the kernels that write it. */
+/** Storage of a parameter, for the kernels that write it. */
 export interface WeightForm {
   readonly type: "f32" | "bf16";
   /** Numbers that a thread handles. */
   readonly width: 1 | 4;
-  /** Weights decay after the update instead of before it. */
+  /** True if weights decay after the update instead of before it. */
   readonly decayAfter: boolean;
 }
 
 /**
- * @param length whose multiple of four lets a thread have four neighbours: of the tensor, or of a row where those must
- * not be mixed.
+ * The form of a parameter.
+ * @param length a multiple of four lets a thread have four neighbours: of the tensor, or of a row if rows must not be
+ * mixed.
  */
 export function weightForm(parameter: Tensor, decay: "before" | "after", length = size(parameter)): WeightForm {
   return {

@@ -15,9 +15,9 @@ export type LayerOrder = (typeof LAYER_ORDERS)[number];
 /**
  * The matrices that keep state after switch number 0, 1, … (FRUGAL's blocks: Zmushko et al., 2025; fzmushko/FRUGAL,
  * proj_optimizer_templates.py), in the order in which they are taken. A block is one matrix; round(count · density) of
- * them are active. "random" draws anew at each switch; the others go round and round: upwards from the first, downwards
- * from the last, or from both ends to the middle. A pure function of `switchIndex`, so a resumed run needs no state of
- * it.
+ * them are active. "random" draws again at each switch; the others go round and round: upwards from the first,
+ * downwards from the last, or from both ends to the middle. A pure function of `switchIndex`, so a resumed run needs no
+ * state of it.
  * @throws {RangeError} if "mirror" cannot take as many from the front as from the back.
  */
 export function activeBlocks(

@@ -24,7 +24,7 @@ export function sidesOf(proj_type: Side, [m, n]: readonly [number, number]): rea
   }
 }
 
-/** Length of the side that is projected: what a density is a share of. */
+/** Length of the side that is projected, of which a density is a share. */
 export const projectedLength = (proj_type: Side, shape: readonly [number, number]): number =>
   Math.min(...sidesOf(proj_type, shape).map((side) => (side === "left" ? shape[0] : shape[1])));
 
@@ -33,7 +33,7 @@ export interface LowRankOptions {
   readonly proj: Projection;
   readonly proj_type: Side;
   readonly seed: number;
-  /** Moments follow the subspace to its new basis. */
+  /** Betas of moments that follow the subspace to its new basis; undefined if they do not. */
   readonly rotate: { readonly beta1: number; readonly beta2: number } | undefined;
   /** The cosines of a side of some length, for dct. */
   readonly cosines: (length: number) => Tensor;
@@ -41,9 +41,9 @@ export interface LowRankOptions {
 
 /**
  * A projection of a matrix G (m, n) to rank k: G P (m, k) from the right, Pᵀ G (k, n) from the left, or both (k, k). P
- * is of leading singular vectors (GaLore, Zhao et al., 2024), random and orthonormal, normal(0, 1/k) without (APOLLO,
- * Zhu et al., 2024), or of the best vectors of a cosine transform (Modoranu et al., 2025). Normal and cosine ones are
- * made again in each step, not kept.
+ * has leading singular vectors (GaLore, Zhao et al., 2024), random orthonormal ones, normal(0, 1/k) numbers (APOLLO,
+ * Zhu et al., 2024), or the best vectors of a cosine transform (Modoranu et al., 2025). Normal and cosine ones are made
+ * again in each step, not kept.
  */
 export function lowRankSubspace(label: string, shape: readonly [number, number], options: LowRankOptions): Subspace {
   const [m, n] = shape, { rank: k, proj, proj_type } = options;

@@ -6,13 +6,14 @@ import { gather, maskSelection, randomMask, scatter, type SelectionKind } from "
 import type { PreparedSubspace, Subspace, SubspaceContext } from "./subspace.ts";
 import { POSITIONS_PER_WORD } from "./subset.ts";
 
-/** What a selection with density 1 takes of a matrix (m, n): rows, columns or elements. */
+/** Number of rows, columns or elements that a selection with density 1 takes of a matrix (m, n). */
 export const selectable = (kind: SelectionKind, [m, n]: readonly [number, number]): number =>
   ({ columns: n, rows: m, randk: m * n })[kind];
 
 export interface SelectedSubspace extends Subspace {
   /**
-   * Which rows or columns: written by the host at each switch, see packSelection(). Elements are drawn on the device.
+   * The selected rows or columns, written by the host at each switch: see packSelection(). Elements are drawn on the
+   * device.
    */
   readonly selection: Tensor | undefined;
 }
@@ -39,7 +40,7 @@ export function selectedSubspace(
     up: (x, accumulate) => scatter(r, kind, { clock, selection, chosen: x, out: gradient }, accumulate),
   });
   const shapes = { columns: [m, count], rows: [count, n], randk: [count] } as const;
-  // Of a selection of everything exact zeros are left.
+  // A selection of everything leaves a residual of exact zeros.
   const common = { shape: shapes[kind], counted: true, complete: false };
   if (kind === "randk") {
     const mask = tensor(`${label}.mask`, [ceilDiv(m * n, 32)], "state", "u32");
@@ -65,7 +66,7 @@ export function selectedSubspace(
   return {
     ...common,
     stride: kind === "columns" ? m : n,
-    // A selection of columns leaves every row, if a shorter one.
+    // A selection of columns keeps every row, if a shorter one.
     axis: kind === "columns" ? "rows" : "columns",
     state: [],
     selection,

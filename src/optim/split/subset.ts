@@ -23,7 +23,7 @@ export function randomOrder(
 }
 
 /**
- * The same integers in ascending order: a uniformly random subset. Time and memory grow with `total`.
+ * The integers of randomOrder() in ascending order: a uniformly random subset. Time and memory grow with `total`.
  * @throws {RangeError} if there are not that many.
  */
 export function randomSubset(

@@ -1,10 +1,10 @@
 import type { Recorder } from "../../plan/recorder.ts";
 import type { Tensor } from "../../plan/tensor.ts";
 
-/** When a program changes a matrix's subspace: not, for the first time, or from the present one on. */
+/** A program's change of a matrix's subspace: none, the first choice, or a new one that starts from the present one. */
 export type Refresh = "none" | "cold" | "warm";
 
-/** What the parts of an update share. */
+/** Tensors that the parts of an update share. */
 export interface SubspaceContext {
   readonly clock: Tensor;
   readonly gradient: Tensor;
@@ -15,21 +15,21 @@ export interface SubspaceContext {
  * columns, rows, elements, or a projection onto a basis.
  */
 export interface Subspace {
-  /** Shape of what `down` gives, at its largest. */
+  /** Largest shape of the result of `down`. */
   readonly shape: readonly number[];
-  /** How many of its numbers clock.count counts for one. */
+  /** Elements per selected row or column: clock.count * stride elements are in use. */
   readonly stride: number;
-  /** Which of the matrix's axes survives whole, for norms along it. */
+  /** The axis of the matrix that survives whole, for norms along it. */
   readonly axis: "rows" | "columns" | null;
-  /** Whether only the part that clock.count says of `shape` is in use. */
+  /** True if clock.count, which may be below its largest in `shape`, limits the elements in use. */
   readonly counted: boolean;
-  /** Whether all of a gradient is in it: then rounding noise is left, which must not be taken for a residual. */
+  /** True if all of a gradient is in it: the rest is rounding noise then, which must not be taken for a residual. */
   readonly complete: boolean;
   /** State other than moments. */
   readonly state: readonly Tensor[];
-  /** Whether changing it takes kernels, not just numbers. */
+  /** True if changing it takes kernels, not just numbers. */
   readonly refreshes: boolean;
-  /** Records the change, if there is one, then makes ready what `down` and `up` read. Call once in each program. */
+  /** Records the change, if there is one, then prepares `down` and `up`. Call once in each program. */
   prepare(r: Recorder, context: SubspaceContext, refresh: Refresh, moments: readonly Tensor[]): PreparedSubspace;
 }
 
@@ -38,6 +38,6 @@ export interface PreparedSubspace {
   down(): Tensor;
   /** gradient = x in the full space, or gradient += it. */
   up(x: Tensor, accumulate: boolean): void;
-  /** Of selections only: what a kernel needs to find its elements. */
+  /** Positions of the selected elements for kernels; undefined for projections. */
   readonly selection?: Tensor;
 }

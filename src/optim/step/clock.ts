@@ -1,15 +1,15 @@
 import { type Tensor, tensor } from "../../plan/tensor.ts";
 
-/** What a parameter's update reads beside the schedule, in the order of `struct Clock` in shaders/lib/clock.wgsl. */
+/** Per-parameter inputs of an update, laid out as `struct Clock` in shaders/lib/clock.wgsl. */
 export interface ClockNumbers {
   /** 1 - beta^t of the moments' own step t = 1, 2, … */
   readonly bias_correction1: number;
   readonly bias_correction2: number;
-  /** What the rule multiplies the learning rate by. */
+  /** The rule's factor of the learning rate. */
   readonly step_factor: number;
-  /** Whether the moments begin anew: what they hold counts as 0. */
+  /** True if the moments restart: their old values count as 0. */
   readonly restart: boolean;
-  /** Where the parameter's state starts in its tensor. */
+  /** Start of the parameter's state in its tensor. */
   readonly first: number;
   /** Rows, columns or elements that are state-full. */
   readonly count: number;

@@ -9,7 +9,8 @@ import reduceCode from "../../../shaders/lib/reduce.wgsl" with { type: "text" };
 import scheduleCode from "../../../shaders/lib/schedule.wgsl" with { type: "text" };
 
 /**
- * On llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error: this makes a million tokens of it.
+ * Losses in a turn of the loop. On llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error:
+ * these are a million tokens.
  */
 const UNROLL = 16;
 
@@ -38,12 +39,11 @@ const metricsKernel = {
 /** Numbers of a step in `metrics`: loss, gradient norm, 1 if the update was skipped. */
 export const METRICS = 3;
 
-/** The ring: (rows, METRICS). */
+/** The ring of metrics: (rows, METRICS). */
 export const metricsTensor = (rows: number): Tensor => tensor("metrics", [rows, METRICS], "output");
 
 /**
- * Records what the host wants to know of a step into a ring of rows, to be read every so often: a read-back stalls the
- * GPU.
+ * Records the metrics of a step into a ring of rows, to be read every so often: a read-back stalls the GPU.
  */
 export function recordMetrics(
   r: Recorder,

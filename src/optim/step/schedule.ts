@@ -10,7 +10,7 @@ export interface StepNumbers {
 
 const FIELDS = ["learning_rate", "loss_scale", "metrics_row"] as const;
 
-/** The input that holds them: one for each program that has a loss. */
+/** The input that holds the numbers of a step: one for each program that has a loss. */
 export const scheduleTensor = (label: string): Tensor => tensor(label, [FIELDS.length], "input", "u32");
 
 export function packSchedule(numbers: StepNumbers): Uint32Array<ArrayBuffer> {
@@ -31,7 +31,7 @@ export interface LearningRateSchedule {
   readonly lr_scheduler_type: LearningRateScheduleType;
   /** Peak. */
   readonly learning_rate: number;
-  /** Where linear and cosine end. */
+  /** Rate at the end of linear and cosine. */
   readonly min_learning_rate: number;
   /** Steps of linear growth from 0, or their share of max_steps if below 1. */
   readonly warmup_steps: number;

@@ -10,18 +10,18 @@ export interface Phase {
   index: number;
 }
 
-/** What a run must remember to go on: everything else is a function of the step. */
+/** State that a run needs to go on: everything else is a function of the step. */
 export interface SwitchingState {
   readonly phases: readonly Phase[];
   /** Step at which the first subspaces are drawn. */
   readonly begun: number;
-  /** Step at which all moments last began anew. */
+  /** Step of the last restart of all moments. */
   readonly restarted: number;
   readonly update_gap: number;
   readonly evaluation: number | null;
 }
 
-/** A longer gap is tried when the validation loss has fallen by less than this share (AdaFRUGAL, arXiv 2601.11568). */
+/** A longer gap is tried if the validation loss has fallen by less than this share (AdaFRUGAL, arXiv 2601.11568). */
 const STILL_FALLING = 0.005, GAP_GROWTH = 1.5;
 
 /**
@@ -44,7 +44,7 @@ export class Switching {
     this.beginAt(0);
   }
 
-  /** Everything begins anew at a step that is still to come, moments and subspaces, as it does at step 0. */
+  /** Restarts everything at a step that is still to come, moments and subspaces, as at step 0. */
   beginAt(step: number): void {
     const { update_gap, stagger, badam_switch } = this.#grid, groups = Math.min(stagger, update_gap);
     this.#gap = update_gap;
@@ -68,12 +68,12 @@ export class Switching {
     return this.#restarted;
   }
 
-  /** All moments begin anew at a step that is still to come; subspaces go on. */
+  /** Restarts all moments at a step that is still to come; subspaces go on. */
   restartAt(step: number): void {
     this.#restarted = step;
   }
 
-  /** Moves on to the next step, in order, and says which phases change at it. */
+  /** Moves on to the next step, in order, and returns the phases that change at it. */
   advance(step: number): number[] {
     return [...this.#phases.keys()].filter((number) => {
       const phase = this.#phases[number]!;
@@ -93,7 +93,7 @@ export class Switching {
     return density + (density_end - density) * Math.min(1, step / Math.max(1, this.#max_steps));
   }
 
-  /** Hears of a validation loss. */
+  /** Reports a validation loss, which may lengthen the gap. */
   evaluated(loss: number): void {
     const { update_gap_max } = this.#grid, before = this.#evaluation;
     this.#evaluation = loss;

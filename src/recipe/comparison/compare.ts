@@ -1,3 +1,4 @@
+import type { ChartMethod } from "../../report/comparison_chart.ts";
 import type { BytesByRole } from "../../plan/ledger.ts";
 import type { Comparison, Entry, Method } from "./settings.ts";
 import type { Point } from "../../report/svg.ts";
@@ -9,7 +10,7 @@ export interface PlannedRun {
   readonly seed: number;
 }
 
-/** What a run came to; a line of results.jsonl. */
+/** The result of a run; a line of results.jsonl. */
 export interface RunResult {
   readonly method: string;
   /** The label of the entry of the method's sweep. */
@@ -17,7 +18,7 @@ export interface RunResult {
   readonly seed: number;
   /** The peak of the schedule. */
   readonly learning_rate: number;
-  /** Of the trained model, in nats per token. Null: the run diverged. */
+  /** Loss of the trained model, in nats per token. Null: the run diverged. */
   readonly eval_loss: number | null;
   /** Why the run diverged. */
   readonly problem: string | null;
@@ -33,23 +34,9 @@ export interface RunResult {
 }
 
 /** A method with its best settings: a row of the table. */
-export interface MethodResult {
-  readonly method: string;
-  /** The label of the best entry. */
-  readonly entry: string;
-  readonly learning_rate: number;
-  /** Runs of the best entry that ended, and that diverged. */
-  readonly ended: number;
-  readonly diverged: number;
-  /** Mean over the runs that ended. Null if none did. */
-  readonly eval_loss: number | null;
-  /** Standard deviation over the same runs (n - 1). Null if there are fewer than two. */
-  readonly spread: number | null;
+export interface MethodResult extends ChartMethod {
   readonly perplexity: number | null;
   readonly tokens_per_second: number | null;
-  readonly planned_bytes: BytesByRole;
-  /** Of the runs that ended, or of all if none did. */
-  readonly curves: readonly (readonly Point[])[];
 }
 
 /** The first run that is not among the results, or undefined when the comparison is done. */
@@ -64,8 +51,8 @@ export function nextRun(comparison: Comparison, results: readonly RunResult[]): 
 }
 
 /**
- * How many runs the comparison has, as far as that is known: a method that diverges with all its settings gets no other
- * seeds.
+ * Counts the runs that the comparison has, as far as that is known: a method that diverges with all its settings gets
+ * no other seeds.
  */
 export const countRuns = (comparison: Comparison, results: readonly RunResult[]): number =>
   comparison.methods.reduce((sum, method) => sum + runsOf(comparison, method, results).length, 0);
@@ -140,7 +127,7 @@ function aggregate(runs: readonly RunResult[]): MethodResult {
   };
 }
 
-/** What all runs have in common, in a line: data, model, tokens a step, steps, seeds. */
+/** Describes in a line the facts that all runs share: data, model, tokens a step, steps, seeds. */
 export function describeComparison(
   { base: { dataset, model }, methods, seeds }: Comparison,
   results: readonly RunResult[],

@@ -12,7 +12,7 @@ import {
 
 export type Settings = Readonly<Record<string, unknown>>;
 
-/** What is compared: each entry of a method's sweep is a run, or several that differ in their seed. */
+/** The subject of a comparison: each entry of a method's sweep is a run, or several that differ in their seed. */
 export interface Comparison {
   readonly title: string;
   /** The settings under all methods. Its seed is that of the embedded stories. */
@@ -79,7 +79,7 @@ const SHARED = ["dataset", "model", "seed", "output_dir", "run_name"];
 const NO_SAMPLES = { sample_steps: Number.MAX_SAFE_INTEGER, sample_tokens: 1, prompt: "" };
 
 /**
- * As nameSettings, for the settings of a comparison. Lists may be given as text: "adamw,sgd".
+ * Names the settings of a comparison, as nameSettings does those of a run. Lists may be given as text: "adamw,sgd".
  * @throws ConfigError for an unknown key, or one that is given twice.
  */
 export function nameComparison(given: Settings, note: (message: string) => void): Record<string, unknown> {
@@ -123,8 +123,8 @@ export function parseComparison(given: Settings, note: (message: string) => void
   }
 
   const shared = Object.fromEntries(Object.entries(given).filter(([key]) => !KEYS.includes(key)));
-  // What an optimizer reads is checked with the optimizer it is for.
-  const { optim, optim_args, ...rest } = shared;
+  // Settings that an optimizer reads are checked with the optimizer that they are for.
+  const { optim: _ownOptim, optim_args: _ownArgs, ...rest } = shared;
   const base = parseConfig(rest);
   const seeds = ownSeeds ?? [base.seed];
   const layers = (ownMethods ?? (optims ?? OPTIMIZERS).map((name) => ({ name, optim: name }) as Settings))

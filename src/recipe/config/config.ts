@@ -32,7 +32,7 @@ function checkLayerwise(given: Readonly<Record<string, unknown>>, named: Readonl
 }
 
 /**
- * Checks settings given by a JSON file, by flags or by a page, and fills in the defaults. `note` hears of each alias
+ * Checks settings given by a JSON file, by flags or by a page, and fills in the defaults. `note` receives each alias
  * used.
  * @throws ConfigError for an unknown key ("did you mean"), a wrong type, or settings that do not fit each other.
  */
@@ -52,7 +52,7 @@ export function parseConfig(
 function describe(issue: v.BaseIssue<unknown>, given: Record<string, unknown>): string {
   const [top = "", inner] = (issue.path ?? []).map(({ key }) => String(key));
   const path = inner === undefined ? top : `${top}.${inner}`;
-  // Of an object with a key too many, valibot says that nothing was expected there; of something else, that an object
+  // For an object with a key too many, valibot says that nothing was expected there; for something else, that an object
   // was.
   if (issue.type === "strict_object" && issue.expected === "never") {
     let setting = entries[top as ConfigKey] as unknown as {

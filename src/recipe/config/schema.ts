@@ -20,7 +20,10 @@ import { optimArgs } from "./optim_args.ts";
 import { peftConfig } from "./peft.ts";
 import type { TrainingConfig } from "./training_config.ts";
 
-/** The check and the default of every setting of `TrainingConfig`. Names are those of Hugging Face's LlamaConfig, TrainingArguments and TRL. */
+/**
+ * The check and the default of every setting of `TrainingConfig`. Names are those of Hugging Face's LlamaConfig,
+ * TrainingArguments and TRL.
+ */
 export const entries = {
   // Data.
   dataset: v.optional(text, ""),
@@ -83,7 +86,7 @@ export const entries = {
   gradient_checkpointing: v.optional(flag, false),
   max_steps: v.optional(count, 800),
   seed: v.optional(countOrZero, 42),
-  // What is written, and when.
+  // Output: files, and how often they are written.
   logging_steps: v.optional(count, 10),
   eval_steps: v.optional(count, 100),
   eval_batches: v.optional(count, 8),

@@ -5,17 +5,17 @@ import { type Description, show } from "./description.ts";
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
-  /** Not where a letter or digit stands next to it. */
+  /** True if no letter or digit may stand next to it. */
   readonly single_word: boolean;
-  /** It takes the white space before (left) or behind (right) it with it. */
+  /** True if it takes the white space before (left) or behind (right) it with it. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
-  /** Looked for in the normalized text, not in the original one. */
+  /** True if it is searched for in the normalized text, not in the original one. */
   readonly normalized: boolean;
   readonly special: boolean;
 }
 
-/** A part of a text: an added token, or (`id` undefined) what stands between two. */
+/** A part of a text: an added token, or (`id` undefined) the text between two. */
 export interface Section extends Span {
   readonly id: number | undefined;
 }
@@ -46,9 +46,9 @@ const WORD = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]";
 const ENDS_WITH_WORD = new RegExp(`${WORD}$`, "u"), STARTS_WITH_WORD = new RegExp(`^${WORD}`, "u");
 
 /**
- * Cuts a text at added tokens: the leftmost, of those the longest, as `find_matches` of Hugging Face's `tokenizers`
- * does (tokenizers/src/tokenizer/added_vocabulary.rs). The library's own ignores `single_word` and strips what
- * JavaScript calls white space.
+ * Cuts a text at added tokens: the leftmost, and among those the longest, like `find_matches` of Hugging Face's
+ * `tokenizers` (tokenizers/src/tokenizer/added_vocabulary.rs). The library's own ignores `single_word` and strips
+ * JavaScript's white space.
  */
 export function compileSections(
   tokens: readonly (AddedToken & { readonly found_as: string })[],

@@ -3,13 +3,13 @@ import { decodeUTF8 } from "../tokenizer.ts";
 import { type Description, descriptionOf, descriptionsOf, refuse } from "./description.ts";
 import { patternOf } from "./pattern.ts";
 
-/** Turns tokens into pieces of text; the last of a chain is followed by joining them. */
+/** A step that turns tokens into pieces of text, which are joined after the last of a chain. */
 type Step = (tokens: readonly string[]) => readonly string[];
 
 /**
- * What a `decoder` of tokenizer.json does. Not the library's own: its ByteFallback gives one U+FFFD for several wrong
- * bytes and drops a byte order mark, its Metaspace knows no prepend_scheme, and its ByteLevel searches all added tokens
- * for each token.
+ * Compiles a `decoder` of tokenizer.json. It is not the library's own, whose ByteFallback gives one U+FFFD for several
+ * wrong bytes and drops a byte order mark, its Metaspace knows no prepend_scheme, and its ByteLevel searches all added
+ * tokens for each token.
  * @throws RangeError at a kind whose results could differ from those of Hugging Face's `tokenizers`.
  */
 export function compileDecoder(value: unknown): (tokens: readonly string[]) => string {
@@ -70,7 +70,7 @@ function byteLevel(): Step {
   };
 }
 
-/** Bytes of a token in GPT-2's visible form; of one with another character, its own. */
+/** Bytes of a token in GPT-2's visible form, or its own UTF-8 bytes if it has another character. */
 function bytesOf(token: string): number[] {
   const bytes = Array.from(token, (character) => BYTE_OF.get(character));
   return bytes.includes(undefined) ? Array.from(encoder.encode(token)) : bytes as number[];
@@ -105,7 +105,7 @@ function byteFallback(tokens: readonly string[]): string[] {
   return pieces;
 }
 
-/** Takes up to `start` and `stop` times `content` from the ends of each token. */
+/** A step that takes up to `start` and `stop` times `content` from the ends of each token. */
 function strip(content: string, start: number, stop: number): Step {
   return (tokens) =>
     tokens.map((token) => {
@@ -126,8 +126,8 @@ function wordPiece(prefix: string, cleanup: boolean): Step {
 }
 
 /**
- * Takes the spaces before English punctuation and contractions away, as transformers does where a tokenizer's config
- * asks for it.
+ * Takes the spaces before English punctuation and contractions away, as transformers does if a tokenizer's config says
+ * so.
  */
 export function cleanUp(text: string): string {
   return text.replaceAll(" .", ".").replaceAll(" ?", "?").replaceAll(" !", "!").replaceAll(" ,", ",").replaceAll(

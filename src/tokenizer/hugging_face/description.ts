@@ -1,7 +1,7 @@
-/** A part of tokenizer.json: an object with a "type", where it is a component. */
+/** A part of tokenizer.json: an object, with a "type" if it is a component. */
 export type Description = Readonly<Record<string, unknown>>;
 
-/** `value` as an object of JSON, null where it is absent or null. */
+/** `value` as an object of JSON, null if it is absent or null. */
 export function descriptionOf(value: unknown, name: string): Description | null {
   if (value === undefined || value === null) return null;
   if (typeof value === "object" && !Array.isArray(value)) return value as Description;

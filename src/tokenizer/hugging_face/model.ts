@@ -1,14 +1,14 @@
 import { BPE, WordPiece } from "@huggingface/tokenizers";
 import { type Description, descriptionOf, refuse, show } from "./description.ts";
 
-/** Words remembered with their ids, so that most words cost one look-up. Emptied when full: rare words never end. */
+/** Size of the cache of words with their ids. It is emptied when full, because rare words never end. */
 const REMEMBERED_WORDS = 65536;
 const SPACE = "▁";
 
 export interface Model {
   /** Ids of the model's own tokens; added tokens are not among them unless the file lists them twice. */
   readonly ids: ReadonlyMap<string, number>;
-  /** The token that stands for what is in no other. */
+  /** The token that stands for text in no other token. */
   readonly unknown: number | undefined;
   /** Ids of one word. */
   encode(word: string): readonly number[];
@@ -16,7 +16,7 @@ export interface Model {
 
 /**
  * The `model` of tokenizer.json: BPE or WordPiece.
- * @param seen What the model sees of a word.
+ * @param seen Gives a word as the model sees it.
  * @throws RangeError at another model, or at settings with which the library would give other ids than Hugging Face's
  * `tokenizers`.
  */
@@ -24,7 +24,7 @@ export function compileModel(value: unknown, seen: (word: string) => string): Mo
   const model = descriptionOf(value, "model");
   if (!model) return refuse("its model", "missing");
   const ids = vocabularyOf(model);
-  // Files of older versions name no type: merges tell.
+  // Files of older versions name no type: only BPE has merges.
   const type = model["type"] ?? (model["merges"] ? "BPE" : "WordPiece");
   const tokenize = type === "BPE"
     ? bpe(model, ids)
@@ -85,12 +85,12 @@ function bpe(model: Description, ids: ReadonlyMap<string, number>): (word: strin
   }
   const merges = mergesOf(model["merges"], ids);
   const library = new BPE({ ...model, merges } as unknown as ConstructorParameters<typeof BPE>[0]);
-  // A word at a time: the library would fuse unknown tokens across words.
+  // Encode a word at a time: the library would fuse unknown tokens across words.
   const encode = (word: string): string[] => library([word]);
   if (
     model["ignore_merges"] === true || !ids.has(SPACE) || merges.some(([left, right]) => /[^▁]▁/.test(left + right))
   ) return encode;
-  // No merge joins a space to what stands before it, so words can be merged apart, and remembered, where nothing else
+  // No merge joins a space to the character before it, so words can be merged apart, and remembered, if nothing else
   // splits the text.
   return (word) => (word.match(/[^▁]+|▁+[^▁]*/g) ?? []).flatMap(encode);
 }

@@ -4,11 +4,14 @@ import { patternOf } from "./pattern.ts";
 type Normalizer = (text: string) => string;
 
 /** Han characters that BERT parts from their neighbours; U+2B820 to U+2B91F are left out as in the reference. */
-const HAN =
-  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu;
+const HAN = new RegExp(
+  "[\\u4e00-\\u9fff\\u3400-\\u4dbf\\uf900-\\ufaff\\u{20000}-\\u{2a6df}\\u{2a700}-\\u{2b73f}\\u{2b740}-\\u{2b81f}" +
+    "\\u{2b920}-\\u{2ceaf}\\u{2f800}-\\u{2fa1f}]",
+  "gu",
+);
 
 /**
- * What a `normalizer` of tokenizer.json does to a text. Null: nothing. Not the library's own: its Strip and
+ * Compiles a `normalizer` of tokenizer.json; null does nothing. It is not the library's own, whose Strip and
  * BertNormalizer take JavaScript's white space for Unicode's (U+FEFF, U+0085), its Lowercase knows a final sigma, its
  * BertNormalizer sees no character above U+FFFF, and it reads "$" in the content of a Replace.
  * @throws RangeError at a kind whose results could differ from those of Hugging Face's `tokenizers`.
@@ -51,7 +54,7 @@ export function compileNormalizer(value: unknown): Normalizer | null {
   }
 }
 
-/** Each character for itself: a sigma at the end of a word stays an ordinary one. */
+/** Lowercases each character for itself: a sigma at the end of a word stays an ordinary one. */
 const lowercase: Normalizer = (text) => Array.from(text, (character) => character.toLowerCase()).join("");
 
 function bertNormalizer(description: Description): Normalizer {

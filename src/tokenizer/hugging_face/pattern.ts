@@ -1,14 +1,14 @@
 import { SplitPreTokenizer } from "@huggingface/tokenizers";
 import { type Description, descriptionOf, refuse, show } from "./description.ts";
 
-/** What an expression says once classes and escapes, whose signs mean themselves, are left out. */
+/** An expression without its classes and escapes, whose signs mean themselves. */
 const withoutClasses = (source: string): string =>
   source.replace(/\\G/g, "(?>").replace(/\\.|\[(?:\\.|[^\]])*\]/gsu, "x");
 
 /**
  * The expression of a `pattern` of tokenizer.json ({String} or {Regex}, in Oniguruma's syntax) for matching all over a
  * text.
- * @throws RangeError at what JavaScript's expressions cannot do: possessive quantifiers, atomic groups, `\G`.
+ * @throws RangeError at features that JavaScript's expressions lack: possessive quantifiers, atomic groups, `\G`.
  */
 export function patternOf(value: unknown): RegExp {
   const pattern: Description = descriptionOf(value, "a pattern") ?? {};
@@ -29,7 +29,7 @@ export function patternOf(value: unknown): RegExp {
   return refuse("a pattern", show(regex));
 }
 
-/** Parts of a text, in order: a match of an expression, or what stands between two. */
+/** A part of a text: a match of an expression, or the text between two. */
 export interface Part {
   readonly text: string;
   readonly matched: boolean;

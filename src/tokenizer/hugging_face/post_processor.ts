@@ -18,8 +18,8 @@ interface Piece {
 const PLAIN: PostProcessor = fromTemplates([{ from: 0, type: 0 }], [{ from: 0, type: 0 }, { from: 1, type: 1 }]);
 
 /**
- * What a `post_processor` of tokenizer.json does. Not the library's own: it gives the second text of RoBERTa type 1
- * (the reference 0), and takes an empty second text for none.
+ * Compiles a `post_processor` of tokenizer.json. It is not the library's own, which gives the second text of RoBERTa
+ * type 1 (the reference 0), and takes an empty second text for none.
  * @throws RangeError at a kind whose results could differ from those of Hugging Face's `tokenizers`.
  */
 export function compilePostProcessor(value: unknown): PostProcessor {

@@ -2,14 +2,18 @@ import { splitWords } from "../byte_level.ts";
 import { type Description, descriptionOf, descriptionsOf, refuse, show } from "./description.ts";
 import { type Part, partsOf, patternOf } from "./pattern.ts";
 
-/** Cuts a text into words. `first`: it stands at the beginning of the whole text. */
+/** Cuts a text into words. `first` is true at the beginning of the whole text. */
 type Split = (text: string, first: boolean) => string[];
 
 export interface PreTokenizer {
   readonly split: Split;
-  /** The model sees a word's UTF-8 bytes, each as GPT-2's visible character. */
+  /** True if the model sees a word's UTF-8 bytes, each as GPT-2's visible character. */
   readonly byte_level: boolean;
 }
+
+/** Characters of a word, which Rust's regex calls \w. */
+const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
+const WORDS_AND_SIGNS = new RegExp(`[${WORD}]+|[^${WORD}\\p{White_Space}]+`, "gu");
 
 const PUNCTUATION = /[!-/:-@[-`{-~\p{P}]/gu;
 const MERGED: Readonly<Record<string, (parts: readonly Part[]) => string[]>> = {
@@ -17,7 +21,7 @@ const MERGED: Readonly<Record<string, (parts: readonly Part[]) => string[]>> = {
   Removed: (parts) => parts.filter(({ matched }) => !matched).map(({ text }) => text),
   Contiguous: (parts) => joined(parts, (part, before) => part.matched === before.matched),
   MergedWithPrevious: (parts) => joined(parts, (part, before) => part.matched && !before.matched),
-  // From the end, "previous" is "next": turned round twice.
+  // A sign is joined to the next part: the mirror image of MergedWithPrevious.
   MergedWithNext: (parts) => joined(parts, (part, before) => before.matched && !part.matched),
 };
 
@@ -32,9 +36,9 @@ function joined(parts: readonly Part[], joins: (part: Part, before: Part) => boo
 }
 
 /**
- * What a `pre_tokenizer` of tokenizer.json does. Not the library's own: its ByteLevel and Whitespace know JavaScript's
- * white space and ASCII's letters only, its Digits ASCII's digits, its Punctuation keeps signs together that belong
- * apart, its Metaspace never splits, and its Split has two behaviours.
+ * Compiles a `pre_tokenizer` of tokenizer.json. It is not the library's own, whose ByteLevel and Whitespace know
+ * JavaScript's white space and ASCII's letters only, its Digits ASCII's digits, its Punctuation keeps signs together
+ * that belong apart, its Metaspace never splits, and its Split has two behaviours.
  * @throws RangeError at a kind whose results could differ from those of Hugging Face's `tokenizers`.
  */
 export function compilePreTokenizer(value: unknown): PreTokenizer {
@@ -67,10 +71,7 @@ function splitOf(description: Description): Split {
     case "Punctuation":
       return splitBy(PUNCTUATION, description["behavior"] ?? "Isolated");
     case "Whitespace": // \w and \s of Rust's regex
-      return (text) =>
-        text.match(
-          /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu,
-        ) ?? [];
+      return (text) => text.match(WORDS_AND_SIGNS) ?? [];
     case "WhitespaceSplit":
       return (text) => text.match(/\P{White_Space}+/gu) ?? [];
     case "CharDelimiterSplit":

@@ -294,7 +294,7 @@ for (const [name, file, message] of REFUSED) {
 test("a hostile name cannot break or flood the message", async () => {
   const message = await openOrMessage(fileOf({ [`\n\u0007${"x".repeat(10_000)}`]: null }, 0));
   assert(
-    typeof message === "string" && message.length < 300 && !/[\n\u0007]/.test(message),
+    typeof message === "string" && message.length < 300 && !message.includes("\n") && !message.includes("\u0007"),
     "the message is not one short line",
   );
 });

@@ -18,7 +18,7 @@ test("docs/configuration.md has one row for each setting", () => {
 });
 
 test("docs/configuration.md gives the defaults that a config has", () => {
-  const config = parseConfig({}) as Readonly<Record<string, unknown>>;
+  const config: Readonly<Record<string, unknown>> = { ...parseConfig({}) };
   for (const [name, , fallback] of rows) {
     const [top, inner] = code(name!)[0]!.split(".");
     const value = inner === undefined ? config[top!] : (config[top!] as Record<string, unknown>)[inner];

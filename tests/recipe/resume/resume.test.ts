@@ -168,3 +168,50 @@ test("a setting that the checkpoint does not know has had its default, of a LoRA
   );
   run.trainer.destroy();
 });
+
+/** Trains to the end of a run of `first` steps, and then up to STEPS in another run. */
+async function trainedFurther(settings: Settings, first = SAVED) {
+  const finished = await open({ ...settings, max_steps: first });
+  finished.go(first);
+  const file = await saved(finished);
+  finished.trainer.destroy();
+  const longer = await open(settings), { state, remapping, notes } = await opened(file, longer);
+  assertEquals(remapping, undefined);
+  longer.trainer.restore(state);
+  longer.go(STEPS - first);
+  const resumed = await longer.trainer.save();
+  longer.trainer.destroy();
+  return { resumed, notes };
+}
+
+test("a finished run is trained further to the bits of one long run, where the schedule allows it", async () => {
+  const constant = { lr_scheduler_type: "constant", warmup_steps: 0 };
+  for (const optim of ["adamw", "frugal", "galore", "badam"]) {
+    const settings = { ...constant, optim, optim_args: { update_gap: 2 } };
+    const whole = await open(settings);
+    whole.go(STEPS);
+    const expected = await whole.trainer.save();
+    whole.trainer.destroy();
+    const { resumed, notes } = await trainedFurther(settings);
+    assertSame({ whole: expected, resumed });
+    assertEquals(notes, [], optim);
+  }
+});
+
+test("a run that is trained further says what its number of steps changes, and cannot end before it is", async () => {
+  const note = async (settings: Settings): Promise<readonly string[]> => (await trainedFurther(settings)).notes;
+  assertEquals(await note({ lr_scheduler_type: "cosine" }), [
+    "max_steps was 3, now 7: the cosine schedule of the learning rate is that of 7 steps from here on",
+  ]);
+  assertEquals(await note({ lr_scheduler_type: "constant", warmup_steps: 0.5 }), [
+    "max_steps was 3, now 7: the warm-up, which is a share of the steps, is that of 7 steps from here on",
+  ]);
+  const run = await open({}), file = await (run.go(SAVED), saved(run));
+  run.trainer.destroy();
+  const shorter = await open({ max_steps: SAVED - 1 });
+  await assertRejects(
+    () => opened(file, shorter),
+    'Cannot resume with "max_steps" 2: the checkpoint has done 3 steps. Use a larger number',
+  );
+  shorter.trainer.destroy();
+});

@@ -49,10 +49,10 @@ const dctSelectKernel = defineKernel({
   groups: perThread,
 });
 
-/** Where 2 d² still fits into 32 bits. */
+/** Longest side d for which 2 d² fits into 32 bits. */
 const MAX_LENGTH = 46_340;
 
-/** What `dctTableValues(d)` fills: (4 d). All bases of length d share one. @throws RangeError if d exceeds 46 340. */
+/** The tensor (4 d) of `dctTableValues(d)`, for all bases of length d. @throws RangeError if d exceeds 46 340. */
 export function dctTable(d: number): Tensor {
   if (d > MAX_LENGTH) {
     throw new RangeError(
@@ -90,9 +90,8 @@ export function dctSelect(
   const [m, n] = gradient.shape as [number, number], d = side === "right" ? n : m, k = size(indices);
   if (k > d || size(table) !== 4 * d) {
     throw new RangeError(
-      `Cannot choose ${k} cosines for the ${side} of ${gradient.label} (${gradient.shape}): expected at most ${d}, and a table of ${
-        4 * d
-      } numbers, got ${size(table)}`,
+      `Cannot choose ${k} cosines for the ${side} of ${gradient.label} (${gradient.shape}): expected at most ${d}, ` +
+        `and a table of ${4 * d} numbers, got ${size(table)}`,
     );
   }
   const all = r.tensor("all cosines", [d, d], "scratch"),

@@ -25,7 +25,7 @@ export interface RandomStream {
 
 /**
  * Fills `out` with normal(0, deviation²) numbers (Box & Muller, 1958), a pure function of seed, purpose, clock.drawn
- * and index: what was drawn need not be stored. Adapters round sin, cos and log differently, so the bits are those of
+ * and index, so nothing need be stored. Adapters round sin, cos and log differently, so the bits are those of
  * one adapter.
  * @param clock (8) u32, see shaders/lib/clock.wgsl.
  */

@@ -17,7 +17,7 @@ const choleskyInverseKernel = defineKernel({
 });
 
 /**
- * What is added to the diagonal of each pass's Gram matrix, whose diagonal is 1. Measured on gradients of training:
+ * Shifts of the diagonal of each pass's Gram matrix, which is 1. Measured on gradients of training:
  * without a shift a third of the factorisations fail in f32, with these none.
  */
 const PASSES = [
@@ -27,7 +27,7 @@ const PASSES = [
   { shift: 1e-7, least_pivot: 0.5 },
 ];
 
-/** Where all loops of the kernel's longest thread still fit into what llvmpipe grants it. */
+/** Most columns for which all loops of the kernel's longest thread keep to the turns that llvmpipe grants it. */
 const MAX_COLUMNS = 768;
 
 /** The verdict of `orthonormalise`: (1) u32, 1 or 0. */
@@ -35,12 +35,12 @@ export const goodTensor = (r: Recorder): Tensor => r.tensor("good", [1], "scratc
 
 /**
  * Records q (d, k) with orthonormal columns that span those of y (d, k), d >= k, the first j of q those of y for every
- * j: column- normalised shifted CholeskyQR, three passes (Fukaya, Kannan, Nakatsukasa, Yamamoto & Yanagisawa, 2020). In
+ * j: column-normalised shifted CholeskyQR, three passes (Fukaya, Kannan, Nakatsukasa, Yamamoto & Yanagisawa, 2020). In
  * f32 the columns may be as near to each other as 1e-3 of their length; the directions of dependent columns are made of
  * rounding errors.
  * @param good (1) u32, 1 afterwards if q is finite and orthonormal. It is 0, and q of no use, if y has a NaN, an
- * infinity or a column shorter than 1e-15. Written here, unless `fresh` is false: then ANDed with what it holds.
- * @param out where q goes; it may be y itself.
+ * infinity or a column shorter than 1e-15. It is written here, or ANDed with its old value if `fresh` is false.
+ * @param out tensor for q; it may be y itself.
  * @throws RangeError if y is not a matrix with at most as many columns as rows, and 768.
  */
 export function orthonormalise(

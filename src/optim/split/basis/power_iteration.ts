@@ -18,10 +18,10 @@ const commitBasisKernel = defineKernel({
   groups: perThread,
 });
 
-/** Which side of a gradient G (m, n) a basis P multiplies: right, G P with P (n, k), or left, Pᵀ G with P (m, k). */
+/** The side of a gradient G (m, n) that a basis P multiplies: right, G P with P (n, k), or left, Pᵀ G with P (m, k). */
 export type Side = "left" | "right";
 
-/** Records a basis (d, k) of k orthonormal directions out of d, drawn anew at each clock.drawn. */
+/** Records a basis (d, k) of k orthonormal directions out of d, drawn again at each clock.drawn. */
 export function randomOrthogonal(r: Recorder, basis: Tensor, clock: Tensor, stream: RandomStream): void {
   randomNormal(r, basis, clock, { ...stream, deviation: 1 });
   orthonormalise(r, basis, goodTensor(r), basis);
@@ -47,11 +47,11 @@ export function powerIteration(
   { cold, ...stream }: RandomStream & { readonly cold: boolean },
 ): void {
   const [m, n] = gradient.shape as [number, number], [d, k] = basis.shape as [number, number];
-  if (d !== (side === "right" ? n : m) || k > Math.min(m, n)) {
+  const rows = side === "right" ? n : m, most = Math.min(m, n);
+  if (d !== rows || k > most) {
     throw new RangeError(
-      `Cannot refresh ${basis.label} (${basis.shape}) from the ${side} of ${gradient.label} (${gradient.shape}): expected (${
-        side === "right" ? n : m
-      }, at most ${Math.min(m, n)})`,
+      `Cannot refresh ${basis.label} (${basis.shape}) from the ${side} of ${gradient.label} (${gradient.shape}): ` +
+        `expected (${rows}, at most ${most})`,
     );
   }
   const good = goodTensor(r);

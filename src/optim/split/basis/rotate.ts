@@ -43,11 +43,11 @@ const rotateMomentsKernel = defineKernel({
  * Records how moments follow their subspace to a new basis, in place (projection-aware rotation, LDAdam: Robert et al.,
  * 2025). With C = afterᵀ before, and c1, c2 the bias corrections of the steps done so far, for the left (the right is
  * its transpose): m' = C m; v' = |c2 (C∘C (v / c2 - (m / c1)²) + (m' / c1)²)| that is, the variances are rotated as
- * those of independent numbers. Nothing changes where clock.restart is set or no step was done.
+ * those of independent numbers. Nothing changes if clock.restart is set or no step was done.
  * @param before, after (d, k) with orthonormal columns.
  * @param moments m, or m and v: (k, w) for the left, (w, k) for the right.
- * @param clock (8) u32, see shaders/lib/clock.wgsl: its bias corrections are those of the step to come, t + 1, and
- * `betas` make of them those of t. Read for m and v only.
+ * @param clock (8) u32, see shaders/lib/clock.wgsl: its bias corrections are those of the step to come, t + 1, from
+ * which `betas` make those of t. Read for m and v only.
  */
 export function rotateMoments(
   r: Recorder,
