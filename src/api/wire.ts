@@ -1,5 +1,5 @@
-// Values that cross between a page and its Worker. Files, handles, texts and rows are copied as they are; of a folder or
-// a file that is an object with functions, the functions stay and are called through a port.
+// Values that cross between a page and its Worker. Files, handles, texts and rows are copied as they are; of a folder
+// or a file that is an object with functions, the functions stay and are called through a port.
 
 import { expose, releaseProxy, type Remote, wrap } from "comlink";
 import type { ByteSource, Folder } from "../checkpoint/source/source.ts";
