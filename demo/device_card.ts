@@ -6,15 +6,15 @@ import type { DeviceReport } from "./protocol.ts";
 /** Shows the adapter of the run, or the way out if there is none. */
 export function showDevice(report: DeviceReport): void {
   byId("device").replaceChildren(
-    ...(report.found ? adapterFacts(report.adapter, report.variant) : advice(report.reason)),
+    ...(report.found ? adapterFacts(report.adapter, report.target) : advice(report.reason)),
   );
 }
 
-function adapterFacts({ name, software, limits, features }: AdapterReport, variant: string): HTMLElement[] {
+function adapterFacts({ name, software, limits, features }: AdapterReport, target: string): HTMLElement[] {
   const kind = software
     ? create("span", { class: "tag warn" }, "software, on the CPU")
     : create("span", { class: "tag" }, "GPU");
-  const kernels = variant === "tiled" ? "tiled, workgroup memory" : "portable, no barriers";
+  const kernels = target === "tiled" ? "tiled, workgroup memory" : "portable, no barriers";
   return [
     create("p", { class: "adapter" }, name, " ", kind),
     create(

@@ -13,7 +13,7 @@ export class PretrainedModels {
       : await hubFolder(place.repository, { cache: await browserCache() });
     const pretrained = await openPretrained(folder);
     this.#opened.set(folder.name, pretrained);
-    const bytes = bytesOf(pretrained);
+    const bytes = weightBytes(pretrained);
     return {
       name: folder.name,
       model_type: String(pretrained.json["model_type"]),
@@ -32,7 +32,8 @@ export class PretrainedModels {
   }
 }
 
-export const bytesOf = ({ weights }: Pretrained): number => weights.sources.reduce((sum, { size }) => sum + size, 0);
+export const weightBytes = ({ weights }: Pretrained): number =>
+  weights.sources.reduce((sum, { size }) => sum + size, 0);
 
 /** The same folder; `onRead` is called with the bytes of each read, and may throw to end it. */
 export function watched(folder: Folder, onRead: (bytes: number) => void): Folder {

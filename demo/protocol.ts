@@ -1,9 +1,9 @@
-import type { AdapterReport, BytesByRole, TrainEvent, TrainingConfig, Variant } from "../src/index.ts";
+import type { AdapterReport, BytesByRole, KernelTarget, TrainEvent, TrainingConfig } from "../src/index.ts";
 import type { LedgerRow } from "../src/exports/plan.ts";
 
 /** The GPU as the page shows it. */
 export type DeviceReport =
-  | { readonly found: true; readonly adapter: AdapterReport; readonly variant: Variant }
+  | { readonly found: true; readonly adapter: AdapterReport; readonly target: KernelTarget }
   | { readonly found: false; readonly reason: string };
 
 /** The place of a pretrained model. */

@@ -1,4 +1,4 @@
-import type { Files, Gpu } from "../src/index.ts";
+import type { FolderFiles, Gpu } from "../src/index.ts";
 import { type FineTuning, resultFiles, resultKinds, type Run, type Trainer } from "../src/exports/train.ts";
 import type { ResultFiles } from "./protocol.ts";
 
@@ -7,10 +7,10 @@ export class Trained {
   readonly #gpu: Gpu;
   readonly #run: Run;
   readonly #trainer: Trainer;
-  readonly #tuning: FineTuning | undefined;
+  readonly #fineTuning: FineTuning | undefined;
 
-  constructor(gpu: Gpu, run: Run, trainer: Trainer, tuning: FineTuning | undefined) {
-    [this.#gpu, this.#run, this.#trainer, this.#tuning] = [gpu, run, trainer, tuning];
+  constructor(gpu: Gpu, run: Run, trainer: Trainer, fineTuning: FineTuning | undefined) {
+    [this.#gpu, this.#run, this.#trainer, this.#fineTuning] = [gpu, run, trainer, fineTuning];
   }
 
   /** Files to take away. */
@@ -33,8 +33,8 @@ export class Trained {
     return new Blob(parts);
   }
 
-  #filesOf(kind: ResultFiles["kind"]): Files {
-    return resultFiles(kind, this.#run, this.#trainer.executor, this.#tuning);
+  #filesOf(kind: ResultFiles["kind"]): FolderFiles {
+    return resultFiles(kind, this.#run, this.#trainer.executor, this.#fineTuning);
   }
 
   destroy(): void {

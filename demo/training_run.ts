@@ -14,7 +14,7 @@ import {
   type TrainingContext,
 } from "../src/exports/train.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import { bytesOf, watched } from "./pretrained_models.ts";
+import { watched, weightBytes } from "./pretrained_models.ts";
 import type { PlanReport, RunEvent, RunRequest } from "./protocol.ts";
 import { type RunControl, StoppedError } from "./run_control.ts";
 import { Trained } from "./trained.ts";
@@ -35,14 +35,14 @@ export async function trainRun(
   try {
     // Each run has a device of its own: whatever befell the last one, this one starts clean.
     gpu = await openGpu();
-    const reading = model && new Reading(bytesOf(model), control, emit);
-    const tuning = model && await prepareTuning(request, model, (bytes) => reading!.add(bytes));
+    const reading = model && new Reading(weightBytes(model), control, emit);
+    const fineTuning = model && await prepareTuning(request, model, (bytes) => reading!.add(bytes));
     const run = prepareRun(
-      tuning?.config ?? request.config,
-      tuning ? tuning.prepared : await readText(request),
-      gpu.variant,
+      fineTuning?.config ?? request.config,
+      fineTuning ? fineTuning.prepared : await readText(request),
+      gpu.target,
     );
-    checkRunFits(run, gpu, availableBytes(gpu), tuning?.prepared.base);
+    checkRunFits(run, gpu, availableBytes(gpu), fineTuning?.prepared.base);
     emit({
       type: "prepared",
       plan: planReportOf(run, request.config.model),
@@ -51,22 +51,23 @@ export async function trainRun(
     });
 
     reading?.begin("Reading");
-    const base = checkpoints && tuning
-      ? { name: tuning.pretrained.folder.name, files: await tuning.pretrained.identity() }
+    const base = checkpoints && fineTuning
+      ? { name: fineTuning.pretrained.folder.name, files: await fineTuning.pretrained.identity() }
       : null;
     const context: TrainingContext = { base, data: run.data.fingerprint };
     const resumed = await checkpoints?.newest(run, context);
     if (resumed) emit({ type: "resumed", step: resumed.state.step });
     for (const message of resumed?.notes ?? []) emit({ type: "note", message });
 
-    const load = tuning && ((...to: Parameters<LoadWeights>) => (reading!.begin("Loading"), tuning.load(...to)));
+    const load = fineTuning &&
+      ((...to: Parameters<LoadWeights>) => (reading!.begin("Loading"), fineTuning.load(...to)));
     const hear = async (event: TrainEvent): Promise<void> => {
       if (event.type !== "checkpoint") emit(event);
       else if (checkpoints) emit(await checkpoints.save(event, run, context));
     };
     const reopen = async (): Promise<Gpu> => gpu = await openGpu();
     const trainer = await train(gpu, run, control, hear, { resumed, load, recovery: { reopen } });
-    return new Trained(gpu, run, trainer, tuning);
+    return new Trained(gpu, run, trainer, fineTuning);
   } catch (error) {
     gpu?.device.destroy();
     throw error;

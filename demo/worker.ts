@@ -1,8 +1,8 @@
 import { expose, releaseProxy, type Remote } from "comlink";
-import type { Variant } from "../src/index.ts";
+import type { KernelTarget } from "../src/index.ts";
 import { blobSource } from "../src/exports/checkpoint.ts";
 import { formatOf, normalizeText, readFiles } from "../src/exports/data.ts";
-import { describeAdapter, requestAdapter, variantFor } from "../src/exports/plan.ts";
+import { describeAdapter, requestAdapter, targetFor } from "../src/exports/plan.ts";
 import { fitBudget, planRun } from "../src/exports/train.ts";
 import { PretrainedModels } from "./pretrained_models.ts";
 import type { DeviceReport, Listener, Preview, TrainingApi } from "./protocol.ts";
@@ -15,7 +15,7 @@ const HEAD_CHARACTERS = 600, HEAD_ROWS = 3;
 
 const models = new PretrainedModels();
 /** The kernels that plans are made for: those of the adapter, once it is known. */
-let variant: Variant = "tiled";
+let target: KernelTarget = "tiled";
 let control: RunControl | undefined;
 let trained: Trained | undefined;
 
@@ -23,8 +23,8 @@ const api: TrainingApi = {
   async device(): Promise<DeviceReport> {
     try {
       const adapter = describeAdapter(await requestAdapter());
-      variant = variantFor(adapter);
-      return { found: true, adapter, variant };
+      target = targetFor(adapter);
+      return { found: true, adapter, target };
     } catch (error) {
       return { found: false, reason: error instanceof Error ? error.message : String(error) };
     }
@@ -35,7 +35,7 @@ const api: TrainingApi = {
   plan(config) {
     const base = models.find(config.model);
     const vocab_size = config.tokenizer === "byte" ? 256 : config.vocab_size;
-    const planned = { vocab_size, variant, packed: config.packing, base };
+    const planned = { vocab_size, target, packed: config.packing, base };
     return planReportOf(planRun(fitBudget(config, planned), planned), config.model);
   },
 

@@ -5,7 +5,7 @@
 struct Params { n: u32, weight_decay: f32, lr_scale: f32, seed: u32, purpose: u32 }
 
 @group(0) @binding(0) var<storage, read> schedule: Schedule;
-@group(0) @binding(1) var<storage, read> clock: Clock;
+@group(0) @binding(1) var<storage, read> step_inputs: StepInputs;
 @group(0) @binding(2) var<storage, read> clip: Clip;
 @group(0) @binding(3) var<storage, read> delta: array<${VECTOR}>;
 @group(0) @binding(4) var<storage, read_write> parameter: array<${WEIGHT}>;
@@ -19,7 +19,7 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n || clip.skip != 0u) { return; }
-  let change = schedule.learning_rate * params.lr_scale * clock.step_factor * delta[i];
+  let change = schedule.learning_rate * params.lr_scale * step_inputs.step_factor * delta[i];
   let weight = weight_at(i);
   put_weight(i, select(weight, moved(weight, change), is_finite(delta[i])));
 }

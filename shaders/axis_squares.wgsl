@@ -1,12 +1,12 @@
 // squares[j] = sum of x^2 over row j, or over column j unless ROWS.
-// x: (rows, columns). If COUNTED, the matrix is compact and clock.count is its number of columns, or of rows unless
-// ROWS. One thread per sum, no barriers: a part of the other axis in each of the launch's y layers, whose results are
-// added up by norm_ratio.wgsl and growth_limiter.wgsl. squares: (layers, sums). Launch: (ceil(sums / WORKGROUP),
-// layers, 1).
+// x: (rows, columns). If COUNTED, the matrix is compact and step_inputs.count is its number of columns, or of rows
+// unless ROWS. One thread per sum, no barriers: a part of the other axis in each of the launch's y layers, whose
+// results are added up by norm_ratio.wgsl and growth_limiter.wgsl. squares: (layers, sums). Launch: (ceil(sums /
+// WORKGROUP), layers, 1).
 
 struct Params { rows: u32, columns: u32, layers: u32 }
 
-@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> squares: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
@@ -21,7 +21,7 @@ fn main(
   var sum = 0.0;
 #if ${ROWS}
 #if ${COUNTED}
-  let columns = clock.count;
+  let columns = step_inputs.count;
 #else
   let columns = params.columns;
 #endif
@@ -34,7 +34,7 @@ fn main(
   squares[group.y * params.rows + j] = sum;
 #else
 #if ${COUNTED}
-  let rows = clock.count;
+  let rows = step_inputs.count;
 #else
   let rows = params.rows;
 #endif

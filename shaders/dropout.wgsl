@@ -1,12 +1,12 @@
 // out (+)= x * scale where a number is kept, 0 where it is dropped. Element i is dropped if word i % 4 of the random
 // words of counter (i / 4, 0, step, micro-batch) is below `limit`. The same kernel takes dy to dx: nothing is saved,
 // the mask is drawn again. Added to out when ACCUMULATE.
-//   x, out: (size); clock: (2) step, micro-batch.
+//   x, out: (size); mask_counter: (2) step, micro-batch.
 // One thread per block of four, n of them. Launch: ceil(n / WORKGROUP) workgroups. Any size.
 
 struct Params { n: u32, size: u32, key0: u32, key1: u32, limit: u32, scale: f32 }
 
-@group(0) @binding(0) var<storage, read> clock: array<u32>;
+@group(0) @binding(0) var<storage, read> mask_counter: array<u32>;
 @group(0) @binding(1) var<storage, read> x: array<${VECTOR}>;
 @group(0) @binding(2) var<storage, read_write> out: array<${VECTOR}>;
 @group(1) @binding(0) var<uniform> params: Params;
@@ -27,7 +27,7 @@ fn main(
 ) {
   let block = thread_index(group, groups, lane);
   if (block >= params.n) { return; }
-  let words = philox(vec4u(block, 0u, clock[0], clock[1]), vec2u(params.key0, params.key1));
+  let words = philox(vec4u(block, 0u, mask_counter[0], mask_counter[1]), vec2u(params.key0, params.key1));
   // A product, so that a NaN shows even where it is dropped.
   let factors = select(vec4f(0.0), vec4f(params.scale), words >= vec4u(params.limit));
 #if ${IS_VECTOR}

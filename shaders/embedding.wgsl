@@ -1,13 +1,13 @@
 // y[row] = weight[ids[row]]
 //   ids: (N); weight: (V, C); y: (N, C).
-// C counts VECTORs. With PACKED the weight is stored in another format than f32, and a VECTOR is four numbers.
+// C counts VECTORs. With IS_PACKED the weight is stored in another format than f32, and a VECTOR is four numbers.
 // One thread for each of y. Launch: ceil(N * C / WORKGROUP) workgroups. Any N, C; an id past V reads the last row.
 
 struct Params { n: u32, C: u32, V: u32 }
 
 @group(0) @binding(0) var<storage, read> ids: array<u32>;
-#if ${PACKED}
-@group(0) @binding(1) var<storage, read> weight: array<${FOUR}>;
+#if ${IS_PACKED}
+@group(0) @binding(1) var<storage, read> weight: array<${WEIGHT4}>;
 #else
 @group(0) @binding(1) var<storage, read> weight: array<${VECTOR}>;
 #endif
@@ -24,8 +24,8 @@ fn main(
   if (i >= params.n) { return; }
   let row = i / params.C;
   let id = min(ids[row], params.V - 1u);
-#if ${PACKED}
-  y[i] = stored_four(id * params.C + (i - row * params.C));
+#if ${IS_PACKED}
+  y[i] = load_weight4(id * params.C + (i - row * params.C));
 #else
   y[i] = weight[id * params.C + (i - row * params.C)];
 #endif

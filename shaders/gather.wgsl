@@ -4,7 +4,7 @@
 
 struct Params { n: u32, columns: u32 }
 
-@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
 @group(0) @binding(1) var<storage, read> selection: array<u32>;
 @group(0) @binding(2) var<storage, read> gradient: array<f32>;
 @group(0) @binding(3) var<storage, read_write> chosen: array<f32>;
@@ -18,6 +18,6 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  let here = selected(i, params.columns, clock.count);
+  let here = selected(i, params.columns, step_inputs.count);
   if (here.bits != 0u) { chosen[here.slot] = gradient[i]; }
 }

@@ -9,7 +9,7 @@
 
 struct Params { n: u32, layers: u32, front: f32, back: f32, growth: f32 }
 
-@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
 @group(0) @binding(1) var<storage, read> clip: Clip;
 @group(0) @binding(2) var<storage, read> ratio: array<f32>;
 @group(0) @binding(3) var<storage, read> squares: array<f32>;
@@ -29,7 +29,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   if (lane == 0u) {
     let norm = clip.scale * params.front * sqrt(sum);
     // Before the first step `previous` holds whatever the buffer held.
-    let before = select(previous[0], 0.0, clock.step == 0u);
+    let before = select(previous[0], 0.0, step_inputs.step == 0u);
     let limit = select(max(norm / (before + 1e-8), params.growth) / params.growth, 1.0, before == 0.0);
     previous[0] = select(before, norm / limit, is_finite(norm) && clip.skip == 0u);
     factor[0] = select(norm, clip.scale * params.front * params.back / limit, is_finite(norm));

@@ -1,11 +1,11 @@
 // out = A B, or out += A B when ACCUMULATE, or addend + A B when ADD.
 // A: (M, K), or (K, M) transposed; B: (K, N), or (N, K) transposed; out, addend: (M, N). Row-major; offsets count
 // elements.
-// If PACKED, B is stored in another format than f32, and stored_four() reads four of its numbers. One thread computes
-// a TILE x TILE block in registers, without barriers: on software adapters the loads are nearly all of the time, and a
-// block loads each number of A and B once for TILE products. The unrolled text is made in src/ops/matmul_text.ts.
-// Launch: ceil(blocks / WORKGROUP) workgroups. Any M, N, K: with EDGE, rows past the end load the last one and are not
-// stored.
+// If IS_PACKED, B is stored in another format than f32, and load_weight4() reads four of its numbers. One thread
+// computes a TILE x TILE block in registers, without barriers: on software adapters the loads are nearly all of the
+// time, and a block loads each number of A and B once for TILE products. The unrolled text is made in
+// src/ops/matmul_text.ts. Launch: ceil(blocks / WORKGROUP) workgroups. Any M, N, K: with EDGE, rows past the end load
+// the last one and are not stored.
 
 struct Params { M: u32, N: u32, K: u32, a_offset: u32, b_offset: u32, out_offset: u32 }
 

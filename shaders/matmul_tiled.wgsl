@@ -1,6 +1,6 @@
 // out = A B, or out += A B when ACCUMULATE, or addend + A B when ADD: for GPUs with workgroup memory.
 //   A: (M, K), or (K, M) when TRANSPOSE_A; B: (K, N), or (N, K) when TRANSPOSE_B; out, addend: (M, N). Row-major.
-// The offsets count elements from the start of each tensor. With PACKED, B is stored in another format than f32, and
+// The offsets count elements from the start of each tensor. With IS_PACKED, B is stored in another format than f32, and
 // b_offset is 0. One workgroup per BM x BN tile of out: tiles of A and B, BK deep, pass through workgroup memory,
 // k-major so that all modes share the inner loop; a thread holds TM x TN sums in registers. Sums in f32, in a fixed
 // order: no atomics. Launch: ceil(M / BM) * ceil(N / BN) workgroups in x and y. Each of the z layers takes its share of
@@ -9,7 +9,7 @@
 struct Params { M: u32, N: u32, K: u32, a_offset: u32, b_offset: u32, out_offset: u32 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
-#if ${PACKED}
+#if ${IS_PACKED}
 @group(0) @binding(1) var<storage, read> b: array<u32>;
 #else
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -40,7 +40,7 @@ fn b_at(column: u32, k: u32) -> f32 {
 #if ${EDGES}
   if (column >= params.N || k >= params.K) { return 0.0; }
 #endif
-#if ${PACKED}
+#if ${IS_PACKED}
 #if ${TRANSPOSE_B}
   let i = column * params.K + k;
 #else

@@ -1,11 +1,12 @@
-// mask: bit i is set for `clock.count` of the n elements of a matrix, a uniformly random choice keyed by (seed,
-// purpose, clock.drawn). Element i is chosen if a keyed permutation of 0 … n - 1 sends it below the count: exactly so
-// many, and nothing to sort. The permutation is a Feistel network on 2 HALF bits, applied again until the result is
-// below n (Black & Rogaway, 2002). One thread per word of 32 elements. Launch: ceil(words / WORKGROUP) workgroups.
+// mask: bit i is set for `step_inputs.count` of the n elements of a matrix, a uniformly random choice keyed by (seed,
+// purpose, step_inputs.drawn). Element i is chosen if a keyed permutation of 0 … n - 1 sends it below the count:
+// exactly so many, and nothing to sort. The permutation is a Feistel network on 2 HALF bits, applied again until the
+// result is below n (Black & Rogaway, 2002). One thread per word of 32 elements. Launch: ceil(words / WORKGROUP)
+// workgroups.
 
 struct Params { n: u32, words: u32, seed: u32, purpose: u32 }
 
-@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
 @group(0) @binding(1) var<storage, read_write> mask: array<u32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -37,14 +38,14 @@ fn main(
 ) {
   let word = thread_index(group, groups, lane);
   if (word >= params.words) { return; }
-  let key = philox(vec4u(0u, 0u, clock.drawn, 0u), vec2u(params.seed, params.purpose));
+  let key = philox(vec4u(0u, 0u, step_inputs.drawn, 0u), vec2u(params.seed, params.purpose));
   var bits = 0u;
   for (var bit = 0u; bit < 32u; bit++) {
     let i = word * 32u + bit;
     if (i >= params.n) { break; }
     var place = permute(i, key);
     while (place >= params.n) { place = permute(place, key); }
-    bits |= select(0u, 1u << bit, place < clock.count);
+    bits |= select(0u, 1u << bit, place < step_inputs.count);
   }
   mask[word] = bits;
 }

@@ -1,12 +1,12 @@
 // out[4 i … 4 i + 3] = deviation * normal(0, 1) numbers by the Box-Muller transform, from the random words of counter
-// (i, 0, clock.drawn, 0): radius sqrt(-2 log u) with u in (0, 1], angle in (-pi, pi), where WGSL bounds the error of
-// sin and cos.
+// (i, 0, step_inputs.drawn, 0): radius sqrt(-2 log u) with u in (0, 1], angle in (-pi, pi), where WGSL bounds the error
+// of sin and cos.
 //   out: (size).
 // One thread per block of four, n of them. Launch: ceil(n / WORKGROUP) workgroups. Any size.
 
 struct Params { n: u32, size: u32, key0: u32, key1: u32, deviation: f32 }
 
-@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -27,7 +27,7 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  let words = philox(vec4u(i, 0u, clock.drawn, 0u), vec2u(params.key0, params.key1));
+  let words = philox(vec4u(i, 0u, step_inputs.drawn, 0u), vec2u(params.key0, params.key1));
   let front = two_normals(words.x, words.y);
   let back = two_normals(words.z, words.w);
   let at = 4u * i;

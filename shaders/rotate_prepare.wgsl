@@ -5,7 +5,7 @@
 
 struct Params { n: u32, spreads: u32, beta1: f32, complement1: f32, beta2: f32, complement2: f32 }
 
-@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
 @group(0) @binding(1) var<storage, read> turn: array<${VECTOR}>;
 @group(0) @binding(2) var<storage, read> m: array<${VECTOR}>;
 @group(0) @binding(3) var<storage, read> v: array<${VECTOR}>;
@@ -26,6 +26,6 @@ fn main(
     weights[at] = turn[at] * turn[at];
     return;
   }
-  let mean = m[i] / past_correction(clock.bias_correction1, params.beta1, params.complement1);
-  spread[i] = v[i] / past_correction(clock.bias_correction2, params.beta2, params.complement2) - mean * mean;
+  let mean = m[i] / past_correction(step_inputs.bias_correction1, params.beta1, params.complement1);
+  spread[i] = v[i] / past_correction(step_inputs.bias_correction2, params.beta2, params.complement2) - mean * mean;
 }

@@ -5,7 +5,7 @@
 
 struct Params { n: u32, columns: u32 }
 
-@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
 @group(0) @binding(1) var<storage, read> selection: array<u32>;
 @group(0) @binding(2) var<storage, read> chosen: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
@@ -19,7 +19,7 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  let here = selected(i, params.columns, clock.count);
+  let here = selected(i, params.columns, step_inputs.count);
 #if ${ACCUMULATE}
   if (here.bits != 0u) { out[i] += chosen[here.slot]; }
 #else

@@ -1,11 +1,11 @@
 // x = factor * sign(x), or factor * clip.scale * x, in place: the state-free part of an update that is computed in
-// several passes. It is divided by clock.step_factor, because apply.wgsl multiplies by it. If PARTLY, only in steps
-// where no element is state-full. One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
-// Numbers that are not finite stay so.
+// several passes. It is divided by step_inputs.step_factor, because apply.wgsl multiplies by it. If ACTIVE_SUBSET_ONLY,
+// only in steps where no element is state-full. One thread per element of VECTOR, n of them. Launch: ceil(n /
+// WORKGROUP) workgroups. Numbers that are not finite stay so.
 
 struct Params { n: u32, factor: f32 }
 
-@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
 @group(0) @binding(1) var<storage, read> clip: Clip;
 @group(0) @binding(2) var<storage, read_write> x: array<${VECTOR}>;
 @group(1) @binding(0) var<uniform> params: Params;
@@ -18,13 +18,13 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-#if ${PARTLY}
-  if (clock.count > 0u) { return; }
+#if ${ACTIVE_SUBSET_ONLY}
+  if (step_inputs.count > 0u) { return; }
 #endif
 #if ${FREE_SIGN}
-  x[i] = select(x[i], params.factor / clock.step_factor * sign(x[i]), is_finite(x[i]));
+  x[i] = select(x[i], params.factor / step_inputs.step_factor * sign(x[i]), is_finite(x[i]));
 #elif ${FREE_SGD}
-  x[i] *= params.factor / clock.step_factor * clip.scale;
+  x[i] *= params.factor / step_inputs.step_factor * clip.scale;
 #else
   x[i] = select(x[i], ${VECTOR}(0.0), is_finite(x[i]));
 #endif

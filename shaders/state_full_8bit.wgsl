@@ -1,10 +1,10 @@
 // state_full.wgsl with moments in eight bits, see lib/eight_bit.wgsl. A block's moments are computed twice: once to
-// find the largest of them, once to quantize. clock.first is a multiple of 256. One thread per block of 256 elements,
-// no barriers. Launch: ceil(n / 256 / WORKGROUP) workgroups. Any n, which counts elements.
+// find the largest of them, once to quantize. step_inputs.first is a multiple of 256. One thread per block of 256
+// elements, no barriers. Launch: ceil(n / 256 / WORKGROUP) workgroups. Any n, which counts elements.
 
 struct Params { n: u32, stride: u32, beta1: f32, beta2: f32, eps: f32, scale: f32, x_scale: f32 }
 
-@group(0) @binding(0) var<storage, read> clock: Clock;
+@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
 @group(0) @binding(1) var<storage, read> clip: Clip;
 @group(0) @binding(2) var<storage, read> codes: array<f32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
@@ -24,9 +24,9 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let block = thread_index(group, groups, lane);
-  let limit = min(params.n, clock.count * params.stride);
-  if (block * 256u >= limit || (clip.skip != 0u && clock.restart == 0u)) { return; }
-  let base = (clock.first / 256u + block) * BLOCK_WORDS;
+  let limit = min(params.n, step_inputs.count * params.stride);
+  if (block * 256u >= limit || (clip.skip != 0u && step_inputs.restart == 0u)) { return; }
+  let base = (step_inputs.first / 256u + block) * BLOCK_WORDS;
   let largest_a = bitcast<f32>(a[base]);
   var new_a = 0.0;
   var largest_b = 0.0;

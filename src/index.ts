@@ -13,7 +13,7 @@ export type { Optional, RunOptions, TrainingSettings } from "./api/settings.ts";
 export { type ModelSource } from "./api/sources.ts";
 export { fineTune, type FineTuneOptions, trainModel, type TrainModelOptions } from "./api/train.ts";
 export { directoryHandle } from "./checkpoint/model/directory_handle.ts";
-export type { Contents, Files, WritableFolder } from "./checkpoint/model/save.ts";
+export type { FileContents, FolderFiles, WritableFolder } from "./checkpoint/model/save.ts";
 export { HubUnreachableError } from "./checkpoint/source/hub_fetch.ts";
 export type { ByteSource, Folder } from "./checkpoint/source/source.ts";
 export type { ReadableBytes } from "./data/rows/row_source.ts";
@@ -21,11 +21,11 @@ export {
   type AdapterReport,
   DeviceLostError,
   type Gpu,
+  type KernelTarget,
   type LimitName,
   NoAdapterError,
   openGpu,
   OutOfMemoryError,
-  type Variant,
 } from "./gpu/device.ts";
 export type { BytesByRole } from "./plan/ledger.ts";
 export { ConfigError } from "./recipe/config/config.ts";

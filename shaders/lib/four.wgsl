@@ -26,7 +26,7 @@ fn put_four(first: u32, limit: u32, raw: vec4f, four: vec4f) {
 }
 
 fn old_moments(word: u32, largest_a: f32, largest_b: f32) -> Moments {
-  if (clock.restart != 0u) { return Moments(vec4f(0.0), vec4f(0.0)); }
+  if (step_inputs.restart != 0u) { return Moments(vec4f(0.0), vec4f(0.0)); }
   var old = Moments(dequantize(a[word], largest_a, 0u), vec4f(0.0));
 #if ${HAS_B}
   old.b = dequantize(b[word], largest_b, 256u);

@@ -4,5 +4,8 @@
 fn rule_step(g: ${NUMBER}, old: Moments) -> RuleStep {
   let m = params.beta1 * old.a + (1.0 - params.beta1) * g;
   let v = params.beta2 * old.b + (1.0 - params.beta2) * g * g;
-  return RuleStep((m / clock.bias_correction1) / (sqrt(v / clock.bias_correction2) + params.eps), Moments(m, v));
+  return RuleStep(
+    (m / step_inputs.bias_correction1) / (sqrt(v / step_inputs.bias_correction2) + params.eps),
+    Moments(m, v),
+  );
 }

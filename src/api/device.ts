@@ -1,5 +1,5 @@
 import { type Gpu, openGpu } from "../gpu/device.ts";
-import { type Guard, guardAgainstLoss } from "../gpu/loss.ts";
+import { type Guard, guardAgainstLoss } from "../gpu/device_loss.ts";
 
 /** The device of a model: one that was given, or one that is opened for it and goes with it. Work takes turns. */
 export class Device {

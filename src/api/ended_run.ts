@@ -11,7 +11,14 @@ import { sampleText } from "../train/sample.ts";
 import type { Trainer } from "../train/trainer.ts";
 import { type Dataset, openDataset } from "./datasets.ts";
 import type { Device } from "./device.ts";
-import type { Contents, EvaluateOptions, EvaluationResult, Files, GenerateOptions, TrainedModel } from "./model.ts";
+import type {
+  EvaluateOptions,
+  EvaluationResult,
+  FileContents,
+  FolderFiles,
+  GenerateOptions,
+  TrainedModel,
+} from "./model.ts";
 
 /** A run that has ended, with its results. */
 export interface Ended {
@@ -54,11 +61,11 @@ export class EndedRun implements TrainedModel {
     return await device.inTurn(() => sampleText(trainer, generate, tokenizer, whole));
   }
 
-  files(kind?: ResultKind): Promise<Files> {
+  files(kind?: ResultKind): Promise<FolderFiles> {
     return Promise.try(() => this.#filesOf(kind));
   }
 
-  #filesOf(kind: ResultKind | undefined): Files {
+  #filesOf(kind: ResultKind | undefined): FolderFiles {
     const { device, run, trainer, tuning } = this.#ended, kinds = resultKinds(run), wanted = kind ?? kinds[0]!;
     if (!kinds.includes(wanted)) {
       throw new ConfigError(`Cannot make the ${wanted} of this run: it has trained no adapter. Take its model`);
@@ -87,8 +94,11 @@ export const withPerplexity = (
   classes: readonly string[] | undefined,
 ): EvaluationResult => (classes ? result : { ...result, perplexity: Math.exp(result.eval_loss) });
 
-/** Contents whose pieces are read from the device in turn with its other work. */
-async function* inTurnPieces(device: Device, contents: Contents): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+/** FileContents whose pieces are read from the device in turn with its other work. */
+async function* inTurnPieces(
+  device: Device,
+  contents: FileContents,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
   const pieces = piecesOf(contents);
   for (;;) {
     const { done, value } = await device.inTurn(() => pieces.next());
@@ -97,5 +107,5 @@ async function* inTurnPieces(device: Device, contents: Contents): AsyncGenerator
   }
 }
 
-const inTurns = (device: Device, contents: Contents): Contents =>
+const inTurns = (device: Device, contents: FileContents): FileContents =>
   contents instanceof Uint8Array ? contents : inTurnPieces(device, contents);

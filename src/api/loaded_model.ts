@@ -7,7 +7,7 @@ import type { TrainingConfig } from "../recipe/config/training_config.ts";
 import { wholeData } from "../recipe/data.ts";
 import { type FineTuningSources, withClassesOf } from "../recipe/fine_tuning.ts";
 import { type Opened, openForEvaluation, openForGeneration } from "../recipe/inference.ts";
-import { quantizedOf } from "../recipe/model.ts";
+import { quantizedOf } from "../recipe/trained_model.ts";
 import { IdTokenizer } from "../tokenizer/id_tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { EvaluateProgram, GenerateProgram } from "../train/programs.ts";

@@ -1,11 +1,11 @@
-import type { Contents, Files, WritableFolder } from "../checkpoint/model/save.ts";
+import type { FileContents, FolderFiles, WritableFolder } from "../checkpoint/model/save.ts";
 import type { TrainingConfig } from "../recipe/config/training_config.ts";
 import type { ResultKind } from "../recipe/results.ts";
 import type { Summary } from "../train/events.ts";
 import type { Evaluation } from "../train/session.ts";
 import type { Dataset } from "./datasets.ts";
 
-export type { Contents, Files };
+export type { FileContents, FolderFiles };
 
 /** Options of an evaluation. */
 export interface EvaluateOptions {
@@ -51,7 +51,7 @@ export interface TrainedModel extends UsableModel {
    * Files of the result by name, whose tensors are read from the device as they are written: an adapter for PEFT where
    * one was trained, else a model for transformers; of an adapter's run "model" is the merged one.
    */
-  files(kind?: ResultKind): Promise<Files>;
+  files(kind?: ResultKind): Promise<FolderFiles>;
   /** Writes these files to a folder. */
   save(folder: WritableFolder, kind?: ResultKind): Promise<void>;
 }

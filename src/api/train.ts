@@ -92,7 +92,7 @@ async function start(
 ): Promise<TrainedModel> {
   const device = await Device.open(gpu);
   try {
-    const run = prepareRun(config, prepared, device.gpu.variant);
+    const run = prepareRun(config, prepared, device.gpu.target);
     checkRunFits(run, device.gpu, availableBytes(device.gpu), tuning?.prepared.base);
     let summary: Summary | undefined;
     const listen = async (event: TrainEvent): Promise<void> => {

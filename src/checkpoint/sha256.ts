@@ -1,6 +1,37 @@
 /**
- * SHA-256 (FIPS 180-4) of bytes that come in pieces: crypto.subtle wants them all at once.
+ * SHA-256 (FIPS 180-4) of bytes that come in pieces: crypto.subtle wants them all at once. Deno and Node have one in
+ * native code; a page computes it here, eight times slower.
  */
+
+/** A hash that takes its bytes piece by piece. */
+export interface Sha256Stream {
+  /** Takes the next bytes, any number of them. */
+  update(bytes: Uint8Array): this;
+  /** The hash of all bytes so far, as 64 hexadecimal digits. Nothing can be added afterwards. */
+  hex(): string;
+}
+
+interface NodeCrypto {
+  createHash(algorithm: "sha256"): { update(bytes: Uint8Array): unknown; digest(encoding: "hex"): string };
+}
+interface Runtime {
+  readonly process?: { getBuiltinModule?(name: "node:crypto"): NodeCrypto | undefined };
+}
+/** The runtime's own hashes. Asked for by name at run time, so that no bundler looks for the module. */
+const native = (globalThis as Runtime).process?.getBuiltinModule?.("node:crypto");
+
+/** Begins a hash, in native code where the runtime has it. */
+export function createSha256(): Sha256Stream {
+  if (!native) return new Sha256();
+  const hash = native.createHash("sha256");
+  return {
+    update(bytes) {
+      hash.update(bytes);
+      return this;
+    },
+    hex: () => hash.digest("hex"),
+  };
+}
 
 /** The first 32 bits of the fractional parts of the `power`th roots of the first `count` primes. */
 function rootsOfPrimes(count: number, power: 2 | 3): Int32Array<ArrayBuffer> {
@@ -24,7 +55,8 @@ function integerRoot(value: bigint, power: bigint): bigint {
 const ROUND = rootsOfPrimes(64, 3);
 const INITIAL = rootsOfPrimes(8, 2);
 
-export class Sha256 {
+/** The hash in TypeScript, for pages. */
+export class Sha256 implements Sha256Stream {
   readonly #state = INITIAL.slice();
   readonly #words = new Int32Array(64);
   /** Bytes that do not fill a block yet. */

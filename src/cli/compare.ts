@@ -1,6 +1,6 @@
 import { availableBytes } from "../api/device.ts";
 import { openGpu } from "../gpu/device.ts";
-import { describeComparison, rankMethods } from "../recipe/comparison/compare.ts";
+import { describeComparison, rankMethods } from "../recipe/comparison/comparison_results.ts";
 import { nameComparison, parseComparison } from "../recipe/comparison/settings.ts";
 import { prepareComparison, runComparison } from "../recipe/comparison/run_comparison.ts";
 import type { Arguments } from "./arguments.ts";

@@ -1,5 +1,5 @@
 import { writeFolder } from "../checkpoint/model/directory.deno.ts";
-import type { MethodResult, RunResult } from "../recipe/comparison/compare.ts";
+import type { MethodResult, RunResult } from "../recipe/comparison/comparison_results.ts";
 import type { Comparison } from "../recipe/comparison/settings.ts";
 import { comparisonSvg } from "../report/comparison_chart.ts";
 import { ConfigError } from "../recipe/config/config.ts";

@@ -1,9 +1,9 @@
 import { formatBytes, totalBytes } from "../plan/ledger.ts";
-import { countRuns, type MethodResult, type RunResult } from "../recipe/comparison/compare.ts";
+import { countRuns, type MethodResult, type RunResult } from "../recipe/comparison/comparison_results.ts";
 import type { Comparison } from "../recipe/comparison/settings.ts";
 
 /** Shows the user the progress of a comparison. */
-export interface Progress {
+export interface ComparisonProgress {
   step(method: string, step: number, maxSteps: number): void;
   /** Shows a run that ended; it is the last of the results. */
   run(result: RunResult, results: readonly RunResult[]): void;
@@ -11,7 +11,7 @@ export interface Progress {
 }
 
 /** Progress as JSON: a line for each run, then the table as one object. */
-export function jsonProgress(): Progress {
+export function jsonProgress(): ComparisonProgress {
   return {
     step() {},
     run: (result) => console.log(JSON.stringify({ run: result })),
@@ -27,7 +27,7 @@ const withBytes = ({ curves: _curves, ...row }: MethodResult) => ({
 });
 
 /** Progress for people. `before` are the results of an earlier start. */
-export function textProgress(comparison: Comparison, before: readonly RunResult[]): Progress {
+export function textProgress(comparison: Comparison, before: readonly RunResult[]): ComparisonProgress {
   if (before.length > 0) console.log(`going on after ${before.length} of ${countRuns(comparison, before)} runs`);
   const live = Deno.stderr.isTerminal();
   const status = (text: string): void =>

@@ -2,10 +2,10 @@ import { openGpu } from "../gpu/device.ts";
 import { ConfigError } from "../recipe/config/config.ts";
 import { wholeData } from "../recipe/data.ts";
 import { openForEvaluation } from "../recipe/inference.ts";
-import { quantizedOf } from "../recipe/model.ts";
+import { quantizedOf } from "../recipe/trained_model.ts";
 import type { Evaluation } from "../train/session.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
-import { openRequested } from "./generate.ts";
+import { openRequestedModel } from "./generate.ts";
 import { readNamedDataset } from "./sources.ts";
 
 const SETTINGS = [
@@ -30,7 +30,7 @@ const SETTINGS = [
  */
 export async function evaluate({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "eval", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
-  const { config: given, pretrained, classes, tokenizer, adapter, T } = await openRequested(settings);
+  const { config: given, pretrained, classes, tokenizer, adapter, T } = await openRequestedModel(settings);
   const config = { ...given, max_length: T };
   const dataset = await readNamedDataset(config);
   if (dataset === undefined) {

@@ -2,10 +2,10 @@ import { openModel, USUAL_LENGTH } from "../api/loaded_model.ts";
 import { openGpu } from "../gpu/device.ts";
 import { ConfigError, parseConfig, type TrainingConfig } from "../recipe/config/config.ts";
 import { openForGeneration } from "../recipe/inference.ts";
-import { quantizedOf } from "../recipe/model.ts";
+import { quantizedOf } from "../recipe/trained_model.ts";
 import { sampleText } from "../train/sample.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
-import { openSources } from "./sources.ts";
+import { resolveSources } from "./sources.ts";
 
 const SETTINGS = [
   "model",
@@ -25,7 +25,7 @@ const SETTINGS = [
 /** Continues a prompt with a trained model. */
 export async function generate({ json, settings }: Arguments): Promise<number> {
   allowOnly(settings, SETTINGS, "generate", `expected ${SETTINGS.map((name) => `--${name}`).join(", ")}`);
-  const { config, pretrained, tokenizer, adapter, T } = await openRequested(settings, { sample_tokens: 200 });
+  const { config, pretrained, tokenizer, adapter, T } = await openRequestedModel(settings, { sample_tokens: 200 });
   const { session, program } = await openForGeneration(await openGpu(), pretrained, {
     adapter,
     T,
@@ -39,7 +39,10 @@ export async function generate({ json, settings }: Arguments): Promise<number> {
 }
 
 /** Opens the model that the settings of a command name. */
-export async function openRequested(settings: Arguments["settings"], defaults: Readonly<Record<string, unknown>> = {}) {
+export async function openRequestedModel(
+  settings: Arguments["settings"],
+  defaults: Readonly<Record<string, unknown>> = {},
+) {
   if (typeof settings["model"] !== "string") {
     throw new ConfigError(
       'Cannot load a model: expected --model FOLDER, the "model" folder of a run or any Hugging Face model',
@@ -51,7 +54,7 @@ export async function openRequested(settings: Arguments["settings"], defaults: R
     ...settings,
     ...("adapter" in settings && { peft: "lora" }),
   });
-  const model = await openModel(await openSources(config));
+  const model = await openModel(await resolveSources(config));
   return {
     ...model,
     config,

@@ -3,9 +3,9 @@ import { modelFiles } from "../checkpoint/model/save.ts";
 import { openGpu } from "../gpu/device.ts";
 import { ConfigError } from "../recipe/config/config.ts";
 import { openForEvaluation } from "../recipe/inference.ts";
-import { quantizedOf } from "../recipe/model.ts";
+import { quantizedOf } from "../recipe/trained_model.ts";
 import { allowOnly, type Arguments } from "./arguments.ts";
-import { openRequested } from "./generate.ts";
+import { openRequestedModel } from "./generate.ts";
 
 const SETTINGS = ["model", "revision", "adapter", "load_in_8bit", "load_in_4bit"];
 
@@ -18,7 +18,7 @@ export async function merge({ settings: { output, ...settings } }: Arguments): P
   if (await Deno.stat(output).then(() => true, () => false)) {
     throw new ConfigError(`Cannot merge into ${output}: it exists already. Choose another folder`);
   }
-  const { config, pretrained, adapter } = await openRequested(settings);
+  const { config, pretrained, adapter } = await openRequestedModel(settings);
   // A short sequence: only the weights are wanted.
   const { session } = await openForEvaluation(await openGpu(), pretrained, {
     adapter,

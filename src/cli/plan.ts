@@ -1,25 +1,32 @@
 import { readModelConfig } from "../checkpoint/model/pretrained.ts";
-import { describeAdapter, requestAdapter, type Variant, variantFor } from "../gpu/device.ts";
+import { describeAdapter, type KernelTarget, requestAdapter, targetFor } from "../gpu/device.ts";
 import { architectureOf } from "../models/model.ts";
 import { countParameters } from "../models/parameter.ts";
 import { bytesByRole, formatBytes, formatLedger, totalBytes } from "../plan/ledger.ts";
+import { formatProgram } from "../plan/format_program.ts";
 import { ROLES } from "../plan/tensor.ts";
 import type { TrainingConfig } from "../recipe/config/config.ts";
 import { withAdapter } from "../recipe/fine_tuning.ts";
-import type { BaseModel } from "../recipe/model.ts";
+import type { BaseModel } from "../recipe/trained_model.ts";
 import { compareOptimizers, fitBudget, type OptimizerPlan, planRun } from "../recipe/run.ts";
 import type { Arguments } from "./arguments.ts";
 import { readConfig } from "./files.ts";
-import { openSources } from "./sources.ts";
+import { resolveSources } from "./sources.ts";
 
 /** Shows the memory of a run under its own optimizer and under all others. Reads no data and allocates nothing. */
 export async function plan(args: Arguments): Promise<number> {
-  const given = await readConfig(args);
+  const { show_program = false, ...settings } = args.settings;
+  const given = await readConfig({ ...args, settings });
   // The adapter's folder decides its shape.
-  const asked = given.adapter === "" ? given : await withAdapter(given, (await openSources(given)).adapter);
-  const variant = await variantHere();
-  const planned = { vocab_size: vocabularyOf(asked), variant, packed: asked.packing, base: await baseOf(asked) };
-  const config = fitBudget(asked, planned);
+  const requested = given.adapter === "" ? given : await withAdapter(given, (await resolveSources(given)).adapter);
+  const target = await targetHere();
+  const planned = {
+    vocab_size: vocabularyOf(requested),
+    target,
+    packed: requested.packing,
+    base: await baseOf(requested),
+  };
+  const config = fitBudget(requested, planned);
   const own = planRun(config, planned);
   const parameters = countParameters(own.model.parameters);
   if (args.json) {
@@ -32,6 +39,7 @@ export async function plan(args: Arguments): Promise<number> {
         planned_bytes,
         total_bytes: totalBytes(planned_bytes),
         optimizers: compareOptimizers(config, planned),
+        ...(show_program === true && { program: formatProgram(own.programs.train).split("\n") }),
       }),
     );
     return 0;
@@ -45,6 +53,7 @@ export async function plan(args: Arguments): Promise<number> {
   );
   console.log(`${formatLedger(own.plan)}\n\nThe same run under each optimizer:\n`);
   console.log(formatComparison(compareOptimizers(config, planned)));
+  if (show_program) console.log(`\n${formatProgram(own.programs.train)}`);
   return 0;
 }
 
@@ -71,7 +80,7 @@ export const budgetNote = (
 /** A pretrained model as its config.json describes it: no weights are opened, and none need be there. */
 async function baseOf(config: TrainingConfig): Promise<BaseModel | undefined> {
   if (config.model === "") return undefined;
-  const json = await readModelConfig((await openSources(config)).model);
+  const json = await readModelConfig((await resolveSources(config)).model);
   const type = FORMATS[String(json["dtype"] ?? json["torch_dtype"])] ?? "f32";
   return { architecture: architectureOf(json), json, storedAs: () => type };
 }
@@ -82,9 +91,9 @@ const FORMATS: Readonly<Record<string, "bf16" | "f16">> = { bfloat16: "bf16", fl
 const vocabularyOf = ({ tokenizer, vocab_size }: TrainingConfig): number => (tokenizer === "byte" ? 256 : vocab_size);
 
 /** The kernels of this machine's GPU. A plan needs none: it is made for the tiled kernels then. */
-async function variantHere(): Promise<Variant> {
+async function targetHere(): Promise<KernelTarget> {
   try {
-    return variantFor(describeAdapter(await requestAdapter()));
+    return targetFor(describeAdapter(await requestAdapter()));
   } catch {
     return "tiled";
   }

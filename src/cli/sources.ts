@@ -27,11 +27,11 @@ export async function openFineTuning(config: TrainingConfig): Promise<FineTuning
       "Cannot fine-tune without data: expected --dataset FILE, a text or rows (.jsonl, .json, .csv, .tsv, .parquet)",
     );
   }
-  return { ...await openSources(config), dataset };
+  return { ...await resolveSources(config), dataset };
 }
 
 /** The folders of the model, its tokenizer and its adapter that the settings name. */
-export async function openSources(
+export async function resolveSources(
   { model, tokenizer, adapter, revision }: TrainingConfig,
 ): Promise<Omit<FineTuningSources, "dataset">> {
   const isKind = tokenizer === "bpe" || tokenizer === "byte";

@@ -19,15 +19,17 @@ import { openFineTuning, readTextDataset } from "./sources.ts";
 
 /** Trains a model, new or pretrained, and leaves a run folder: settings, metrics, loss curve, model or adapter. */
 export async function train(args: Arguments): Promise<number> {
-  const asked = await readConfig(args);
-  const tuning = asked.model === "" ? undefined : await prepareFineTuning(asked, await openFineTuning(asked));
-  const config = tuning?.config ?? asked;
-  const text = tuning ? tuning.prepared : await readTextDataset(config) ?? generateStories(config.seed);
+  const requested = await readConfig(args);
+  const fineTuning = requested.model === ""
+    ? undefined
+    : await prepareFineTuning(requested, await openFineTuning(requested));
+  const config = fineTuning?.config ?? requested;
+  const text = fineTuning ? fineTuning.prepared : await readTextDataset(config) ?? generateStories(config.seed);
   const gpu = await openGpu();
-  const run = prepareRun(config, text, gpu.variant);
-  checkRunFits(run, gpu, availableBytes(gpu), tuning?.prepared.base);
+  const run = prepareRun(config, text, gpu.target);
+  checkRunFits(run, gpu, availableBytes(gpu), fineTuning?.prepared.base);
   const report = args.json ? jsonReport() : textReport(config.max_steps);
-  const context = await contextOf(run, tuning);
+  const context = await contextOf(run, fineTuning);
   const resumed = await readCheckpoint(run, context, report.note);
 
   announce(report, run, gpu.adapter.name);
@@ -37,7 +39,7 @@ export async function train(args: Arguments): Promise<number> {
   try {
     const trainer = await runTraining(gpu, run, stopOnInterrupt(report), async (event) => {
       if (await folder.add(event)) report.event(event);
-    }, { resumed, load: tuning?.load, finish: (trainer) => writeResult(folder.path, run, trainer, tuning) });
+    }, { resumed, load: fineTuning?.load, finish: (trainer) => writeResult(folder.path, run, trainer, fineTuning) });
     trainer.destroy();
     ended = true;
   } finally {
@@ -49,10 +51,10 @@ export async function train(args: Arguments): Promise<number> {
 }
 
 /** The facts that a checkpoint of the run depends on. The base is hashed only if one is read or saved. */
-async function contextOf({ config, data }: Run, tuning: FineTuning | undefined): Promise<TrainingContext> {
+async function contextOf({ config, data }: Run, fineTuning: FineTuning | undefined): Promise<TrainingContext> {
   const isNeeded = config.save_steps > 0 || config.resume_from_checkpoint !== "";
-  const base = tuning && isNeeded
-    ? { name: tuning.pretrained.folder.name, files: await tuning.pretrained.identity() }
+  const base = fineTuning && isNeeded
+    ? { name: fineTuning.pretrained.folder.name, files: await fineTuning.pretrained.identity() }
     : null;
   return { base, data: data.fingerprint };
 }
@@ -62,10 +64,10 @@ async function writeResult(
   path: string,
   run: Run,
   { executor }: Trainer,
-  tuning: FineTuning | undefined,
+  fineTuning: FineTuning | undefined,
 ): Promise<void> {
   const kind = resultKinds(run)[0]!;
-  await writeFolder(`${path}/${kind}`, resultFiles(kind, run, executor, tuning));
+  await writeFolder(`${path}/${kind}`, resultFiles(kind, run, executor, fineTuning));
 }
 
 function announce(report: Report, { config, data, tokenizer, model, plan }: Run, adapter: string): void {

@@ -1,5 +1,5 @@
 import { PLOTS } from "./stories/stories.ts";
-import { tell } from "./stories/writer.ts";
+import { tell } from "./stories/story_writer.ts";
 
 /**
  * Short English stories for children, told by a grammar of this project: something to train on when there is no file.

@@ -4,12 +4,12 @@
  * @module
  */
 export { loadWeights } from "../checkpoint/model/load.ts";
-export { adapterFiles, type AdapterToSave, loadAdapter, readAdapterConfig } from "../checkpoint/model/peft.ts";
+export { adapterFiles, type AdapterToSave, loadAdapter, readAdapterConfig } from "../checkpoint/model/peft_adapter.ts";
 export { directoryHandle } from "../checkpoint/model/directory_handle.ts";
 export { type FileIdentity, openPretrained, type Pretrained, readModelConfig } from "../checkpoint/model/pretrained.ts";
 export {
-  type Contents,
-  type Files,
+  type FileContents,
+  type FolderFiles,
   modelFiles,
   type ModelToSave,
   piecesOf,

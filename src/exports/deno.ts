@@ -5,7 +5,7 @@
  */
 export { readDataset } from "../api/read_dataset.deno.ts";
 export { directory } from "../checkpoint/model/directory.deno.ts";
-export type { Contents, Files, WritableFolder } from "../checkpoint/model/save.ts";
+export type { FileContents, FolderFiles, WritableFolder } from "../checkpoint/model/save.ts";
 export { openFile } from "../checkpoint/source/directory.deno.ts";
 export { defaultCacheFolder, directoryCache } from "../checkpoint/source/hub_cache_directory.deno.ts";
 export type { HubCache } from "../checkpoint/source/hub_cache.ts";

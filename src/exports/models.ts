@@ -15,22 +15,22 @@ export {
   type ModelOptions,
   type Table,
 } from "../models/architecture.ts";
-export { BERT, type Bert, type BertLayer } from "../models/bert.ts";
+export { BERT, type BertForSequenceClassification, type BertLayer } from "../models/bert.ts";
 export type { BertConfig } from "../models/bert_config.ts";
 export { ConfigReader, type Json } from "../models/config_reader.ts";
-export { type FactorisedLayer, type Factors } from "../models/factorised.ts";
+export { type Factors, type LowRankLinear } from "../models/low_rank_linear.ts";
 export { freeze, type Freezing } from "../models/freeze.ts";
 export { GPT2, type Gpt2, type Gpt2Config, type Gpt2Layer } from "../models/gpt2.ts";
-export { type DropoutSource, dropped, type ForwardInputs, type Indices } from "../models/inputs.ts";
+export { applyDropout, type DropoutSource, type ForwardInputs, type Indices } from "../models/forward_inputs.ts";
 export {
-  dense,
-  type DenseLayer,
-  type DenseOptions,
+  applyLinear,
+  type ApplyLinearOptions,
+  createLinear,
+  type CreateLinearOptions,
+  type Linear,
   type LinearLayer,
   type LoraFactors,
-  projection,
-  type ProjectionOptions,
-} from "../models/linear.ts";
+} from "../models/linear_layer.ts";
 export { LLAMA, type Llama, type LlamaLayer } from "../models/llama.ts";
 export type { LlamaConfig } from "../models/llama_config.ts";
 export { type LoraConfig, withLora } from "../models/lora.ts";
@@ -45,7 +45,7 @@ export {
   recordLogits,
   recordNextLogits,
 } from "../models/model.ts";
-export { type Norm, norm } from "../models/norm.ts";
+export { type LayerNorm, norm } from "../models/norm.ts";
 export {
   countParameters,
   type Initial,

@@ -8,7 +8,7 @@ export type { AttentionSize } from "../ops/attention_operands.ts";
 export { addBias } from "../ops/bias.ts";
 export { crossEntropy, crossEntropyOfLogits, type LossTarget } from "../ops/cross_entropy.ts";
 export { type Dropout, dropout } from "../ops/dropout.ts";
-export { add, copyTensor, fill, handGradient } from "../ops/elementwise.ts";
+export { add, copyTensor, fill, moveGradient } from "../ops/elementwise.ts";
 export { embedding, type Segments } from "../ops/embedding.ts";
 export { firstTokens } from "../ops/first_tokens.ts";
 export { gelu, type GeluForm } from "../ops/gelu.ts";

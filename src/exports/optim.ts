@@ -5,23 +5,23 @@
  */
 export { createOptimizer, type CreateOptimizerOptions } from "../optim/create_optimizer.ts";
 export {
-  GRID,
-  type Grid,
+  DEFAULT_SPEC,
   type Moments,
+  type OptimizerSpec,
   type Projection,
+  PROJECTION_TYPES,
   PROJECTIONS,
-  type Side,
-  SIDES,
+  type ProjectionType,
   type Split,
   SPLITS,
   STATE_FREE_RULES,
   type StateFreeRule,
   SWITCHES,
-} from "../optim/grid.ts";
-export type { MemberPatterns } from "../optim/members.ts";
+} from "../optim/optimizer_spec.ts";
+export type { ModulePatterns } from "../optim/param_groups.ts";
 export { Optimizer, type OptimizerStep } from "../optim/optimizer.ts";
-export type { OptimizerSettings } from "../optim/plan_treatment.ts";
-export { gridOf, type OptimizerName, OPTIMIZERS, type Preset, PRESETS } from "../optim/presets.ts";
+export type { OptimizerSettings } from "../optim/plan_update.ts";
+export { type OptimizerName, OPTIMIZERS, type Preset, PRESETS, resolveOptimizer } from "../optim/presets.ts";
 export { recordUpdates, type UpdateOptions } from "../optim/record_updates.ts";
 export { METRICS, metricsTensor, recordMetrics } from "../optim/step/metrics.ts";
 export { RULE_NAMES, type RuleName, type RuleSettings } from "../optim/rule/rules.ts";

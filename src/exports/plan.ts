@@ -8,21 +8,21 @@ export {
   describeAdapter,
   DeviceLostError,
   type Gpu,
+  type KernelTarget,
   type LimitName,
   LIMITS,
   NoAdapterError,
   openGpu,
   OutOfMemoryError,
   requestAdapter,
-  type Variant,
-  variantFor,
+  targetFor,
 } from "../gpu/device.ts";
 export {
   type Access,
   type Bindings,
   checkAgrees,
   defineKernel,
-  type Grid,
+  type DispatchSize,
   type Kernel,
   type KernelDefinition,
   type Params,
@@ -42,6 +42,7 @@ export {
   type LedgerRow,
   totalBytes,
 } from "../plan/ledger.ts";
+export { formatProgram } from "../plan/format_program.ts";
 export { type BufferPlan, type Location, type MemoryPlan, planMemory } from "../plan/memory.ts";
 export type { Data } from "../plan/pieces.ts";
 export { type Family, type GradientTarget, type Program, Recorder, type Step } from "../plan/recorder.ts";

@@ -10,7 +10,7 @@ export {
   type PlannedRun,
   rankMethods,
   type RunResult,
-} from "../recipe/comparison/compare.ts";
+} from "../recipe/comparison/comparison_results.ts";
 export {
   prepareComparison,
   type PreparedComparison,
@@ -26,18 +26,18 @@ export {
   type Settings,
 } from "../recipe/comparison/settings.ts";
 export {
-  bytesOf,
   CONFIG_KEYS,
   ConfigError,
   type ConfigKey,
   nameSettings,
+  parseByteSize,
   parseConfig,
 } from "../recipe/config/config.ts";
 export type { OptimArgs, PeftConfig, SchedulerOptions, TrainingConfig } from "../recipe/config/training_config.ts";
 export { type DatasetFiles, rowData, type RowOptions, type RunData, textData, wholeData } from "../recipe/data.ts";
 export { type FineTuning, type FineTuningSources, prepareFineTuning } from "../recipe/fine_tuning.ts";
 export { type InferenceOptions, type Opened, openForEvaluation, openForGeneration } from "../recipe/inference.ts";
-export type { BaseModel } from "../recipe/model.ts";
+export type { BaseModel } from "../recipe/trained_model.ts";
 export { resultFiles, type ResultKind, resultKinds } from "../recipe/results.ts";
 export {
   checkRunFits,
@@ -72,7 +72,7 @@ export {
   type Summary,
   type TrainEvent,
 } from "../train/events.ts";
-export { type BatchInputs, BatchWriter, type InputValues, type SequenceInputs } from "../train/inputs.ts";
+export { type BatchInputs, BatchWriter, type InputValues, type SequenceInputs } from "../train/batch_inputs.ts";
 export type { LoopSettings, TrainingData, TrainingJob } from "../train/job.ts";
 export type { LayoutEntry, Remapping } from "../train/layout.ts";
 export { type LoopOptions, train } from "../train/loop.ts";
@@ -101,11 +101,11 @@ export {
   recordTrain,
   type Tables,
   tablesOf,
-  type TrainOptions,
   type TrainProgram,
+  type TrainProgramOptions,
 } from "../train/programs.ts";
 export type { Resumed } from "../train/progress.ts";
-export type { RecoveryOptions } from "../train/recovery.ts";
+export type { RecoveryOptions } from "../train/device_recovery.ts";
 export { type SampleOptions, sampleText } from "../train/sample.ts";
 export { type Evaluation, type LoadWeights, Session, type SessionOptions } from "../train/session.ts";
 export type { StepHook } from "../train/step_hook.ts";

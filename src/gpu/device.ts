@@ -3,12 +3,12 @@
  * what it can in registers (software adapters), `portable_small` is the same in smaller blocks (SwiftShader, whose
  * machine code for a 16 x 16 block of a matmul outgrows the instruction cache: 4 GFLOP/s instead of 7 on two cores).
  */
-export type Variant = "portable" | "portable_small" | "tiled";
+export type KernelTarget = "portable" | "portable_small" | "tiled";
 
 export interface Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterReport;
-  readonly variant: Variant;
+  readonly target: KernelTarget;
   /** Settles when the device is lost. It never rejects. */
   readonly lost: Promise<DeviceLostError>;
   /** The first error that WebGPU reported outside any error scope, if one was. */
@@ -91,13 +91,13 @@ export function describeAdapter(adapter: GPUAdapter): AdapterReport {
   return { name, vendor, architecture, software, features: [...adapter.features].sort(), limits };
 }
 
-export function variantFor({ software, name, architecture }: AdapterReport): Variant {
+export function targetFor({ software, name, architecture }: AdapterReport): KernelTarget {
   if (!software) return "tiled";
   return /swiftshader/i.test(`${name} ${architecture}`) ? "portable_small" : "portable";
 }
 
-/** Opens a device with the adapter's own limits. Kernels that must be compared can be forced with `variant`. */
-export async function openGpu(options: { readonly variant?: Variant } = {}): Promise<Gpu> {
+/** Opens a device with the adapter's own limits. Kernels that must be compared can be forced with `target`. */
+export async function openGpu(options: { readonly target?: KernelTarget } = {}): Promise<Gpu> {
   const adapter = await requestAdapter();
   const report = describeAdapter(adapter);
   const wanted: GPUFeatureName[] = ["timestamp-query"];
@@ -114,8 +114,8 @@ export async function openGpu(options: { readonly variant?: Variant } = {}): Pro
   const lost = new Promise<DeviceLostError>((resolve) => {
     void device.lost.then(({ reason, message }) => resolve(new DeviceLostError(reason ?? "unknown", message)));
   });
-  const variant = options.variant ?? variantFor(report);
-  return { device, adapter: report, variant, lost, uncaptured: () => uncaptured };
+  const target = options.target ?? targetFor(report);
+  return { device, adapter: report, target, lost, uncaptured: () => uncaptured };
 }
 
 /** Runs `body` in error scopes, so that a failure surfaces where it was made. */

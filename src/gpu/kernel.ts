@@ -2,7 +2,7 @@ import { type Constants, preprocess } from "./preprocess.ts";
 
 export type Access = "read" | "read_write";
 export type Scalar = "u32" | "i32" | "f32";
-export type Grid = readonly [number, number, number];
+export type DispatchSize = readonly [number, number, number];
 export type Values<P> = { readonly [K in keyof P]: number };
 /** Storage buffers of a kernel by name. */
 export type Bindings = Readonly<Record<string, Access>>;
@@ -23,8 +23,8 @@ export interface KernelDefinition<B, P> {
   readonly params: P;
   /** Values of `${NAME}` and `#if ${NAME}` in the shader. */
   readonly constants?: Constants;
-  /** Workgroups to launch: a count (spread over x and y past 65 535), or a grid. */
-  readonly groups: (params: Values<P>, constants: Constants) => number | Grid;
+  /** Workgroups to launch: a count (spread over x and y past 65 535), or a dispatch size. */
+  readonly groups: (params: Values<P>, constants: Constants) => number | DispatchSize;
 }
 
 export interface Kernel<B extends Bindings = Bindings, P extends Params = Params> extends KernelDefinition<B, P> {
@@ -46,16 +46,16 @@ const MAX_WORKGROUPS_PER_DIMENSION = 65535;
 export function defineKernel<const B extends Bindings, const P extends Params>(
   definition: KernelDefinition<B, P>,
 ): Kernel<B, P> {
-  const variants = new Map<string, Kernel<B, P>>();
+  const specialised = new Map<string, Kernel<B, P>>();
   const make = (constants: Constants): Kernel<B, P> => {
     const key = JSON.stringify(Object.entries(constants).sort(([a], [b]) => (a < b ? -1 : 1)));
-    let kernel = variants.get(key);
+    let kernel = specialised.get(key);
     if (!kernel) {
       const texts = [definition.code, ...(definition.libraries ?? [])];
       const source = texts.map((text) => preprocess(definition.name, text, constants)).join("\n");
       checkAgrees(definition.name, source, definition.bindings, definition.params);
       kernel = { ...definition, constants, source, with: (changes) => make({ ...constants, ...changes }) };
-      variants.set(key, kernel);
+      specialised.set(key, kernel);
     }
     return kernel;
   };
@@ -82,11 +82,13 @@ export function checkAgrees(name: string, source: string, bindings: Bindings, pa
   }
 }
 
-/** The grid of a launch. A plain count is spread over x and y; the shader undoes this with `num_workgroups`. */
-export function gridOf<P extends Params>(
+/**
+ * The dispatch size of a launch. A plain count is spread over x and y; the shader undoes this with `num_workgroups`.
+ */
+export function dispatchSizeOf<P extends Params>(
   kernel: KernelDefinition<Bindings, P> & { constants: Constants },
   params: Values<P>,
-): Grid {
+): DispatchSize {
   const groups = kernel.groups(params, kernel.constants);
   if (typeof groups !== "number") return groups;
   const rows = Math.max(1, ceilDiv(groups, MAX_WORKGROUPS_PER_DIMENSION));

@@ -1,8 +1,8 @@
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
 import type { Json } from "./config_reader.ts";
-import type { Factors } from "./factorised.ts";
-import type { ForwardInputs } from "./inputs.ts";
+import type { Factors } from "./low_rank_linear.ts";
+import type { ForwardInputs } from "./forward_inputs.ts";
 import { type Parameter, parametersIn, type WeightType } from "./parameter.ts";
 
 /** The numbers of a config.json that every model has. */
@@ -54,7 +54,7 @@ export interface Model {
 export interface ModelOptions {
   /** Storage format of matrices. */
   readonly type: WeightType;
-  /** Makes linear layers pairs of low-rank factors; only where `factorisable`. */
+  /** Makes linear layers pairs of low-rank factors; only where `supportsLowRank`. */
   readonly factors?: Factors | undefined;
 }
 
@@ -104,7 +104,7 @@ export interface Architecture<M extends Model = Model> {
   /** True where attention is bidirectional, so that bounds of documents must always be given to mask padding. */
   readonly bidirectional?: boolean;
   /** True if `create` takes factors. */
-  readonly factorisable?: boolean;
+  readonly supportsLowRank?: boolean;
   /** Keys of config.json that hold a share of numbers to drop in training. */
   readonly dropouts: readonly string[];
   /** Linear layers that LoRA adapts by default (PEFT's TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING). */

@@ -16,38 +16,38 @@ import {
   type ModelOptions,
 } from "./architecture.ts";
 import { type BertConfig, parseBertConfig } from "./bert_config.ts";
-import { dropoutOf, dropped, type ForwardInputs } from "./inputs.ts";
-import { dense, type DenseLayer, projection } from "./linear.ts";
-import { type Norm, norm } from "./norm.ts";
+import { applyDropout, dropoutOf, type ForwardInputs } from "./forward_inputs.ts";
+import { applyLinear, createLinear, type Linear } from "./linear_layer.ts";
+import { type LayerNorm, norm } from "./norm.ts";
 import { type Parameter, parameter } from "./parameter.ts";
 import { inLayer } from "./parts.ts";
 
 export interface BertLayer {
-  readonly query: DenseLayer;
-  readonly key: DenseLayer;
-  readonly value: DenseLayer;
-  readonly attention_output: DenseLayer;
-  readonly attention_norm: Norm;
-  readonly intermediate: DenseLayer;
-  readonly output: DenseLayer;
-  readonly output_norm: Norm;
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+  readonly attention_output: Linear;
+  readonly attention_norm: LayerNorm;
+  readonly intermediate: Linear;
+  readonly output: Linear;
+  readonly output_norm: LayerNorm;
 }
 
 /** A BERT (Devlin et al., 2018) or RoBERTa (Liu et al., 2019) for sequence classification. */
-export interface Bert extends Model {
-  readonly architecture: Architecture<Bert>;
+export interface BertForSequenceClassification extends Model {
+  readonly architecture: Architecture<BertForSequenceClassification>;
   readonly config: BertConfig;
   readonly embeddings: Required<Embeddings>;
-  readonly embeddings_norm: Norm;
+  readonly embeddings_norm: LayerNorm;
   readonly layers: readonly BertLayer[];
   /** RoBERTa's classifier.dense, BERT's pooler: both tanh(W x + b) of the first token. */
-  readonly pooler: DenseLayer;
-  readonly classifier: DenseLayer;
+  readonly pooler: Linear;
+  readonly classifier: Linear;
   readonly head: ClassificationHead;
 }
 
 /** The family of BERT and RoBERTa, with a classification head. */
-export const BERT: Architecture<Bert> = {
+export const BERT: Architecture<BertForSequenceClassification> = {
   types: ["roberta", "bert"],
   parse: parseBertConfig,
   create: createBert,
@@ -77,7 +77,7 @@ function positionOffset({ model_type, pad_token_id }: BertConfig): number {
   return model_type === "roberta" ? pad_token_id + 1 : 0;
 }
 
-function createBert(config: BertConfig, { type }: ModelOptions): Bert {
+function createBert(config: BertConfig, { type }: ModelOptions): BertForSequenceClassification {
   const { hidden_size: C, intermediate_size: F, initializer_range: deviation, prefix, labels } = config;
   const options = { bias: true, type };
   const table = (name: string, rows: number): Parameter =>
@@ -85,19 +85,19 @@ function createBert(config: BertConfig, { type }: ModelOptions): Bert {
   const layers = [...Array(config.num_hidden_layers).keys()].map((index): BertLayer => {
     const name = `${prefix}.encoder.layer.${index}`;
     return inLayer(index, {
-      query: dense(`${name}.attention.self.query`, C, C, deviation, options),
-      key: dense(`${name}.attention.self.key`, C, C, deviation, options),
-      value: dense(`${name}.attention.self.value`, C, C, deviation, options),
-      attention_output: dense(`${name}.attention.output.dense`, C, C, deviation, options),
+      query: createLinear(`${name}.attention.self.query`, C, C, deviation, options),
+      key: createLinear(`${name}.attention.self.key`, C, C, deviation, options),
+      value: createLinear(`${name}.attention.self.value`, C, C, deviation, options),
+      attention_output: createLinear(`${name}.attention.output.dense`, C, C, deviation, options),
       attention_norm: norm(`${name}.attention.output.LayerNorm`, C),
-      intermediate: dense(`${name}.intermediate.dense`, F, C, deviation, options),
-      output: dense(`${name}.output.dense`, C, F, deviation, options),
+      intermediate: createLinear(`${name}.intermediate.dense`, F, C, deviation, options),
+      output: createLinear(`${name}.output.dense`, C, F, deviation, options),
       output_norm: norm(`${name}.output.LayerNorm`, C),
     });
   });
   const isRoberta = config.model_type === "roberta";
-  const pooler = dense(isRoberta ? "classifier.dense" : "bert.pooler.dense", C, C, deviation, options);
-  const classifier = dense(isRoberta ? "classifier.out_proj" : "classifier", labels.length, C, deviation, {
+  const pooler = createLinear(isRoberta ? "classifier.dense" : "bert.pooler.dense", C, C, deviation, options);
+  const classifier = createLinear(isRoberta ? "classifier.out_proj" : "classifier", labels.length, C, deviation, {
     ...options,
     kind: "head",
   });
@@ -124,15 +124,15 @@ function createBert(config: BertConfig, { type }: ModelOptions): Bert {
 }
 
 /** Logits of the classes: (B, classes). */
-function bert(r: Recorder, model: Bert, inputs: ForwardInputs, out?: Tensor): Variable {
+function bert(r: Recorder, model: BertForSequenceClassification, inputs: ForwardInputs, out?: Tensor): Variable {
   const { tokens, positions, token_types, dropout, B, T } = inputs, { config, embeddings } = model;
-  const words = embedding(r, embeddings.tokens, tokens.ids, tokens.segments);
-  const types = embedding(r, embeddings.token_types, token_types!.ids, token_types!.segments);
-  const places = embedding(r, embeddings.positions, positions!.ids, positions!.segments);
+  const tokenEmbedding = embedding(r, embeddings.tokens, tokens.ids, tokens.segments);
+  const typeEmbedding = embedding(r, embeddings.token_types, token_types!.ids, token_types!.segments);
+  const positionEmbedding = embedding(r, embeddings.positions, positions!.ids, positions!.segments);
   const { weight, bias } = model.embeddings_norm;
-  let x = dropped(
+  let x = applyDropout(
     r,
-    layerNorm(r, add(r, add(r, words, types), places), weight, bias, config.layer_norm_eps),
+    layerNorm(r, add(r, add(r, tokenEmbedding, typeEmbedding), positionEmbedding), weight, bias, config.layer_norm_eps),
     dropout,
     config.hidden_dropout_prob,
     "embeddings",
@@ -142,15 +142,15 @@ function bert(r: Recorder, model: Bert, inputs: ForwardInputs, out?: Tensor): Va
       r.scope(`encoder.layer.${index}`, () => bertLayer(r, config, layer, x, inputs, index));
     x = inputs.gradient_checkpointing ? r.checkpoint(x, record) : record(x);
   });
-  const first = dropped(
+  const first = applyDropout(
     r,
     firstTokens(r, x, { B, T }),
     dropout,
     model.config.model_type === "roberta" ? config.classifier_dropout : 0,
     "pooler",
   );
-  const pooled = tanh(r, projection(r, first, model.pooler, { dropout }));
-  return projection(r, dropped(r, pooled, dropout, config.classifier_dropout, "classifier"), model.classifier, {
+  const pooled = tanh(r, applyLinear(r, first, model.pooler, { dropout }));
+  return applyLinear(r, applyDropout(r, pooled, dropout, config.classifier_dropout, "classifier"), model.classifier, {
     dropout,
     ...(out && { out }),
   });
@@ -166,7 +166,7 @@ function bertLayer(
 ): Variable {
   const { B, T, dropout, documents } = inputs,
     { num_attention_heads: H, layer_norm_eps: eps, hidden_dropout_prob: p } = config;
-  const project = (x: Variable, to: DenseLayer): Variable => projection(r, x, to, { dropout });
+  const project = (x: Variable, to: Linear): Variable => applyLinear(r, x, to, { dropout });
   const q = project(x, layer.query), k = project(x, layer.key), v = project(x, layer.value);
   const dropsProbabilities = dropoutOf(
     dropout,
@@ -183,7 +183,7 @@ function bertLayer(
     ...(documents && { documents }),
     dropout: dropsProbabilities,
   };
-  const attended = dropped(
+  const attended = applyDropout(
     r,
     project(attention(r, q, k, v, size), layer.attention_output),
     dropout,
@@ -192,6 +192,6 @@ function bertLayer(
   );
   const middle = layerNorm(r, add(r, attended, x), layer.attention_norm.weight, layer.attention_norm.bias, eps);
   const hidden = gelu(r, project(middle, layer.intermediate), "exact");
-  const out = dropped(r, project(hidden, layer.output), dropout, p, `${index}.mlp`);
+  const out = applyDropout(r, project(hidden, layer.output), dropout, p, `${index}.mlp`);
   return layerNorm(r, add(r, out, middle), layer.output_norm.weight, layer.output_norm.bias, eps);
 }

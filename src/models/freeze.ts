@@ -1,6 +1,6 @@
 import { type Parameter, storedType, type WeightType } from "./parameter.ts";
 import type { Model } from "./architecture.ts";
-import { denseLayers, headLayers, mapModel } from "./parts.ts";
+import { headLayers, linearLayers, mapModel } from "./parts.ts";
 
 /** Decides which parameters of a model are trained, and how the rest is stored. */
 export interface Freezing {
@@ -17,7 +17,7 @@ export interface Freezing {
  */
 export function freeze<M extends Model>(model: M, { trains, storedAs, quantized }: Freezing): M {
   const heads = headLayers(model);
-  const linear = new Set(denseLayers(model).filter(({ name }) => !heads.includes(name)).map(({ weight }) => weight));
+  const linear = new Set(linearLayers(model).filter(({ name }) => !heads.includes(name)).map(({ weight }) => weight));
   return mapModel(model, {
     parameter: (parameter) => {
       if (trains(parameter)) return parameter;

@@ -13,9 +13,9 @@ import {
   type ModelOptions,
 } from "./architecture.ts";
 import { ConfigReader, type Json } from "./config_reader.ts";
-import { dropoutOf, dropped, type ForwardInputs } from "./inputs.ts";
-import { dense, type DenseLayer, type DenseOptions, projection } from "./linear.ts";
-import { type Norm, norm } from "./norm.ts";
+import { applyDropout, dropoutOf, type ForwardInputs } from "./forward_inputs.ts";
+import { applyLinear, createLinear, type CreateLinearOptions, type Linear } from "./linear_layer.ts";
+import { type LayerNorm, norm } from "./norm.ts";
 import { parameter } from "./parameter.ts";
 import { inLayer } from "./parts.ts";
 
@@ -36,12 +36,12 @@ export interface Gpt2Config {
 }
 
 export interface Gpt2Layer {
-  readonly ln_1: Norm;
-  readonly c_attn: DenseLayer;
-  readonly c_proj: DenseLayer;
-  readonly ln_2: Norm;
-  readonly c_fc: DenseLayer;
-  readonly mlp_c_proj: DenseLayer;
+  readonly ln_1: LayerNorm;
+  readonly c_attn: Linear;
+  readonly c_proj: Linear;
+  readonly ln_2: LayerNorm;
+  readonly c_fc: Linear;
+  readonly mlp_c_proj: Linear;
 }
 
 /** GPT-2 (Radford et al., 2019), whose linear weights are (in, out). */
@@ -49,7 +49,7 @@ export interface Gpt2 extends Model {
   readonly architecture: Architecture<Gpt2>;
   readonly config: Gpt2Config;
   readonly layers: readonly Gpt2Layer[];
-  readonly ln_f: Norm;
+  readonly ln_f: LayerNorm;
   readonly head: LanguageModelHead;
 }
 
@@ -92,7 +92,7 @@ function parseGpt2Config(json: Json): Gpt2Config {
 
 function createGpt2(config: Gpt2Config, { type }: ModelOptions): Gpt2 {
   const { n_embd: C, n_inner: F, vocab_size: V, initializer_range: deviation, tie_word_embeddings: isTied } = config;
-  const options: DenseOptions = { bias: true, transposed: true, type };
+  const options: CreateLinearOptions = { bias: true, transposed: true, type };
   const embeddings = {
     tokens: parameter("transformer.wte.weight", [V, C], deviation, { type, kind: isTied ? "head" : "embedding" }),
     positions: parameter("transformer.wpe.weight", [config.n_positions, C], deviation, { type, kind: "embedding" }),
@@ -103,11 +103,11 @@ function createGpt2(config: Gpt2Config, { type }: ModelOptions): Gpt2 {
     const name = `transformer.h.${index}`;
     return inLayer(index, {
       ln_1: norm(`${name}.ln_1`, C),
-      c_attn: dense(`${name}.attn.c_attn`, 3 * C, C, deviation, options),
-      c_proj: dense(`${name}.attn.c_proj`, C, C, residual, options),
+      c_attn: createLinear(`${name}.attn.c_attn`, 3 * C, C, deviation, options),
+      c_proj: createLinear(`${name}.attn.c_proj`, C, C, residual, options),
       ln_2: norm(`${name}.ln_2`, C),
-      c_fc: dense(`${name}.mlp.c_fc`, F, C, deviation, options),
-      mlp_c_proj: dense(`${name}.mlp.c_proj`, C, F, residual, options),
+      c_fc: createLinear(`${name}.mlp.c_fc`, F, C, deviation, options),
+      mlp_c_proj: createLinear(`${name}.mlp.c_proj`, C, F, residual, options),
     });
   });
   const ln_f = norm("transformer.ln_f", C);
@@ -124,7 +124,7 @@ function gpt2(r: Recorder, model: Gpt2, inputs: ForwardInputs): Variable {
     embedding(r, embeddings.tokens, tokens.ids, tokens.segments),
     embedding(r, embeddings.positions!, positions!.ids, positions!.segments),
   );
-  let x = dropped(r, embedded, dropout, config.embd_pdrop, "embeddings");
+  let x = applyDropout(r, embedded, dropout, config.embd_pdrop, "embeddings");
   model.layers.forEach((layer, index) => {
     const record = (x: Variable): Variable =>
       r.scope(`transformer.h.${index}`, () => gpt2Layer(r, config, layer, x, inputs, index));
@@ -142,7 +142,7 @@ function gpt2Layer(
   index: number,
 ): Variable {
   const { B, T, dropout, documents } = inputs, { n_head: H, layer_norm_epsilon: eps, resid_pdrop: p } = config;
-  const project = (x: Variable, to: DenseLayer): Variable => projection(r, x, to, { dropout });
+  const project = (x: Variable, to: Linear): Variable => applyLinear(r, x, to, { dropout });
   const normed = layerNorm(r, x, layer.ln_1.weight, layer.ln_1.bias, eps);
   const [q, k, v] = splitColumns(r, project(normed, layer.c_attn), 3) as [Variable, Variable, Variable];
   const dropsProbabilities = dropoutOf(dropout, config.attn_pdrop, `${index}.attention probabilities`);
@@ -155,7 +155,7 @@ function gpt2Layer(
     ...(documents && { documents }),
     dropout: dropsProbabilities,
   });
-  const middle = add(r, x, dropped(r, project(attended, layer.c_proj), dropout, p, `${index}.attention`));
+  const middle = add(r, x, applyDropout(r, project(attended, layer.c_proj), dropout, p, `${index}.attention`));
   const hidden = gelu(r, project(layerNorm(r, middle, layer.ln_2.weight, layer.ln_2.bias, eps), layer.c_fc), "tanh");
-  return add(r, middle, dropped(r, project(hidden, layer.mlp_c_proj), dropout, p, `${index}.mlp`));
+  return add(r, middle, applyDropout(r, project(hidden, layer.mlp_c_proj), dropout, p, `${index}.mlp`));
 }

@@ -11,9 +11,9 @@ import {
   type Model,
   type ModelOptions,
 } from "./architecture.ts";
-import { factorised } from "./factorised.ts";
-import type { ForwardInputs } from "./inputs.ts";
-import { dense, type LinearLayer, projection } from "./linear.ts";
+import { createLowRankLinear } from "./low_rank_linear.ts";
+import type { ForwardInputs } from "./forward_inputs.ts";
+import { applyLinear, createLinear, type LinearLayer } from "./linear_layer.ts";
 import { LLAMA_TYPES, type LlamaConfig, llamaJson, parseLlamaConfig } from "./llama_config.ts";
 import { type Parameter, parameter } from "./parameter.ts";
 import { inLayer } from "./parts.ts";
@@ -53,7 +53,7 @@ export const LLAMA: Architecture<Llama> = {
   tables: ({ head_dim, rope_parameters }, T) => ({
     rope: { tensor: ropeTableTensor(T, head_dim), values: () => ropeTable(T, head_dim, rope_parameters) },
   }),
-  factorisable: true,
+  supportsLowRank: true,
   dropouts: [],
   lora_targets: ["q_proj", "v_proj"],
   files: { prefix: () => "model.", ignored: () => /(?:^|\.)rotary_emb\.inv_freq$/ },
@@ -73,8 +73,8 @@ function createLlama(config: LlamaConfig, { type, factors }: ModelOptions): Llam
       parameter(`model.layers.${index}.${name}.weight`, [width], "ones");
     const project = (name: string, out: number, width: number, bias: boolean): LinearLayer =>
       factors
-        ? factorised(`model.layers.${index}.${name}`, out, width, factors, type)
-        : dense(`model.layers.${index}.${name}`, out, width, deviation, { bias, type });
+        ? createLowRankLinear(`model.layers.${index}.${name}`, out, width, factors, type)
+        : createLinear(`model.layers.${index}.${name}`, out, width, deviation, { bias, type });
     return inLayer(index, {
       q_proj: project("self_attn.q_proj", H * D, C, config.qkv_bias),
       k_proj: project("self_attn.k_proj", KV * D, C, config.qkv_bias),
@@ -115,7 +115,7 @@ function decoderLayer(
   const H = config.num_attention_heads, KV = config.num_key_value_heads, D = config.head_dim;
   const { B, T, dropout, documents } = inputs;
   const project = (x: Variable, to: LinearLayer, residual?: Variable): Variable =>
-    projection(r, x, to, { dropout, ...(residual && { residual }) });
+    applyLinear(r, x, to, { dropout, ...(residual && { residual }) });
   const normed = rmsNorm(r, x, layer.input_layernorm, config.rms_norm_eps);
   let q = project(normed, layer.q_proj), k = project(normed, layer.k_proj);
   const v = project(normed, layer.v_proj);

@@ -1,8 +1,8 @@
 import type { Model } from "./architecture.ts";
-import { product } from "./factorised.ts";
-import { type DenseLayer, widthsOf } from "./linear.ts";
+import { product } from "./low_rank_linear.ts";
+import { type Linear, widthsOf } from "./linear_layer.ts";
 import { type Parameter, parameter } from "./parameter.ts";
-import { denseLayers, headLayers, inLayer, mapModel } from "./parts.ts";
+import { headLayers, inLayer, linearLayers, mapModel } from "./parts.ts";
 
 /** The keys of PEFT's LoraConfig that are read here. */
 export interface LoraConfig {
@@ -33,7 +33,7 @@ export const loraScale = ({ r, lora_alpha, use_rslora }: LoraConfig): number =>
 export function withLora<M extends Model>(model: M, config: LoraConfig): M {
   const targets = new Set(targetsOf(model, config).map(({ name }) => name));
   return mapModel(model, {
-    dense: (layer) => (targets.has(layer.name) ? { ...layer, lora: factorsOf(layer, config) } : layer),
+    linear: (layer) => (targets.has(layer.name) ? { ...layer, lora: factorsOf(layer, config) } : layer),
   });
 }
 
@@ -41,14 +41,14 @@ export function withLora<M extends Model>(model: M, config: LoraConfig): M {
  * The target_modules that give PEFT the same layers: ends of their names, or whole names where an end matches others.
  */
 export function targetNames(model: Model): string[] {
-  const layers = denseLayers(model), adapted = layers.filter(({ lora }) => lora).map(({ name }) => name);
+  const layers = linearLayers(model), adapted = layers.filter(({ lora }) => lora).map(({ name }) => name);
   const ends = [...new Set(adapted.map((name) => name.split(".").at(-1)!))], matches = matcherOf(ends);
   return layers.filter(({ name }) => matches(name)).length === adapted.length ? ends : adapted;
 }
 
 /** The weight of an adapted layer, W + scale B A, in the weight's own layout. `a` is (rank, in), `b` (out, rank). */
 export function mergedWeight(
-  { transposed = false, lora }: DenseLayer,
+  { transposed = false, lora }: Linear,
   weight: Float32Array,
   a: Float32Array,
   b: Float32Array,
@@ -58,7 +58,7 @@ export function mergedWeight(
   return Float32Array.from(weight, (w, i) => w + added[transposed ? (i % out) * width! + Math.floor(i / out) : i]!);
 }
 
-function factorsOf(layer: DenseLayer, config: LoraConfig): NonNullable<DenseLayer["lora"]> {
+function factorsOf(layer: Linear, config: LoraConfig): NonNullable<Linear["lora"]> {
   const { out, width } = widthsOf(layer), { r } = config;
   if (r > Math.min(out, width)) {
     throw new RangeError(
@@ -77,9 +77,9 @@ function factorsOf(layer: DenseLayer, config: LoraConfig): NonNullable<DenseLaye
   };
 }
 
-function targetsOf(model: Model, { target_modules }: LoraConfig): DenseLayer[] {
+function targetsOf(model: Model, { target_modules }: LoraConfig): Linear[] {
   // Heads are left out of "all-linear", as PEFT does: of causal models the logits are no linear layer here at all.
-  const layers = denseLayers(model), heads = headLayers(model);
+  const layers = linearLayers(model), heads = headLayers(model);
   const wanted = target_modules ?? model.architecture.lora_targets;
   if (wanted === "all-linear") return layers.filter(({ name }) => !heads.includes(name));
   const matches = matcherOf(wanted);

@@ -6,7 +6,7 @@ import type { Architecture, LanguageModelHead, Model, ModelOptions } from "./arc
 import { BERT } from "./bert.ts";
 import type { Json } from "./config_reader.ts";
 import { GPT2 } from "./gpt2.ts";
-import type { ForwardInputs } from "./inputs.ts";
+import type { ForwardInputs } from "./forward_inputs.ts";
 import { LLAMA } from "./llama.ts";
 
 /** The families that are built in. */
@@ -41,10 +41,10 @@ export function createModel<M extends Model = Model>(
   json: Json,
   { architecture = architectureOf(json) as Architecture<M>, type = "f32", factors }: CreateOptions<M> = {},
 ): M {
-  if (factors && !architecture.factorisable) {
+  if (factors && !architecture.supportsLowRank) {
     throw new RangeError(
       `Cannot factorise a model of model_type "${String(json["model_type"])}": expected one of ${
-        ARCHITECTURES.filter(({ factorisable }) => factorisable).flatMap(({ types }) => types).join(", ")
+        ARCHITECTURES.filter(({ supportsLowRank }) => supportsLowRank).flatMap(({ types }) => types).join(", ")
       }. Leave out factor_rank`,
     );
   }

@@ -1,21 +1,21 @@
 import type { Model } from "./architecture.ts";
-import type { FactorisedLayer } from "./factorised.ts";
-import type { DenseLayer } from "./linear.ts";
+import type { LowRankLinear } from "./low_rank_linear.ts";
+import type { Linear } from "./linear_layer.ts";
 import { isParameter, type Parameter, parametersIn } from "./parameter.ts";
 
 /** Replacements for parts of a model. */
 interface Replace {
   readonly parameter?: (parameter: Parameter) => Parameter;
   /** Receives a layer whose parameters are replaced already. */
-  readonly dense?: (layer: DenseLayer) => DenseLayer;
+  readonly linear?: (layer: Linear) => Linear;
 }
 
 const isObject = (part: unknown): part is object => typeof part === "object" && part !== null;
-const isDense = (part: object): part is DenseLayer => "layerKind" in part && part.layerKind === "dense";
-const isFactorised = (part: object): part is FactorisedLayer => "layerKind" in part && part.layerKind === "factors";
+const isLinear = (part: object): part is Linear => "layerKind" in part && part.layerKind === "dense";
+const isLowRank = (part: object): part is LowRankLinear => "layerKind" in part && part.layerKind === "factors";
 
 /** A copy of a tree with some of its parts replaced. A parameter that stands in several places is replaced once. */
-function mapParts<P>(tree: P, { parameter = (same) => same, dense = (same) => same }: Replace): P {
+function mapParts<P>(tree: P, { parameter = (same) => same, linear = (same) => same }: Replace): P {
   const replaced = new Map<Parameter, Parameter>();
   const map = (part: unknown): unknown => {
     if (isParameter(part)) {
@@ -25,7 +25,7 @@ function mapParts<P>(tree: P, { parameter = (same) => same, dense = (same) => sa
     if (Array.isArray(part)) return part.map(map);
     if (!isObject(part)) return part;
     const copy = Object.fromEntries(Object.entries(part).map(([key, value]) => [key, map(value)]));
-    return isDense(copy) ? dense(copy) : copy;
+    return isLinear(copy) ? linear(copy) : copy;
   };
   return map(tree) as P;
 }
@@ -41,11 +41,11 @@ export const inLayer = <P>(index: number, parts: P): P =>
   mapParts(parts, { parameter: (parameter) => ({ ...parameter, layer: index }) });
 
 /** Every linear layer with one weight, in order. */
-export const denseLayers = (model: Model): DenseLayer[] => layersIn(model, isDense);
+export const linearLayers = (model: Model): Linear[] => layersIn(model, isLinear);
 /** Names of the linear layers of a classification head. */
 export const headLayers = ({ head }: Model): readonly string[] => (head.task === "SEQ_CLS" ? head.layers : []);
 /** Every linear layer that is a pair of factors, in order. */
-export const factorisedLayers = (model: Model): FactorisedLayer[] => layersIn(model, isFactorised);
+export const lowRankLayers = (model: Model): LowRankLinear[] => layersIn(model, isLowRank);
 
 function layersIn<L extends object>(
   { architecture: _architecture, config: _config, parameters: _parameters, ...tree }: Model,

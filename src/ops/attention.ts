@@ -15,8 +15,8 @@ const drops = ({ training }: Recorder, { dropout }: AttentionSize): boolean =>
  * documents on. A GPU, for which a head's keys stay in workgroup memory and eight launches cost more than three, gains
  * neither time nor memory.
  */
-const isFasterMaterialised = ({ variant }: Recorder, { T, D }: AttentionSize): boolean =>
-  variant !== "tiled" && D >= 64 && T <= 2 * D;
+const isFasterMaterialised = ({ target }: Recorder, { T, D }: AttentionSize): boolean =>
+  target !== "tiled" && D >= 64 && T <= 2 * D;
 
 /**
  * softmax(q kᵀ / √D) v over the keys that a position sees: those of its document (size.documents), up to itself

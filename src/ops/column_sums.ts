@@ -43,9 +43,9 @@ const NORMS = {
   rms_norm: { NORM: true, STATISTIC: "f32", TERM: "dy[i] * x[i] * statistics[row]" },
   layer_norm: { NORM: true, STATISTIC: "vec2f", TERM: "dy[i] * ((x[i] - statistics[row].x) * statistics[row].y)" },
 } as const;
-export type Norm = keyof typeof NORMS;
+export type NormKind = keyof typeof NORMS;
 const normInputs = { x: "read", statistics: "read", dy: "read" } as const;
-const normKernels = (norm: Norm) => ({
+const normKernels = (norm: NormKind) => ({
   portable: defineKernel({
     ...portable,
     name: `${norm}_weight_backward`,
@@ -81,7 +81,7 @@ export function biasBackward(r: Recorder, dy: Tensor, dBias: GradientTarget): vo
 }
 
 /** Sum of the rows of dy times the normalised x, both (N, C): the gradient of a norm's weight (C). */
-export function normWeightBackward(r: Recorder, norm: Norm, operands: NormOperands, dWeight: GradientTarget): void {
+export function normWeightBackward(r: Recorder, norm: NormKind, operands: NormOperands, dWeight: GradientTarget): void {
   const { params, constants, slices } = sharesOf(r, operands.dy, dWeight);
   const { portable, tiled } = weightKernels[norm];
   if (!slices) return r.run(portable.with(constants), { ...operands, sums: dWeight.tensor }, params);
@@ -92,7 +92,7 @@ export function normWeightBackward(r: Recorder, norm: Norm, operands: NormOperan
 /** Numbers of the launch. If there are `slices`, workgroups share the rows, and the slices are to be added up. */
 function sharesOf(r: Recorder, dy: Tensor, { tensor, accumulate }: GradientTarget) {
   const C = size(tensor), n = size(dy) / C, count = Math.min(MAX_SHARES, ceilDiv(n, ROWS_PER_SHARE));
-  const isShared = r.variant === "tiled" || n > MAX_ROWS_OF_A_THREAD;
+  const isShared = r.target === "tiled" || n > MAX_ROWS_OF_A_THREAD;
   return {
     params: { n, C, count },
     constants: { ACCUMULATE: accumulate, ...vectorsOf(C).constants },

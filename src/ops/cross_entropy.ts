@@ -83,7 +83,7 @@ export function crossEntropy(
   const rowsPerChunk = Math.max(
     1,
     Math.ceil(N / MAX_CHUNKS),
-    Math.min(N, Math.floor(CHUNK_BYTES[r.variant === "tiled" ? "tiled" : "portable"] / (4 * V))),
+    Math.min(N, Math.floor(CHUNK_BYTES[r.target === "tiled" ? "tiled" : "portable"] / (4 * V))),
   );
   const needsGradient = hidden.needsGradient || weight.needsGradient;
   const dHidden = r.gradientFor(hidden);

@@ -10,7 +10,7 @@ const dropoutKernel = defineKernel({
   name: "dropout",
   code: dropoutCode,
   libraries: [threadCode, philoxCode],
-  bindings: { clock: "read", x: "read", out: "read_write" },
+  bindings: { mask_counter: "read", x: "read", out: "read_write" },
   params: { n: "u32", size: "u32", key0: "u32", key1: "u32", limit: "u32", scale: "f32" },
   constants: { WORKGROUP: 64, ACCUMULATE: false, ...SCALAR },
   groups: perThread,
@@ -22,7 +22,7 @@ export interface Dropout {
   /** purposeKey() of the run's seed and the name of the layer: layers that must not share a mask differ in it. */
   readonly key: readonly [number, number];
   /** (2) u32, an input: step, micro-batch. Micro-batch 0 has the words of randomWords(). */
-  readonly clock: Tensor;
+  readonly mask_counter: Tensor;
 }
 
 /**
@@ -31,7 +31,7 @@ export interface Dropout {
  * is x itself.
  * @throws RangeError if p is not in [0, 1).
  */
-export function dropout(r: Recorder, x: Variable, { p, key, clock }: Dropout): Variable {
+export function dropout(r: Recorder, x: Variable, { p, key, mask_counter }: Dropout): Variable {
   if (!(p >= 0 && p < 1)) {
     throw new RangeError(
       `Cannot record dropout() of ${x.value.label} with p = ${p}: expected a number from 0, below 1`,
@@ -43,7 +43,7 @@ export function dropout(r: Recorder, x: Variable, { p, key, clock }: Dropout): V
     const params = { n: ceilDiv(size(out), 4), size: size(out), key0: key[0], key1: key[1], limit, scale: 1 / (1 - p) };
     r.run(
       dropoutKernel.with({ ...vectorsOf(size(out)).constants, ACCUMULATE: accumulate }),
-      { clock, x: from, out },
+      { mask_counter, x: from, out },
       params,
     );
   };

@@ -54,36 +54,36 @@ export function add(r: Recorder, x: Variable, y: Variable): Variable {
   const { constants, width } = vectorsOf(size(x.value));
   r.run(addKernel.with(constants), { x: x.value, y: y.value, out: out.value }, { n: size(x.value) / width });
   r.onBackward(out, [x, y], (dOut) => {
-    passGradient(r, dOut, y);
-    handGradient(r, dOut, x);
+    addGradient(r, dOut, y);
+    moveGradient(r, dOut, x);
   });
   return out;
 }
 
 /** Adds `gradient` to the gradient of `variable`. */
-function passGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
+function addGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
   const target = r.gradientFor(variable);
-  if (target) put(r, gradient, target);
+  if (target) copyInto(r, gradient, target);
 }
 
 /**
  * Adds a `gradient` that nobody reads afterwards to that of `variable`: if the variable has none yet, the tensor
  * becomes it, without a copy.
  */
-export function handGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
+export function moveGradient(r: Recorder, gradient: Tensor, variable: Variable): void {
   if (!variable.needsGradient) return;
-  if (r.gradientOf(variable)) passGradient(r, gradient, variable);
+  if (r.gradientOf(variable)) addGradient(r, gradient, variable);
   else r.setGradient(variable, gradient);
 }
 
 /** A copy of x, for a tensor that is about to change in place. */
 export function copyTensor(r: Recorder, x: Tensor): Tensor {
   const copy = r.tensor("copy", x.shape, "scratch");
-  put(r, x, { tensor: copy, accumulate: false });
+  copyInto(r, x, { tensor: copy, accumulate: false });
   return copy;
 }
 
-function put(r: Recorder, x: Tensor, { tensor: out, accumulate }: GradientTarget): void {
+function copyInto(r: Recorder, x: Tensor, { tensor: out, accumulate }: GradientTarget): void {
   const { constants, width } = vectorsOf(size(x));
   r.run(accumulateKernel.with({ ...constants, ACCUMULATE: accumulate }), { x, out }, { n: size(x) / width });
 }

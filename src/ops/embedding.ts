@@ -2,17 +2,17 @@ import { defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
 import { fill } from "./elementwise.ts";
-import { formatConstants, UNPACKING } from "./stored.ts";
+import { formatConstants, UNPACK_LIBRARIES } from "./weight_formats.ts";
 import { SCALAR, vectorsOf } from "./vector.ts";
 import backwardCode from "../../shaders/embedding_backward.wgsl" with { type: "text" };
 import forwardCode from "../../shaders/embedding.wgsl" with { type: "text" };
-import storedCode from "../../shaders/lib/stored.wgsl" with { type: "text" };
+import loadWeight4Code from "../../shaders/lib/load_weight4.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
 const forwardKernel = defineKernel({
   name: "embedding",
   code: forwardCode,
-  libraries: [threadCode, ...UNPACKING, storedCode],
+  libraries: [threadCode, ...UNPACK_LIBRARIES, loadWeight4Code],
   bindings: { ids: "read", weight: "read", y: "read_write" },
   params: { n: "u32", C: "u32", V: "u32" },
   constants: {

@@ -121,7 +121,7 @@ const keyBackwardKernel = {
   }),
 };
 
-interface Pair<K> {
+interface KernelPair<K> {
   readonly portable: K;
   readonly tiled: K;
 }
@@ -136,11 +136,11 @@ interface Head extends AttentionWindow {
  * and more).
  */
 function familyOf<K extends { with(constants: Constants): K }>(
-  { portable, tiled }: Pair<K>,
+  { portable, tiled }: KernelPair<K>,
   window: Constants,
   text: Constants,
   tiledText: Constants | undefined,
-): Pair<K> {
+): KernelPair<K> {
   const plain = portable.with({ ...window, ...text });
   return { portable: plain, tiled: tiledText ? tiled.with({ ...window, ...tiledText }) : plain };
 }

@@ -4,7 +4,7 @@
  */
 import type { Constants } from "../gpu/preprocess.ts";
 import { type AttentionWindow, isWindowed, windowConstants } from "./attention_window.ts";
-import { lines, range } from "./text.ts";
+import { range, repeatLines } from "./codegen.ts";
 
 export interface Shape {
   /** Vectors in a head. */
@@ -58,29 +58,29 @@ export const fused = ({ vector }: Pick<Shape, "vector">, scalar: string, x: stri
 
 /** Declares t0 … and the start of each row of a (B, T, heads, D) tensor; rows past T read the last one. */
 const rowStarts = ({ rows, chunks }: Shape, heads: string): string =>
-  lines(rows, (r) =>
+  repeatLines(rows, (r) =>
     `  let t${r} = first + ${r}u;
   let row${r} = (b * params.T + min(t${r}, last)) * ${heads} + h;
   let at${r} = row${r} * ${chunks}u;`);
 
 const load = ({ rows, chunks }: Shape, name: string, from: string): string =>
-  lines(rows, (r) => lines(chunks, (c) => `  let ${name}${r}_${c} = ${from}[at${r} + ${c}u];`));
+  repeatLines(rows, (r) => repeatLines(chunks, (c) => `  let ${name}${r}_${c} = ${from}[at${r} + ${c}u];`));
 
 /** Declares each row's window: (first, count). */
 const loadWindows = ({ rows }: Shape, window: AttentionWindow, seen: string, of: string): string =>
-  isWindowed(window) ? lines(rows, (r) => `  let ${seen}${r} = ${of}(b, min(t${r}, last));`) : "";
+  isWindowed(window) ? repeatLines(rows, (r) => `  let ${seen}${r} = ${of}(b, min(t${r}, last));`) : "";
 
 const clear = (shape: Shape, name: string): string =>
-  lines(shape.rows, (r) => lines(shape.chunks, (c) => `  var ${name}${r}_${c} = ${zero(shape)};`));
+  repeatLines(shape.rows, (r) => repeatLines(shape.chunks, (c) => `  var ${name}${r}_${c} = ${zero(shape)};`));
 
 const store = (
   { rows, chunks }: Shape,
   to: readonly [string, (r: number, c: number) => string][],
   more: (r: number) => string = () => "",
 ): string =>
-  lines(rows, (r) =>
+  repeatLines(rows, (r) =>
     `  if (t${r} < params.T) {
-${to.map(([name, value]) => lines(chunks, (c) => `    ${name}[at${r} + ${c}u] = ${value(r, c)};`)).join("\n")}
+${to.map(([name, value]) => repeatLines(chunks, (c) => `    ${name}[at${r} + ${c}u] = ${value(r, c)};`)).join("\n")}
 ${more(r)}
   }`);
 
@@ -101,19 +101,19 @@ export function forwardText(D: number, window: AttentionWindow): Constants {
       loadWindows(shape, window, "seen", "keys_seen"),
       load(shape, "q", "q"),
       clear(shape, "o"),
-      lines(rows, (r) => `  var highest${r} = -1e30;\n  var sum${r} = 0.0;`),
+      repeatLines(rows, (r) => `  var highest${r} = -1e30;\n  var sum${r} = 0.0;`),
     ].join("\n"),
-    SCORES: lines(keys, (j) =>
+    SCORES: repeatLines(keys, (j) =>
       `    let at_key${j} = key_start + min(j + ${j}u, last) * key_stride;
-${lines(chunks, (c) => `    let k${j}_${c} = k[at_key${j} + ${c}u];`)}
+${repeatLines(chunks, (c) => `    let k${j}_${c} = k[at_key${j} + ${c}u];`)}
 ${
-        lines(rows, (r) =>
+        repeatLines(rows, (r) =>
           `    let s${r}_${j} = select(${unseen}, params.scale * ${
             dot(shape, (c) => `q${r}_${c}`, (c) => `k${j}_${c}`)
           }, ${sees(r, j)});`)
       }`),
     ACCUMULATE_VALUES: [
-      lines(
+      repeatLines(
         rows,
         (r) =>
           `    let next${r} = max(highest${r}, ${
@@ -121,14 +121,14 @@ ${
           });
     let shrink${r} = exp(highest${r} - next${r});
     highest${r} = next${r};
-${lines(keys, (j) => `    let p${r}_${j} = exp(s${r}_${j} - next${r});`)}
+${repeatLines(keys, (j) => `    let p${r}_${j} = exp(s${r}_${j} - next${r});`)}
     sum${r} = sum${r} * shrink${r} + (${range(keys).map((j) => `p${r}_${j}`).join(" + ")});
-${lines(chunks, (c) => `    o${r}_${c} *= shrink${r};`)}`,
+${repeatLines(chunks, (c) => `    o${r}_${c} *= shrink${r};`)}`,
       ),
-      lines(keys, (j) =>
-        lines(chunks, (c) =>
+      repeatLines(keys, (j) =>
+        repeatLines(chunks, (c) =>
           `    let v${j}_${c} = v[at_key${j} + ${c}u];
-${lines(rows, (r) => `    ${fused(shape, `p${r}_${j}`, `v${j}_${c}`, `o${r}_${c}`)}`)}`)),
+${repeatLines(rows, (r) => `    ${fused(shape, `p${r}_${j}`, `v${j}_${c}`, `o${r}_${c}`)}`)}`)),
     ].join("\n"),
     STORE_ROWS: store(
       shape,
@@ -152,20 +152,20 @@ export function queryBackwardText(D: number, window: AttentionWindow): Constants
       load(shape, "q", "q"),
       load(shape, "d", "dout"),
       clear(shape, "dq"),
-      lines(rows, (r) =>
+      repeatLines(rows, (r) =>
         `  let lse${r} = lse[row${r}];
   let delta${r} = ${dot(shape, (c) => `d${r}_${c}`, (c) => `out[at${r} + ${c}u]`)};`),
     ].join("\n"),
     ADD_KEY: [
-      lines(chunks, (c) => `    let k_${c} = k[at + ${c}u];\n    let v_${c} = v[at + ${c}u];`),
-      lines(
+      repeatLines(chunks, (c) => `    let k_${c} = k[at + ${c}u];\n    let v_${c} = v[at + ${c}u];`),
+      repeatLines(
         rows,
         (r) =>
           `    let p${r} = select(0.0, exp(params.scale * ${
             dot(shape, (c) => `q${r}_${c}`, (c) => `k_${c}`)
           } - lse${r}), ${sees(r)});
     let ds${r} = params.scale * p${r} * (${dot(shape, (c) => `d${r}_${c}`, (c) => `v_${c}`)} - delta${r});
-${lines(chunks, (c) => `    ${fused(shape, `ds${r}`, `k_${c}`, `dq${r}_${c}`)}`)}`,
+${repeatLines(chunks, (c) => `    ${fused(shape, `ds${r}`, `k_${c}`, `dq${r}_${c}`)}`)}`,
       ),
     ].join("\n"),
     STORE_ROWS: store(shape, [["dq", (r, c) => `dq${r}_${c}`]], (r) => `    delta[row${r}] = delta${r};`),
@@ -186,8 +186,8 @@ export function keyBackwardText(D: number, window: AttentionWindow): Constants {
       clear(shape, "dv"),
     ].join("\n"),
     ADD_QUERY: [
-      lines(chunks, (c) => `      let q_${c} = q[at + ${c}u];\n      let d_${c} = dout[at + ${c}u];`),
-      lines(
+      repeatLines(chunks, (c) => `      let q_${c} = q[at + ${c}u];\n      let d_${c} = dout[at + ${c}u];`),
+      repeatLines(
         rows,
         (r) =>
           `      let p${r} = select(0.0, exp(params.scale * ${
@@ -195,7 +195,7 @@ export function keyBackwardText(D: number, window: AttentionWindow): Constants {
           } - row_lse), ${isSeen(r)});
       let ds${r} = params.scale * p${r} * (${dot(shape, (c) => `d_${c}`, (c) => `v${r}_${c}`)} - row_delta);
 ${
-            lines(chunks, (c) =>
+            repeatLines(chunks, (c) =>
               `      ${fused(shape, `p${r}`, `d_${c}`, `dv${r}_${c}`)}\n      ${
                 fused(shape, `ds${r}`, `q_${c}`, `dk${r}_${c}`)
               }`)

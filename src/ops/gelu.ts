@@ -1,7 +1,7 @@
 import { defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import { size } from "../plan/tensor.ts";
-import { handGradient } from "./elementwise.ts";
+import { moveGradient } from "./elementwise.ts";
 import { SCALAR, vectorsOf } from "./vector.ts";
 import backwardCode from "../../shaders/gelu_backward.wgsl" with { type: "text" };
 import forwardCode from "../../shaders/gelu.wgsl" with { type: "text" };
@@ -48,7 +48,7 @@ export function gelu(r: Recorder, x: Variable, form: GeluForm): Variable {
   r.run(forward.with(constants), { x: x.value, y: y.value }, { n });
   r.onBackward(y, [x], (dy) => {
     r.run(backward.with(constants), { x: x.value, dy_inout: dy }, { n });
-    handGradient(r, dy, x);
+    moveGradient(r, dy, x);
   });
   return y;
 }

@@ -2,7 +2,7 @@ import type { GradientTarget, Recorder, Variable } from "../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
 import { addBias } from "./bias.ts";
 import { biasBackward } from "./column_sums.ts";
-import { handGradient } from "./elementwise.ts";
+import { moveGradient } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 
 export interface LinearOptions {
@@ -64,7 +64,7 @@ export function linear(
     if (dWeight) recordWeightGradient(r, { x: x.value, dy }, dWeight, transposed);
     const dx = r.gradientFor(x);
     if (dx) matmul(r, transposed ? "NT" : "NN", { a: dy, b: weight.value, target: dx }, { M: N, N: K, K: out });
-    if (residual) handGradient(r, dy, residual);
+    if (residual) moveGradient(r, dy, residual);
   });
   return y;
 }

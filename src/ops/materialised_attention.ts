@@ -7,7 +7,7 @@ import { type AttentionWindow, PAST, windowConstants } from "./attention_window.
 import { dropout } from "./dropout.ts";
 import { fused } from "./flash_attention_text.ts";
 import { maskedSoftmax, maskedSoftmaxBackward } from "./softmax.ts";
-import { lines, range } from "./text.ts";
+import { range, repeatLines } from "./codegen.ts";
 import scoresCode from "../../shaders/attention_scores.wgsl" with { type: "text" };
 import valuesCode from "../../shaders/attention_values.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
@@ -17,26 +17,29 @@ import windowCode from "../../shaders/lib/attention_window.wgsl" with { type: "t
 const BLOCK = 4;
 
 /** The vectors of a head of D numbers; a thread of attention_values holds `run` of them. */
-function headOf(D: number): { readonly vector: "vec4f" | "f32"; readonly chunks: number; readonly run: number } {
+function headShape(D: number): { readonly vector: "vec4f" | "f32"; readonly chunks: number; readonly run: number } {
   const vector = D % 4 === 0 ? "vec4f" : "f32";
   const chunks = vector === "vec4f" ? D / 4 : D;
   return { vector, chunks, run: [4, 2, 1].find((run) => chunks % run === 0)! };
 }
 
 function scoresText(D: number, window: AttentionWindow): Constants {
-  const { vector, chunks } = headOf(D);
+  const { vector, chunks } = headShape(D);
   const all = (line: (i: number, j: number) => string): string =>
-    lines(BLOCK, (i) => range(BLOCK).map((j) => line(i, j)).join("\n"));
+    repeatLines(BLOCK, (i) => range(BLOCK).map((j) => line(i, j)).join("\n"));
   return {
     ...windowConstants(window, "keys"),
     VECTOR: vector,
     CHUNKS: chunks,
-    ROW_STARTS: lines(BLOCK, (i) =>
-      `  let x${i} = ((b * params.T + min(t + ${i}u, last)) * params.H + h) * ${chunks}u;
-  let y${i} = ((b * params.T + min(j + ${i}u, last)) * params.KV + h / (params.H / params.KV)) * ${chunks}u;`),
+    ROW_STARTS: repeatLines(
+      BLOCK,
+      (i) =>
+        `  let x${i} = ((b * params.T + min(t + ${i}u, last)) * params.H + h) * ${chunks}u;
+  let y${i} = ((b * params.T + min(j + ${i}u, last)) * params.KV + h / (params.H / params.KV)) * ${chunks}u;`,
+    ),
     CLEAR_SUMS: all((i, j) => `  var sum${i}_${j} = ${vector}();`),
     MULTIPLY: [
-      lines(BLOCK, (i) => `    let row${i} = x[x${i} + c];\n    let key${i} = y[y${i} + c];`),
+      repeatLines(BLOCK, (i) => `    let row${i} = x[x${i} + c];\n    let key${i} = y[y${i} + c];`),
       all((i, j) => `    sum${i}_${j} = fma(row${i}, key${j}, sum${i}_${j});`),
     ].join("\n"),
     STORE_SUMS: all((i, j) =>
@@ -50,7 +53,7 @@ function scoresText(D: number, window: AttentionWindow): Constants {
 }
 
 function valuesText(D: number, window: AttentionWindow, TRANSPOSE: boolean): Constants {
-  const { vector, chunks, run } = headOf(D);
+  const { vector, chunks, run } = headShape(D);
   const place = (
     r: number,
   ): string => (TRANSPOSE
@@ -62,19 +65,19 @@ function valuesText(D: number, window: AttentionWindow, TRANSPOSE: boolean): Con
     CHUNKS: chunks,
     RUN: run,
     TRANSPOSE,
-    CLEAR_SUMS: lines(BLOCK, (r) => range(run).map((c) => `  var sum${r}_${c} = ${vector}();`).join("\n")),
+    CLEAR_SUMS: repeatLines(BLOCK, (r) => range(run).map((c) => `  var sum${r}_${c} = ${vector}();`).join("\n")),
     MULTIPLY: [
-      lines(BLOCK, (r) => `    let p${r} = p[${place(r)}];`),
-      lines(run, (c) => `    let x${c} = x[source + ${c}u];`),
-      lines(
+      repeatLines(BLOCK, (r) => `    let p${r} = p[${place(r)}];`),
+      repeatLines(run, (c) => `    let x${c} = x[source + ${c}u];`),
+      repeatLines(
         BLOCK,
         (r) => range(run).map((c) => `    ${fused({ vector }, `p${r}`, `x${c}`, `sum${r}_${c}`)}`).join("\n"),
       ),
     ].join("\n"),
-    STORE_SUMS: lines(BLOCK, (r) =>
+    STORE_SUMS: repeatLines(BLOCK, (r) =>
       `  if (first + ${r}u < params.T) {
     let to = ((b * params.T + first + ${r}u) * heads + h) * ${chunks}u + c;
-${lines(run, (c) => `    out[to + ${c}u] = sum${r}_${c};`)}
+${repeatLines(run, (c) => `    out[to + ${c}u] = sum${r}_${c};`)}
   }`),
   };
 }
@@ -134,7 +137,7 @@ function values(
   to: Tensor,
   transpose: boolean,
 ): void {
-  const { documents } = of, { chunks, run } = headOf(D), text = valuesText(D, windowOf(of), transpose);
+  const { documents } = of, { chunks, run } = headShape(D), text = valuesText(D, windowOf(of), transpose);
   const operands = { p, x, out: to },
     params = { n: (B * (transpose ? KV : H) * ceilDiv(T, BLOCK) * chunks) / run, T, H, KV };
   if (documents) r.run(documentsValuesKernel.with(text), { ...operands, documents }, params);

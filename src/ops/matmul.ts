@@ -12,7 +12,7 @@ import { matmulTiled } from "./matmul_tiled.ts";
  */
 export function matmul(r: Recorder, mode: MatmulMode, operands: MatmulOperands, size: MatmulSize): void {
   if (operands.b.type !== "f32") checkStored(mode, operands, size);
-  const record = r.variant === "tiled" ? matmulTiled : matmulPortable;
+  const record = r.target === "tiled" ? matmulTiled : matmulPortable;
   record(r, mode, operands, size);
 }
 

@@ -1,18 +1,18 @@
 import { ceilDiv, defineKernel } from "../gpu/kernel.ts";
-import type { Variant } from "../gpu/device.ts";
+import type { KernelTarget } from "../gpu/device.ts";
 import { memoize } from "../gpu/memoize.ts";
 import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder } from "../plan/recorder.ts";
 import type { MatmulMode, MatmulOperands, MatmulSize } from "./matmul_operands.ts";
 import { type Block, blockText } from "./matmul_text.ts";
-import { UNPACKING } from "./stored.ts";
+import { UNPACK_LIBRARIES } from "./weight_formats.ts";
 import matmulCode from "../../shaders/matmul.wgsl" with { type: "text" };
-import storedCode from "../../shaders/lib/stored.wgsl" with { type: "text" };
+import loadWeight4Code from "../../shaders/lib/load_weight4.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
 const definition = {
   code: matmulCode,
-  libraries: [threadCode, ...UNPACKING, storedCode],
+  libraries: [threadCode, ...UNPACK_LIBRARIES, loadWeight4Code],
   params: { M: "u32", N: "u32", K: "u32", a_offset: "u32", b_offset: "u32", out_offset: "u32" },
   constants: {
     WORKGROUP: 8,
@@ -45,7 +45,7 @@ const addingBlock = memoize((block: Block) => matmulAddKernel.with(blockText(blo
 export function matmulPortable(r: Recorder, mode: MatmulMode, operands: MatmulOperands, size: MatmulSize): void {
   const { a, b, target, addend } = operands;
   const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size };
-  const block = { ...blockFor(r.variant, mode, params), format: b.type };
+  const block = { ...blockFor(r.target, mode, params), format: b.type };
   if (addend) r.run(addingBlock(block), { a, b, addend, out: target.tensor }, params);
   else {r.run(
       target.accumulate ? accumulatingBlock(block) : assigningBlock(block),
@@ -62,11 +62,11 @@ const LONG_K = 4 * 65_000;
 
 /** Chooses large blocks if they fit evenly and are enough; their code takes seconds to compile if they have edges. */
 function blockFor(
-  variant: Variant,
+  target: KernelTarget,
   mode: MatmulMode,
   { M, N, K, a_offset, b_offset, out_offset }: Required<MatmulSize>,
 ): Omit<Block, "format"> {
-  const isLarge = variant !== "portable_small" && M % 16 === 0 && N % 16 === 0 && (M / 16) * (N / 16) >= LARGE_BLOCKS;
+  const isLarge = target !== "portable_small" && M % 16 === 0 && N % 16 === 0 && (M / 16) * (N / 16) >= LARGE_BLOCKS;
   const tile = isLarge ? 16 : 8;
   const unroll = K > LONG_K ? 16 : 4;
   const width = (row: number, offset: number): 1 | 4 => (row % 4 === 0 && offset % 4 === 0 ? 4 : 1);

@@ -1,8 +1,8 @@
 import type { Constants } from "../gpu/preprocess.ts";
 import type { MatmulMode } from "./matmul_operands.ts";
 import type { ElementType } from "../plan/tensor.ts";
-import { formatConstants } from "./stored.ts";
-import { lines, range } from "./text.ts";
+import { formatConstants } from "./weight_formats.ts";
+import { range, repeatLines } from "./codegen.ts";
 
 /** A specialisation of the portable matmul. */
 export interface Block {
@@ -40,13 +40,13 @@ export function blockText(block: Block): Constants {
     UNROLL: unroll,
     A_VECTOR: vector(block.a),
     ...formatConstants(block.format),
-    B_VECTOR: block.format === "f32" ? vector(block.b) : formatConstants(block.format).FOUR!,
+    B_VECTOR: block.format === "f32" ? vector(block.b) : formatConstants(block.format).WEIGHT4!,
     OUT_VECTOR: vector(block.out),
     TAIL: block.tail,
     STARTS: [
       starts(block, "a"),
       starts(block, "b"),
-      lines(tile, (i) => range(tile).map((j) => `  var c${i}_${j} = 0.0;`).join("")),
+      repeatLines(tile, (i) => range(tile).map((j) => `  var c${i}_${j} = 0.0;`).join("")),
     ].join("\n"),
     STEP: step(block, unroll),
     STEP_ONE: block.tail ? step(block, 1) : "",
@@ -68,12 +68,12 @@ function starts(block: Block, operand: "a" | "b"): string {
     : ["column", "params.N", "params.b_offset"];
   const clamp = (index: string, limit: string): string => (block.edge ? `min(${index}, ${limit} - 1u)` : `(${index})`);
   if (alongK(block, operand)) {
-    return lines(
+    return repeatLines(
       block.tile,
       (i) => `  let ${operand}_at${i} = (${offset} + ${clamp(`${first} + ${i}u`, end)} * params.K) / ${width}u;`,
     );
   }
-  return lines(
+  return repeatLines(
     block.tile / width,
     (i) =>
       `  let ${operand}_at${i} = ${offset} / ${width}u + ${
@@ -90,15 +90,15 @@ function loads(block: Block, operand: "a" | "b", unroll: number, i: number): str
   const width = block[operand];
   const load = (
     at: string,
-  ): string => (operand === "b" && block.format !== "f32" ? `stored_four(${at})` : `${operand}[${at}]`);
+  ): string => (operand === "b" && block.format !== "f32" ? `load_weight4(${at})` : `${operand}[${at}]`);
   if (!alongK(block, operand)) {
     const row = operand === "a" ? "params.M" : "params.N";
-    return lines(
+    return repeatLines(
       unroll,
       (k) => `    let ${operand}${k}_${i} = ${load(`${operand}_at${i} + (k + ${k}u) * ${row} / ${width}u`)};`,
     );
   }
-  return lines(
+  return repeatLines(
     unroll / width,
     (q) => `    let ${operand}${i}_${q} = ${load(`${operand}_at${i} + k / ${width}u + ${q}u`)};`,
   );
@@ -135,8 +135,8 @@ function step(block: Block, unroll: number): string {
 
 function store({ tile, out, edge }: Block): string {
   const guard = (condition: string, text: string): string => (edge ? `if (${condition}) { ${text} }` : text);
-  return lines(tile, (i) => {
-    const stores = lines(tile / out, (j) => {
+  return repeatLines(tile, (i) => {
+    const stores = repeatLines(tile / out, (j) => {
       const numbers = range(out).map((q) => `c${i}_${j * out + q}`).join(", ");
       return `    ${guard(`column + ${j * out}u < params.N`, `put(out${i} + ${j}u, ${vector(out)}(${numbers}));`)}`;
     });

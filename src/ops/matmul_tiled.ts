@@ -1,10 +1,10 @@
-import { ceilDiv, defineKernel, type Grid } from "../gpu/kernel.ts";
+import { ceilDiv, defineKernel, type DispatchSize } from "../gpu/kernel.ts";
 import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder } from "../plan/recorder.ts";
 import type { MatmulMode, MatmulOperands, MatmulSize } from "./matmul_operands.ts";
 import { sumSlices } from "./sum_slices.ts";
-import { formatConstants, UNPACKING } from "./stored.ts";
-import { lines, range } from "./text.ts";
+import { formatConstants, UNPACK_LIBRARIES } from "./weight_formats.ts";
+import { range, repeatLines } from "./codegen.ts";
 import matmulTiledCode from "../../shaders/matmul_tiled.wgsl" with { type: "text" };
 
 interface Tile {
@@ -54,7 +54,7 @@ const BAND = 8;
 const MAX_STEPS = 4, MAX_MULTIPLICATIONS = 128;
 
 /** The text of the shader, unrolled for a tile. */
-function textOf({ BM, BN, BK, TM, TN }: Tile, TRANSPOSE_A: boolean, TRANSPOSE_B: boolean): Constants {
+function tileText({ BM, BN, BK, TM, TN }: Tile, TRANSPOSE_A: boolean, TRANSPOSE_B: boolean): Constants {
   const threadsM = BM / TM, threadsN = BN / TN, WORKGROUP = threadsM * threadsN;
   const widthA = BM + PAD, widthB = BN + PAD;
   const UNROLL = Math.min(MAX_STEPS, MAX_MULTIPLICATIONS / (TM * TN));
@@ -91,20 +91,25 @@ function textOf({ BM, BN, BK, TM, TN }: Tile, TRANSPOSE_A: boolean, TRANSPOSE_B:
     RUN_M: RUN,
     RUN_N: RUN,
     STEPS: BK / UNROLL,
-    CLEAR_SUMS: lines(TM, (i) => `  ${range(TN).map((j) => `var sum${i}_${j} = 0.0;`).join(" ")}`),
+    CLEAR_SUMS: repeatLines(TM, (i) => `  ${range(TN).map((j) => `var sum${i}_${j} = 0.0;`).join(" ")}`),
     LOAD_TILES: moves.map(({ name, i, origin, place: [along, deep] }) =>
       `    let ${name}${i} = ${name}_at(${origin} + ${along}, k0 + ${deep});`
     ).join("\n"),
     STORE_TILES: moves.map(({ name, i, width, place: [along, deep] }) =>
       `    ${name}_tile[(${deep}) * ${width}u + ${along}] = ${name}${i};`
     ).join("\n"),
-    MULTIPLY: lines(UNROLL, (u) =>
+    MULTIPLY: repeatLines(UNROLL, (u) =>
       `      {
-${lines(TM, (i) => `        let a${i} = a_tile[(k + ${u}u) * ${widthA}u + row + ${rowOf(i)}u];`)}
-${lines(TN, (j) => `        let b${j} = b_tile[(k + ${u}u) * ${widthB}u + column + ${columnOf(j)}u];`)}
-${lines(TM, (i) => `        ${range(TN).map((j) => `sum${i}_${j} = fma(a${i}, b${j}, sum${i}_${j});`).join(" ")}`)}
+${repeatLines(TM, (i) => `        let a${i} = a_tile[(k + ${u}u) * ${widthA}u + row + ${rowOf(i)}u];`)}
+${repeatLines(TN, (j) => `        let b${j} = b_tile[(k + ${u}u) * ${widthB}u + column + ${columnOf(j)}u];`)}
+${
+        repeatLines(
+          TM,
+          (i) => `        ${range(TN).map((j) => `sum${i}_${j} = fma(a${i}, b${j}, sum${i}_${j});`).join(" ")}`,
+        )
+      }
       }`),
-    STORE_SUMS: lines(
+    STORE_SUMS: repeatLines(
       TM,
       (i) =>
         range(TN).map((j) => `  store(start, m0 + row + ${rowOf(i)}u, n0 + column + ${columnOf(j)}u, sum${i}_${j});`)
@@ -131,17 +136,17 @@ function tileFor(size: MatmulSize): Tile {
 }
 
 /** Workgroups of a launch. Only launches of few tiles are split, so those need no second dimension. */
-function groupsOf(size: { M: number; N: number; K: number }, { BM, BN, SPLIT }: Constants): number | Grid {
+function groupsOf(size: { M: number; N: number; K: number }, { BM, BN, SPLIT }: Constants): number | DispatchSize {
   const tile = { BM: Number(BM), BN: Number(BN) };
   return SPLIT ? [tilesOf(size, tile), 1, splitsOf(size, tile)] : tilesOf(size, tile);
 }
 
 const definition = {
   code: matmulTiledCode,
-  libraries: UNPACKING,
+  libraries: UNPACK_LIBRARIES,
   params: { M: "u32", N: "u32", K: "u32", a_offset: "u32", b_offset: "u32", out_offset: "u32" },
   constants: {
-    ...textOf(SMALL, false, false),
+    ...tileText(SMALL, false, false),
     EDGES: true,
     SPLIT: false,
     ACCUMULATE: false,
@@ -163,7 +168,7 @@ const matmulAddKernel = defineKernel({
 });
 
 /**
- * `matmul()` of the tiled variant. Few tiles and a long K, as in the weight gradient of many tokens, are summed in two
+ * `matmul()` for the tiled target. Few tiles and a long K, as in the weight gradient of many tokens, are summed in two
  * steps.
  */
 export function matmulTiled(
@@ -176,7 +181,7 @@ export function matmulTiled(
   const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size };
   const { M, N, K } = size;
   const EDGES = M % tile.BM !== 0 || N % tile.BN !== 0 || K % tile.BK !== 0;
-  const constants = { ...textOf(tile, mode[0] === "T", mode[1] === "T"), EDGES, ...formatConstants(b.type) };
+  const constants = { ...tileText(tile, mode[0] === "T", mode[1] === "T"), EDGES, ...formatConstants(b.type) };
   const splits = splitsOf(size, tile);
   if (splits > 1) {
     const slices = r.tensor("slices", [splits, M, N], "scratch");

@@ -1,7 +1,7 @@
 import { defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import { size } from "../plan/tensor.ts";
-import { handGradient } from "./elementwise.ts";
+import { moveGradient } from "./elementwise.ts";
 import { SCALAR, vectorsOf } from "./vector.ts";
 import backwardCode from "../../shaders/tanh_backward.wgsl" with { type: "text" };
 import forwardCode from "../../shaders/tanh.wgsl" with { type: "text" };
@@ -34,7 +34,7 @@ export function tanh(r: Recorder, x: Variable): Variable {
   r.run(forwardKernel.with(constants), { x: x.value, y: y.value }, { n });
   r.onBackward(y, [x], (dy) => {
     r.run(backwardKernel.with(constants), { y: y.value, dy_inout: dy }, { n });
-    handGradient(r, dy, x);
+    moveGradient(r, dy, x);
   });
   return y;
 }

@@ -1,13 +1,13 @@
 import type { TrainableVariable } from "../plan/variable.ts";
-import type { Grid } from "./grid.ts";
+import type { OptimizerSpec } from "./optimizer_spec.ts";
 import { Optimizer } from "./optimizer.ts";
-import type { OptimizerSettings } from "./plan_treatment.ts";
-import { gridOf, type OptimizerName } from "./presets.ts";
+import type { OptimizerSettings } from "./plan_update.ts";
+import { type OptimizerName, resolveOptimizer } from "./presets.ts";
 
 /** Options of `createOptimizer`, with Hugging Face's names and defaults. */
 export interface CreateOptimizerOptions extends Partial<Omit<OptimizerSettings, "momentum">> {
   /** Changes of the preset: density, rank, update_gap and the other keys of `optim_args`. */
-  readonly optim_args?: Partial<Grid>;
+  readonly optim_args?: Partial<OptimizerSpec>;
 }
 
 /**
@@ -20,8 +20,8 @@ export function createOptimizer(
   parameters: readonly TrainableVariable[],
   { optim_args = {}, ...settings }: CreateOptimizerOptions = {},
 ): Optimizer {
-  const grid = gridOf(optim, optim_args);
-  return new Optimizer(parameters, grid, {
+  const spec = resolveOptimizer(optim, optim_args);
+  return new Optimizer(parameters, spec, {
     adam_beta1: 0.9,
     adam_beta2: 0.999,
     adam_epsilon: null,
@@ -31,6 +31,6 @@ export function createOptimizer(
     optim_target_modules: null,
     state_free_modules: [],
     ...settings,
-    momentum: grid.momentum,
+    momentum: spec.momentum,
   });
 }

@@ -1,8 +1,8 @@
 import { size } from "../plan/tensor.ts";
 import type { TrainableVariable } from "../plan/variable.ts";
 import { activeBlocks, activeLayers, roundHalfEven } from "./split/blocks.ts";
-import type { Grid } from "./grid.ts";
-import { inBlockOrder } from "./members.ts";
+import type { OptimizerSpec } from "./optimizer_spec.ts";
+import { inBlockOrder } from "./param_groups.ts";
 import { BLOCK } from "./rule/state_full.ts";
 
 /** Whole parameters that are state-full in turn, and share the memory of their moments. */
@@ -31,12 +31,12 @@ function place(
 }
 
 /** FRUGAL's blocks: single matrices, `density` of all. */
-export function blockPool(targets: readonly TrainableVariable[], grid: Grid, seed: number): Pool {
+export function blockPool(targets: readonly TrainableVariable[], spec: OptimizerSpec, seed: number): Pool {
   const parameters = inBlockOrder(targets), count = parameters.length;
   const at = (index: number, density: number): TrainableVariable[] =>
-    activeBlocks(grid.block_order, count, density, index, seed).map((i) => parameters[i]!);
-  const densest = Math.max(grid.density, grid.density_end ?? 0);
-  const isPeriodic = grid.block_order !== "random" && grid.density_end === null;
+    activeBlocks(spec.block_order, count, density, index, seed).map((i) => parameters[i]!);
+  const densest = Math.max(spec.density, spec.density_end ?? 0);
+  const isPeriodic = spec.block_order !== "random" && spec.density_end === null;
   const largest = [...parameters].sort((a, b) => size(b.value) - size(a.value)).slice(
     0,
     roundHalfEven(count * densest),
@@ -51,13 +51,13 @@ export function blockPool(targets: readonly TrainableVariable[], grid: Grid, see
  * BAdam's blocks: transformer layers, `density` of all and at least one at a time.
  * @throws RangeError for an order that layers do not have.
  */
-export function layerPool(targets: readonly TrainableVariable[], grid: Grid, seed: number): Pool {
-  const { block_order: order } = grid;
+export function layerPool(targets: readonly TrainableVariable[], spec: OptimizerSpec, seed: number): Pool {
+  const { block_order: order } = spec;
   if (order === "mirror") {
     throw new RangeError('Cannot use block_order "mirror" with layers: expected random, ascending or descending');
   }
   const layers = Math.max(...targets.map(({ layer }) => layer!)) + 1;
-  const perBlock = Math.max(1, roundHalfEven(layers * grid.density)), sets = Math.ceil(layers / perBlock);
+  const perBlock = Math.max(1, roundHalfEven(layers * spec.density)), sets = Math.ceil(layers / perBlock);
   const firstAt = (index: number): number => Math.min(...activeLayers(order, layers, perBlock, index, seed));
   const inSet = (set: number): TrainableVariable[] =>
     targets.filter(({ layer }) => Math.floor(layer! / perBlock) === set);

@@ -13,20 +13,20 @@ export interface UpdateOptions {
 
 /**
  * Records the end of a training step: the norm of all gradients, clipping, and the optimizer's updates.
- * @param variant the program that is recorded, one of `optimizer.variants`.
+ * @param stepKind the program that is recorded, one of `optimizer.stepKinds`.
  * @param gradients by parameter; the updates may overwrite them.
  * @returns (3) the norm, its clipping factor and a flag, as `recordMetrics` reads them.
  */
 export function recordUpdates(
   r: Recorder,
   optimizer: Optimizer,
-  variant: string,
+  stepKind: string,
   gradients: ReadonlyMap<Variable, Tensor>,
   { schedule, max_grad_norm }: UpdateOptions,
 ): Tensor {
   const all = [...gradients.values()], norm = gradientNorm(r, all.map(size), true);
   norm.add(all);
   const clip = norm.finish(max_grad_norm);
-  for (const [parameter, gradient] of gradients) optimizer.record(r, variant, parameter, gradient, { schedule, clip });
+  for (const [parameter, gradient] of gradients) optimizer.record(r, stepKind, parameter, gradient, { schedule, clip });
   return clip;
 }

@@ -1,9 +1,9 @@
 import { checked, type Gpu } from "../gpu/device.ts";
 import { unpack } from "../gpu/formats/index.ts";
-import type { Grid, Kernel } from "../gpu/kernel.ts";
+import type { DispatchSize, Kernel } from "../gpu/kernel.ts";
 import { type BytesByRole, bytesByRole, checkFits } from "./ledger.ts";
 import { INPUTS, type Location, type MemoryPlan } from "./memory.ts";
-import { type Data, type Piece, piecesOf } from "./pieces.ts";
+import { type Data, piecesOf, type TensorPiece } from "./pieces.ts";
 import { Pipelines } from "./pipelines.ts";
 import type { Program, Step } from "./recorder.ts";
 import { bytesOf, size, type Tensor, TRANSIENT } from "./tensor.ts";
@@ -13,7 +13,7 @@ interface Encoded {
   readonly group: GPUBindGroup;
   /** Bytes from the start of the params buffer; undefined for a kernel without parameters. */
   readonly paramOffset: number | undefined;
-  readonly grid: Grid;
+  readonly dispatchSize: DispatchSize;
 }
 
 /** Counts of WebGPU calls since the executor was made. */
@@ -171,7 +171,7 @@ export class Executor {
       if (step.pipeline !== pipeline) pass.setPipeline(pipeline = step.pipeline);
       pass.setBindGroup(0, step.group);
       if (step.paramOffset !== undefined) pass.setBindGroup(1, this.#paramsGroup, [step.paramOffset]);
-      pass.dispatchWorkgroups(...(step.grid as [number, number, number]));
+      pass.dispatchWorkgroups(...(step.dispatchSize as [number, number, number]));
     }
     pass.end();
     this.gpu.device.queue.submit([encoder.finish()]);
@@ -206,7 +206,7 @@ export class Executor {
   }
 
   /** The location of a tensor, and the pieces of it that the data are. */
-  #place(tensor: Tensor, data: Data, first?: number): Location & { readonly pieces: readonly Piece[] } {
+  #place(tensor: Tensor, data: Data, first?: number): Location & { readonly pieces: readonly TensorPiece[] } {
     const location = this.plan.location.get(tensor);
     if (!location) throw new RangeError(`Cannot write ${tensor.label}: no step of the plan uses it`);
     if (tensor.role === "frozen" && this.#hasRun) {
@@ -275,7 +275,7 @@ export class Executor {
       this.#groups.set(key, group);
     }
     const paramOffset = Object.keys(step.kernel.params).length > 0 ? this.plan.paramOffsets.get(step) : undefined;
-    return { pipeline, group, paramOffset, grid: step.grid };
+    return { pipeline, group, paramOffset, dispatchSize: step.dispatchSize };
   }
 }
 

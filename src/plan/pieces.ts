@@ -1,11 +1,11 @@
-import { dataWords, GROUP, isQuantised, numbersTogether, pack } from "../gpu/formats/index.ts";
+import { dataWords, GROUP, isQuantised, pack, packUnit } from "../gpu/formats/index.ts";
 import { bytesOf, size, type Tensor } from "./tensor.ts";
 
 /** Data that the host writes: numbers, or words as they are. */
 export type Data = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
 /** Words, and the index of the first of them in their tensor. */
-export interface Piece {
+export interface TensorPiece {
   readonly at: number;
   readonly words: Uint32Array<ArrayBuffer>;
 }
@@ -16,7 +16,7 @@ export interface Piece {
  * word; without it the data are the whole tensor.
  * @throws RangeError if the data do not fit, if numbers that are packed together are torn apart, or as `pack` throws.
  */
-export function piecesOf(tensor: Tensor, data: Data, first?: number): readonly Piece[] {
+export function piecesOf(tensor: Tensor, data: Data, first?: number): readonly TensorPiece[] {
   const { label, type } = tensor, isWords = type === "u32" || data instanceof Uint32Array;
   const length = isWords ? bytesOf(tensor) / 4 : size(tensor);
   if (first === undefined && data.length !== length) {
@@ -31,7 +31,7 @@ export function piecesOf(tensor: Tensor, data: Data, first?: number): readonly P
   if (isWords || type === "f32") {
     return [{ at: start, words: new Uint32Array(data.buffer, data.byteOffset, data.length) }];
   }
-  const together = numbersTogether(type);
+  const together = packUnit(type);
   if (start % together !== 0 || (end % together !== 0 && end !== length)) {
     throw new RangeError(
       `Cannot write numbers ${start} to ${end} of ${label} in ${type}: expected multiples of ${together}, or its ` +

@@ -1,5 +1,12 @@
-import { type Access, type Grid, gridOf, type Kernel, type Scalar, type Values } from "../gpu/kernel.ts";
-import type { Variant } from "../gpu/device.ts";
+import {
+  type Access,
+  type DispatchSize,
+  dispatchSizeOf,
+  type Kernel,
+  type Scalar,
+  type Values,
+} from "../gpu/kernel.ts";
+import type { KernelTarget } from "../gpu/device.ts";
 import { type ElementType, type Role, type Tensor, tensor } from "./tensor.ts";
 import type { Variable } from "./variable.ts";
 
@@ -10,7 +17,7 @@ export interface Step {
   readonly kernel: Kernel;
   readonly tensors: readonly Tensor[];
   readonly params: Readonly<Record<string, number>>;
-  readonly grid: Grid;
+  readonly dispatchSize: DispatchSize;
 }
 
 /** The steps of one `run`, in order: a forward pass, or a whole training step. */
@@ -46,7 +53,7 @@ interface TapeEntry {
  */
 export class Recorder {
   readonly steps: Step[] = [];
-  readonly variant: Variant;
+  readonly target: KernelTarget;
   /** False if only a forward pass is recorded: nothing has a gradient then. */
   readonly training: boolean;
   #tape: TapeEntry[] = [];
@@ -62,8 +69,8 @@ export class Recorder {
   /** Number of contributions that the gradient of each variable still lacks. At zero it is complete. */
   readonly #uses = new Map<Variable, number>();
 
-  constructor(options: { readonly variant: Variant; readonly training: boolean }) {
-    this.variant = options.variant;
+  constructor(options: { readonly target: KernelTarget; readonly training: boolean }) {
+    this.target = options.target;
     this.training = options.training;
   }
 
@@ -92,7 +99,7 @@ export class Recorder {
     tensors: { readonly [K in keyof B]: Tensor },
     params: Values<P>,
   ): void {
-    const kernel = "portable" in family ? family[this.variant === "tiled" ? "tiled" : "portable"] : family;
+    const kernel = "portable" in family ? family[this.target === "tiled" ? "tiled" : "portable"] : family;
     for (const [name, access] of Object.entries(kernel.bindings)) {
       this.#checkAccess(kernel.name, access, tensors[name as keyof B]!);
     }
@@ -100,7 +107,7 @@ export class Recorder {
       kernel: kernel as unknown as Kernel,
       tensors: Object.keys(kernel.bindings).map((name) => tensors[name]!),
       params,
-      grid: gridOf(kernel as unknown as Kernel, params),
+      dispatchSize: dispatchSizeOf(kernel as unknown as Kernel, params),
     });
   }
 

@@ -1,8 +1,8 @@
-import type { Split } from "../optim/grid.ts";
-import { gridOf } from "../optim/presets.ts";
+import type { Split } from "../optim/optimizer_spec.ts";
+import { resolveOptimizer } from "../optim/presets.ts";
 import { formatBytes } from "../plan/ledger.ts";
-import { bytesOf, ConfigError, type TrainingConfig } from "./config/config.ts";
-import { gridChanges } from "./config/optim_args.ts";
+import { ConfigError, parseByteSize, type TrainingConfig } from "./config/config.ts";
+import { specChanges } from "./config/optim_args.ts";
 
 /** Splits that a density makes larger or smaller. */
 const HAS_DENSITY: ReadonlySet<Split> = new Set<Split>(["columns", "rows", "randk", "blocks", "low_rank"]);
@@ -17,8 +17,8 @@ const STEPS = 64;
  */
 export function withinBudget(config: TrainingConfig, plan: (config: TrainingConfig) => number): TrainingConfig {
   if (config.memory_budget === null) return config;
-  const budget = bytesOf(config.memory_budget)!;
-  const { split, inactive_update_rule: rule } = gridOf(config.optim, gridChanges(config.optim_args));
+  const budget = parseByteSize(config.memory_budget)!;
+  const { split, inactive_update_rule: rule } = resolveOptimizer(config.optim, specChanges(config.optim_args));
   if (!HAS_DENSITY.has(split)) {
     throw new ConfigError(
       `Cannot use "memory_budget" with optim "${config.optim}": it has no density to choose. Use frugal, galore, ` +

@@ -1,6 +1,6 @@
 import type { Batch } from "../data/batch.ts";
 import { classificationBatch, sequenceBatch } from "../data/batch.ts";
-import { Sha256 } from "../checkpoint/sha256.ts";
+import { createSha256 } from "../checkpoint/sha256.ts";
 import { encodeChat } from "../tokenizer/chat.ts";
 import { type ClassExample, classificationExample } from "../data/examples/classification.ts";
 import type { Example } from "../data/examples/example.ts";
@@ -52,7 +52,7 @@ export function textData(config: TrainingConfig, ids: TokenIds): RunData {
     resume() {},
     close: () => Promise.resolve(),
     summary: { train_tokens: tokens.train.length, validation_tokens: tokens.validation.length },
-    fingerprint: new Sha256().update(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)).hex(),
+    fingerprint: createSha256().update(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)).hex(),
   };
 }
 

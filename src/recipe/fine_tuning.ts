@@ -1,6 +1,6 @@
 import { loadWeights } from "../checkpoint/model/load.ts";
-import { loadAdapter, readAdapterConfig } from "../checkpoint/model/peft.ts";
-import { identitiesOf, openPretrained, type Pretrained, readJson } from "../checkpoint/model/pretrained.ts";
+import { loadAdapter, readAdapterConfig } from "../checkpoint/model/peft_adapter.ts";
+import { identitiesOf, openPretrained, type Pretrained, readJsonFile } from "../checkpoint/model/pretrained.ts";
 import type { Folder } from "../checkpoint/source/source.ts";
 import { collectLabels } from "../data/examples/classification.ts";
 import { IdTokenizer } from "../tokenizer/id_tokenizer.ts";
@@ -11,7 +11,7 @@ import type { Architecture } from "../models/architecture.ts";
 import { classesOf, createModel } from "../models/model.ts";
 import type { TrainingConfig } from "./config/config.ts";
 import { checkRows, type DatasetFiles, rowData, textData } from "./data.ts";
-import type { BaseModel } from "./model.ts";
+import type { BaseModel } from "./trained_model.ts";
 import type { Prepared } from "./run.ts";
 import type { LoadWeights } from "../train/session.ts";
 
@@ -101,7 +101,7 @@ export async function withAdapter(config: TrainingConfig, adapter: Folder | unde
 
 /** config.json with the classes that an adapter was trained to tell apart, where it says so. */
 export async function withClassesOf(adapter: Folder | undefined, json: Json): Promise<Json> {
-  const { id2label, label2id } = (adapter && await readJson(adapter, "config.json")) ?? {};
+  const { id2label, label2id } = (adapter && await readJsonFile(adapter, "config.json")) ?? {};
   return id2label === undefined ? json : { ...json, id2label, ...(label2id !== undefined && { label2id }) };
 }
 

@@ -1,4 +1,4 @@
-import { isHeld, readAdapterConfig } from "../checkpoint/model/peft.ts";
+import { isHeld, readAdapterConfig } from "../checkpoint/model/peft_adapter.ts";
 import type { Pretrained } from "../checkpoint/model/pretrained.ts";
 import type { Folder } from "../checkpoint/source/source.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -66,7 +66,7 @@ export async function openForGeneration(
 }
 
 async function frozenModel(
-  { variant }: Gpu,
+  { target }: Gpu,
   pretrained: Pretrained,
   { adapter, B, T, packed, quantized }: InferenceOptions,
 ): Promise<ForwardOptions> {
@@ -82,7 +82,7 @@ async function frozenModel(
       `Cannot use "max_length" ${T}: the model has positions for ${maxLength} tokens. Use a smaller one`,
     );
   }
-  return { variant, model, tables: tablesOf(model, T), B, T, packed };
+  return { target, model, tables: tablesOf(model, T), B, T, packed };
 }
 
 async function open<P extends EvaluateProgram | GenerateProgram>(

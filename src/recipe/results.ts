@@ -1,10 +1,10 @@
-import { adapterFiles } from "../checkpoint/model/peft.ts";
-import { encodeJson, type Files, modelFiles, tokenizerFiles } from "../checkpoint/model/save.ts";
+import { adapterFiles } from "../checkpoint/model/peft_adapter.ts";
+import { encodeJson, type FolderFiles, modelFiles, tokenizerFiles } from "../checkpoint/model/save.ts";
 import type { Json } from "../models/config_reader.ts";
 import { classesOf } from "../models/model.ts";
 import type { Executor } from "../plan/executor.ts";
 import type { FineTuning } from "./fine_tuning.ts";
-import { loraOf } from "./model.ts";
+import { loraOf } from "./trained_model.ts";
 import type { Run } from "./run.ts";
 
 /** The kind of a result: a folder that PEFT opens, or one that transformers opens. */
@@ -26,11 +26,11 @@ export function resultFiles(
   kind: ResultKind,
   { config, model, tokenizer }: Pick<Run, "config" | "model" | "tokenizer">,
   executor: Executor,
-  tuning?: Pick<FineTuning, "prepared" | "pretrained">,
-): Files {
-  const json: Json = tuning?.prepared.base.json ?? model.architecture.toJson?.(model.config) ?? {};
+  fineTuning?: Pick<FineTuning, "prepared" | "pretrained">,
+): FolderFiles {
+  const json: Json = fineTuning?.prepared.base.json ?? model.architecture.toJson?.(model.config) ?? {};
   if (kind === "model") {
-    return modelFiles({ model, json, tokenizer, generation: tuning?.pretrained.generation ?? null }, executor);
+    return modelFiles({ model, json, tokenizer, generation: fineTuning?.pretrained.generation ?? null }, executor);
   }
   const revision = config.revision === "main" ? null : config.revision;
   const adapter = adapterFiles({ model, config: loraOf(config)!, base: config.model, revision }, executor);

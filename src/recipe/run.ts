@@ -1,4 +1,4 @@
-import type { AdapterReport, Gpu, Variant } from "../gpu/device.ts";
+import type { AdapterReport, Gpu, KernelTarget } from "../gpu/device.ts";
 import { trainBPE } from "../tokenizer/bpe_train.ts";
 import type { TokenIds } from "../data/text.ts";
 import { ByteTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -13,8 +13,8 @@ import type { MemoryPlan } from "../plan/memory.ts";
 import { withinBudget } from "./budget.ts";
 import { ConfigError, type TrainingConfig } from "./config/config.ts";
 import { type RunData, textData } from "./data.ts";
-import { type BaseModel, dropoutSeedOf, modelOf } from "./model.ts";
-import { gridChanges } from "./config/optim_args.ts";
+import { type BaseModel, dropoutSeedOf, modelOf } from "./trained_model.ts";
+import { specChanges } from "./config/optim_args.ts";
 import type { LoopSettings, TrainingJob } from "../train/job.ts";
 import {
   planPrograms,
@@ -23,9 +23,9 @@ import {
   recordGenerate,
   recordTrain,
   tablesOf,
-  type TrainOptions,
+  type TrainProgramOptions,
 } from "../train/programs.ts";
-import { refactoriseHook } from "../train/refactorise.ts";
+import { rebalanceHook } from "../train/rebalance.ts";
 import { reloraHook } from "../train/relora.ts";
 import { sampleText } from "../train/sample.ts";
 import type { StepHook } from "../train/step_hook.ts";
@@ -71,13 +71,13 @@ export interface Prepared {
 export function prepareRun(
   requested: TrainingConfig,
   text: string | PreparedText | Prepared,
-  variant: Variant,
+  target: KernelTarget,
 ): Run {
   const given = typeof text === "object" ? text : prepareText(requested, text);
   const { tokenizer, base, data } = "data" in given
     ? given
     : { tokenizer: given.tokenizer, data: textData(requested, given.ids), base: undefined };
-  const planned = { vocab_size: tokenizer.vocab_size, packed: data.packed, variant, base };
+  const planned = { vocab_size: tokenizer.vocab_size, packed: data.packed, target, base };
   const config = fitBudget(requested, planned), recorded = planRun(config, planned);
   return {
     config,
@@ -101,7 +101,7 @@ function loopSettings(config: TrainingConfig): LoopSettings {
 /** The work between steps that the settings ask for. */
 const hooksOf = ({ relora_steps, refactor_steps, seed }: TrainingConfig): StepHook[] => [
   ...(relora_steps > 0 ? [reloraHook(relora_steps, seed)] : []),
-  ...(refactor_steps > 0 ? [refactoriseHook(refactor_steps)] : []),
+  ...(refactor_steps > 0 ? [rebalanceHook(refactor_steps)] : []),
 ];
 
 /** Writes a text with the settings' prompt; undefined for a model that writes none. */
@@ -118,7 +118,7 @@ function sampleOf(
 export interface Planned {
   /** Size of the vocabulary of a new model. */
   readonly vocab_size: number;
-  readonly variant: Variant;
+  readonly target: KernelTarget;
   /** Sequences hold several documents, or padding. */
   readonly packed?: boolean;
   readonly base?: BaseModel | undefined;
@@ -145,8 +145,8 @@ export function planRun(
 /** The options of all programs of a run, but for the optimizer. */
 function optionsOf(
   config: TrainingConfig,
-  { vocab_size, variant, packed = false, base }: Planned,
-): Omit<TrainOptions, "optimizer"> {
+  { vocab_size, target, packed = false, base }: Planned,
+): Omit<TrainProgramOptions, "optimizer"> {
   const model = modelOf(config, vocab_size, base), maxLength = model.architecture.maxLength(model.config);
   const { max_length: T, per_device_train_batch_size: B } = config;
   if (T > maxLength) {
@@ -156,7 +156,7 @@ function optionsOf(
   }
   const { gradient_accumulation_steps, gradient_checkpointing, max_grad_norm, logging_steps, max_steps } = config;
   return {
-    variant,
+    target,
     model,
     tables: tablesOf(model, T),
     B,
@@ -183,7 +183,7 @@ export function optimizerOf(config: TrainingConfig, model: Model): Optimizer {
     max_steps,
     optim_target_modules,
     state_free_modules: optim_args.state_free_modules ?? [],
-    optim_args: gridChanges(optim_args),
+    optim_args: specChanges(optim_args),
   });
 }
 
@@ -231,7 +231,7 @@ export function compareOptimizers(config: TrainingConfig, planned: Planned): Opt
  */
 export function checkRunFits(
   run: Run,
-  { adapter, variant }: Pick<Gpu, "adapter" | "variant">,
+  { adapter, target }: Pick<Gpu, "adapter" | "target">,
   available: number,
   base?: BaseModel,
 ): void {
@@ -240,7 +240,7 @@ export function checkRunFits(
   for (let batch = Math.floor(run.config.per_device_train_batch_size / 2); batch >= 1; batch = Math.floor(batch / 2)) {
     const { plan } = planRun({ ...run.config, per_device_train_batch_size: batch }, {
       vocab_size: run.tokenizer.vocab_size,
-      variant,
+      target,
       packed: run.data.packed,
       base,
     });

@@ -7,7 +7,7 @@ import type { SwitchingState } from "../optim/step/switching.ts";
 import { ConfigError, type TrainingConfig } from "./config/config.ts";
 import { checkWeights, type LayoutEntry, layoutHash, layoutOf, remap, type Remapping } from "../train/layout.ts";
 import type { Run } from "./run.ts";
-import { bound, checkSettings, checkSteps, type Settings } from "./same_settings.ts";
+import { checkSettings, checkSteps, comparableSettings, type SavedSettings } from "./compatibility.ts";
 import { persistentTensors } from "../train/programs.ts";
 import type { TrainingState } from "../train/trainer.ts";
 
@@ -24,7 +24,7 @@ interface Description extends TrainingContext {
   readonly step: number;
   readonly position: StreamPosition | null;
   readonly switching: SwitchingState;
-  readonly config: Settings;
+  readonly config: SavedSettings;
   readonly layout: readonly LayoutEntry[];
   readonly layout_sha256: string;
   /** SHA-256 of the bytes of each tensor of the layout. */
@@ -67,7 +67,7 @@ export async function* encodeTraining(
     step,
     position,
     switching,
-    config: bound(config),
+    config: comparableSettings(config),
     layout,
     layout_sha256: layoutHash(layout),
     sha256,

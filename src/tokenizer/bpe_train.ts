@@ -15,7 +15,7 @@ interface Word {
 }
 
 /** Two neighbouring tokens, how often they stand together, and the words to look into (some may have lost the pair). */
-interface Pair {
+interface TokenPair {
   readonly left: number;
   readonly right: number;
   count: number;
@@ -24,7 +24,7 @@ interface Pair {
 
 /** A pair with the count it had when it was queued. A pair's count only falls, so this is never too low. */
 interface Candidate {
-  readonly pair: Pair;
+  readonly pair: TokenPair;
   readonly count: number;
 }
 
@@ -80,8 +80,8 @@ function countWords(text: string, special_tokens: readonly string[]): Word[] {
   return Array.from(counts, ([word, count]) => ({ ids: byteIds(word, special_tokens.length), count }));
 }
 
-function countPairs(words: readonly Word[]): Map<number, Pair> {
-  const pairs = new Map<number, Pair>();
+function countPairs(words: readonly Word[]): Map<number, TokenPair> {
+  const pairs = new Map<number, TokenPair>();
   for (const word of words) {
     for (let i = 1; i < word.ids.length; i++) {
       const pair = pairOf(pairs, word.ids[i - 1]!, word.ids[i]!);
@@ -92,7 +92,7 @@ function countPairs(words: readonly Word[]): Map<number, Pair> {
   return pairs;
 }
 
-function pairOf(pairs: Map<number, Pair>, left: number, right: number): Pair {
+function pairOf(pairs: Map<number, TokenPair>, left: number, right: number): TokenPair {
   const key = pairKey(left, right);
   let pair = pairs.get(key);
   if (!pair) pairs.set(key, pair = { left, right, count: 0, words: [] });
@@ -100,7 +100,7 @@ function pairOf(pairs: Map<number, Pair>, left: number, right: number): Pair {
 }
 
 /** The next pair to merge. A candidate whose count has fallen since it was queued goes back with its present count. */
-function mostFrequent(queue: Queue): Pair | undefined {
+function mostFrequent(queue: Queue): TokenPair | undefined {
   for (let best = queue.pop(); best; best = queue.pop()) {
     const { pair, count } = best;
     if (pair.count === count) return pair;
@@ -112,8 +112,8 @@ function mostFrequent(queue: Queue): Pair | undefined {
 /**
  * Puts token `id` in the place of `merged` in all words, keeps the counts right, and returns the pairs that are new.
  */
-function mergeEverywhere(merged: Pair, id: number, pairs: Map<number, Pair>): Pair[] {
-  const made = new Set<Pair>();
+function mergeEverywhere(merged: TokenPair, id: number, pairs: Map<number, TokenPair>): TokenPair[] {
+  const made = new Set<TokenPair>();
   for (const word of merged.words) {
     const ids = mergePair(word.ids, merged.left, merged.right, id);
     if (ids === word.ids) continue;

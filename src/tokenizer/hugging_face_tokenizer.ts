@@ -2,7 +2,7 @@ import { type AddedToken, addedTokenOf, compileSections, type Section } from "./
 import { visibleBytes } from "./byte_level.ts";
 import { cleanUp, compileDecoder, fallbackByte } from "./hugging_face/decoder.ts";
 import { descriptionsOf } from "./hugging_face/description.ts";
-import { compileModel, type Model } from "./hugging_face/model.ts";
+import { compileModel, type TokenizerModel } from "./hugging_face/tokenizer_model.ts";
 import { compileNormalizer } from "./hugging_face/normalizer.ts";
 import { compilePostProcessor, type PostProcessor } from "./hugging_face/post_processor.ts";
 import { compilePreTokenizer, type PreTokenizer } from "./hugging_face/pre_tokenizer.ts";
@@ -30,7 +30,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
   readonly chat_template: string | undefined;
   readonly #files: TokenizerFiles;
   readonly #config: TokenizerConfig;
-  readonly #model: Model;
+  readonly #model: TokenizerModel;
   readonly #normalize: ((text: string) => string) | null;
   readonly #pre_tokenizer: PreTokenizer;
   readonly #post_process: PostProcessor;
@@ -232,7 +232,7 @@ function refuseSpans(text: string): never {
 function addedTokens(
   listed: readonly AddedToken[],
   config: TokenizerConfig,
-  model: Model,
+  model: TokenizerModel,
 ): ReadonlyMap<string, AddedToken> {
   const added = new Map<string, AddedToken>();
   const roles = new Set(Object.values(config.roles));

@@ -2,7 +2,7 @@ import { BPETokenizer } from "./bpe.ts";
 import { addedToken } from "./byte_level_json.ts";
 import { loadTemplateEngine } from "./chat.ts";
 import { HuggingFaceTokenizer } from "./hugging_face_tokenizer.ts";
-import { type Description, descriptionOf } from "./hugging_face/description.ts";
+import { type ComponentDescription, descriptionOf } from "./hugging_face/description.ts";
 import { ByteTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { readObject, readTokenizerConfig, type TokenizerFiles } from "./tokenizer_config.ts";
 
@@ -74,7 +74,7 @@ function ownTokenizer(files: TokenizerFiles): Tokenizer | null {
   try {
     const tokenizer = new BPETokenizer(
       merges.map((merge) => merge.join(" ")),
-      special.map((token: Description | null) => String(token?.["content"])),
+      special.map((token: ComponentDescription | null) => String(token?.["content"])),
     );
     return text === JSON.stringify(tokenizer) ? tokenizer : null;
   } catch {

@@ -1,17 +1,17 @@
 import { type AddedToken, addedTokenOf } from "./hugging_face/added_tokens.ts";
-import { type Description, descriptionOf } from "./hugging_face/description.ts";
+import { type ComponentDescription, descriptionOf } from "./hugging_face/description.ts";
 import { SPECIAL_ROLES, type SpecialTokens } from "./tokenizer.ts";
 
 /** Files that belong to a tokenizer, as texts by name. */
 export type TokenizerFiles = ReadonlyMap<string, string>;
 
 /** The object in a JSON file; empty if there is no such file. Throws TypeError if it holds something else. */
-export function readObject(files: TokenizerFiles, name: string): Description {
+export function readObject(files: TokenizerFiles, name: string): ComponentDescription {
   const text = files.get(name);
   if (text === undefined) return {};
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Description;
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as ComponentDescription;
   } catch {
     // Falls through to the same error.
   }
@@ -41,7 +41,7 @@ export function readTokenizerConfig(files: TokenizerFiles): TokenizerConfig {
   const pick = <T>(choose: (role: string) => T | undefined): Partial<Record<typeof SPECIAL_ROLES[number], T>> =>
     Object.fromEntries(SPECIAL_ROLES.map((role) => [role, choose(role)]).filter(([, value]) => value !== undefined));
   return {
-    roles: pick((role) => textOf(config[`${role}_token`]) ?? textOf(map[`${role}_token`])),
+    roles: pick((role) => tokenText(config[`${role}_token`]) ?? tokenText(map[`${role}_token`])),
     generation: pick((role) => [generation[`${role}_token_id`]].flat().find(Number.isInteger) as number | undefined),
     added_tokens: Object.entries(added).map(([id, token]) =>
       addedTokenOf(descriptionOf(token, `added token ${id}`) ?? {}, Number(id))
@@ -53,13 +53,15 @@ export function readTokenizerConfig(files: TokenizerFiles): TokenizerConfig {
 }
 
 /** The text of a token, which configs write plainly or in an object. */
-function textOf(value: unknown): string | undefined {
-  if (typeof value === "object" && value !== null) value = (value as Description)["content"];
+function tokenText(value: unknown): string | undefined {
+  if (typeof value === "object" && value !== null) value = (value as ComponentDescription)["content"];
   return typeof value === "string" ? value : undefined;
 }
 
 /** The template, or the default one among several with names. */
 function templateOf(value: unknown): string | undefined {
-  if (Array.isArray(value)) value = (value as Description[]).find(({ name }) => name === "default")?.["template"];
+  if (Array.isArray(value)) {
+    value = (value as ComponentDescription[]).find(({ name }) => name === "default")?.["template"];
+  }
   return typeof value === "string" ? value : undefined;
 }

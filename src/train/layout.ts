@@ -1,4 +1,4 @@
-import { Sha256 } from "../checkpoint/sha256.ts";
+import { createSha256 } from "../checkpoint/sha256.ts";
 import type { Tensor } from "../plan/tensor.ts";
 
 /** One tensor of those that a run keeps from step to step, or of its frozen weights. */
@@ -15,7 +15,7 @@ export const layoutOf = (tensors: Iterable<Tensor>): LayoutEntry[] =>
 
 /** SHA-256 over names, shapes, types and roles, in order: equal layouts hold the same bytes at the same places. */
 export const layoutHash = (layout: readonly LayoutEntry[]): string =>
-  new Sha256().update(
+  createSha256().update(
     new TextEncoder().encode(
       layout.map(({ name, shape, type, role }) => `${name}|${type}|${shape.join(",")}|${role}\n`).join(""),
     ),
@@ -86,9 +86,9 @@ export function remap(
 ): Remapping | undefined {
   const isKept = ({ role }: LayoutEntry): boolean => role !== "frozen";
   if (layoutHash(saved.filter(isKept)) === layoutHash(own.filter(isKept))) return undefined;
-  const now = byName(own, "trainable"), trainedBefore = byName(saved, "trainable");
-  const thawed = [...now.keys()].filter((name) => !trainedBefore.has(name)),
-    newlyFrozen = [...trainedBefore.keys()].filter((name) => !now.has(name));
+  const now = byName(own, "trainable"), trainedBeforeFreeze = byName(saved, "trainable");
+  const thawed = [...now.keys()].filter((name) => !trainedBeforeFreeze.has(name)),
+    newlyFrozen = [...trainedBeforeFreeze.keys()].filter((name) => !now.has(name));
   if (thawed.length > 0 && !thaw) {
     throw new RangeError(
       `Cannot resume: the checkpoint has not trained ${
@@ -105,7 +105,7 @@ export function remap(
   }
   const frozenBefore = [...byName(saved, "frozen").keys()].filter((name) => !now.has(name));
   return {
-    kept: [...now.keys()].filter((name) => trainedBefore.has(name)),
+    kept: [...now.keys()].filter((name) => trainedBeforeFreeze.has(name)),
     thawed,
     frozen: [...newlyFrozen, ...frozenBefore],
   };

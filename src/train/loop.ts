@@ -1,13 +1,13 @@
 import { type Gpu, openGpu } from "../gpu/device.ts";
-import { type Guard, guardAgainstLoss } from "../gpu/loss.ts";
+import { type Guard, guardAgainstLoss } from "../gpu/device_loss.ts";
 import { countParameters, trainedParameters } from "../models/parameter.ts";
-import { recoveringRate } from "../optim/step/recovery.ts";
+import { recoveringRate } from "../optim/step/lr_recovery.ts";
 import { learningRateAt } from "../optim/step/schedule.ts";
 import { bytesByRole } from "../plan/ledger.ts";
 import { type Control, controlBy, type Listener, NonFiniteLossError, type Summary } from "./events.ts";
 import { Meter, Stopwatch } from "./meter.ts";
 import { Progress, type Resumed } from "./progress.ts";
-import { Recovery, type RecoveryOptions } from "./recovery.ts";
+import { Recovery, type RecoveryOptions } from "./device_recovery.ts";
 import type { TrainingJob } from "./job.ts";
 import type { Evaluation, LoadWeights } from "./session.ts";
 import { lastRestart, runAfter, runBefore } from "./step_hook.ts";

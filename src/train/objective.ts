@@ -1,6 +1,6 @@
 import { type Batch, IGNORED, type ModelBatch } from "../data/batch.ts";
 import type { Model } from "../models/architecture.ts";
-import type { ForwardInputs } from "../models/inputs.ts";
+import type { ForwardInputs } from "../models/forward_inputs.ts";
 import { isLanguageModel } from "../models/model.ts";
 import { crossEntropy, crossEntropyOfLogits, type LossTarget } from "../ops/cross_entropy.ts";
 import type { Data } from "../plan/pieces.ts";

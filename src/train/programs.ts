@@ -1,7 +1,7 @@
-import type { Variant } from "../gpu/device.ts";
+import type { KernelTarget } from "../gpu/device.ts";
 import type { ModelBatch } from "../data/batch.ts";
 import type { Model, Table } from "../models/architecture.ts";
-import type { ForwardInputs } from "../models/inputs.ts";
+import type { ForwardInputs } from "../models/forward_inputs.ts";
 import { isLanguageModel, recordNextLogits } from "../models/model.ts";
 import { trainedPart } from "../models/parts.ts";
 import { gradientNorm, NO_CLIP, noClip } from "../optim/step/clip.ts";
@@ -13,7 +13,7 @@ import { allTensors, type MemoryPlan, planMemory } from "../plan/memory.ts";
 import type { Data } from "../plan/pieces.ts";
 import { type Program, Recorder, type Variable } from "../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
-import { type BatchInputs, batchInputs, type SequenceInputs, sequenceInputs } from "./inputs.ts";
+import { type BatchInputs, batchInputs, type SequenceInputs, sequenceInputs } from "./batch_inputs.ts";
 import { type Objective, objectiveOf, type ObjectiveTensors } from "./objective.ts";
 
 /** Constant tables of a model by name, shared by all programs of a run. */
@@ -29,12 +29,12 @@ export interface PreparedProgram extends Program {
 }
 
 /**
- * The training step of a run: the first of its variants, which differ in whose subspace they change and in what they
+ * The training step of a run: the first of its programs, which differ in whose subspace they change and in what they
  * train.
  */
 export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
-  /** By the names of `optimizer.variants`. They share all that persists. */
-  readonly variants: ReadonlyMap<string, Program>;
+  /** By the names of `optimizer.stepKinds`. They share all that persists. */
+  readonly programs: ReadonlyMap<string, Program>;
   readonly optimizer: Optimizer;
   readonly objective: Objective<B>;
   /** One for each micro-batch. */
@@ -43,7 +43,7 @@ export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedP
   /** (rows, METRICS), a ring of the numbers of each step. */
   readonly metrics: Tensor;
   /**
-   * Gradient of each parameter in the first variant, readable after a step if updates were recorded last and in one
+   * Gradient of each parameter in the first program, readable after a step if updates were recorded last and in one
    * pass.
    */
   readonly gradients: ReadonlyMap<Variable, Tensor>;
@@ -80,7 +80,7 @@ export interface Programs {
 
 /** The settings of a forward pass. */
 export interface ForwardOptions {
-  readonly variant: Variant;
+  readonly target: KernelTarget;
   readonly model: Model;
   /** `tablesOf(model, T)`, the same for all programs of a run. */
   readonly tables: Tables;
@@ -97,7 +97,7 @@ export interface LossOptions extends ForwardOptions {
 }
 
 /** The settings of a training step. */
-export interface TrainOptions extends LossOptions {
+export interface TrainProgramOptions extends LossOptions {
   /** Seed of dropout; without one nothing is dropped. */
   readonly dropout_seed?: number | undefined;
   readonly gradient_accumulation_steps: number;
@@ -120,7 +120,7 @@ export const tableTensors = (tables: Tables): Pick<ForwardInputs, "tables"> => (
 const constantsOf = (tables: Tables): [Tensor, () => Data][] =>
   Object.values(tables).map(({ tensor, values }) => [tensor, values]);
 
-/** The tensors that all variants of a training step share. */
+/** The tensors that all programs of a training step share. */
 interface Shared {
   readonly batches: readonly BatchInputs[];
   readonly schedule: Tensor;
@@ -130,10 +130,10 @@ interface Shared {
 }
 
 /**
- * Records one optimizer step, in all its variants: forward and backward of every micro-batch, norm, clipping, updates,
+ * Records one optimizer step, in all its programs: forward and backward of every micro-batch, norm, clipping, updates,
  * metrics.
  */
-export function recordTrain(options: TrainOptions): TrainProgram {
+export function recordTrain(options: TrainProgramOptions): TrainProgram {
   const { model, B, T, packed = false, gradient_accumulation_steps: count, optimizer } = options;
   const objective = options.objective ?? objectiveOf(model), seed = options.dropout_seed;
   const shared: Shared = {
@@ -144,8 +144,8 @@ export function recordTrain(options: TrainOptions): TrainProgram {
     metrics: metricsTensor(options.metrics_rows),
     no_clip: options.max_grad_norm === 0 && count === 1 ? noClip() : undefined,
   };
-  const recorded = optimizer.variants.map((variant) => recordVariant(options, objective, variant, shared));
-  const variants = new Map(recorded.map(({ program }, i) => [optimizer.variants[i]!, program]));
+  const recorded = optimizer.stepKinds.map((stepKind) => recordStepKind(options, objective, stepKind, shared));
+  const programs = new Map(recorded.map(({ program }, i) => [optimizer.stepKinds[i]!, program]));
   const { batches, schedule, metrics, no_clip } = shared, [first] = recorded;
   const constants = new Map<Tensor, () => Data>([
     ...constantsOf(options.tables),
@@ -153,21 +153,21 @@ export function recordTrain(options: TrainOptions): TrainProgram {
     ...[...optimizer.constants].map(([table, values]) => [table, () => values] as const),
   ]);
   const { program, gradients } = first!;
-  return { ...program, constants, variants, optimizer, objective, batches, schedule, metrics, gradients };
+  return { ...program, constants, programs, optimizer, objective, batches, schedule, metrics, gradients };
 }
 
-function recordVariant(
-  options: TrainOptions,
+function recordStepKind(
+  options: TrainProgramOptions,
   objective: Objective,
-  variant: string,
+  stepKind: string,
   { batches, schedule, metrics, no_clip }: Shared,
 ): { readonly program: Program; readonly gradients: ReadonlyMap<Variable, Tensor> } {
   const { model, tables, max_grad_norm, optimizer, gradient_checkpointing } = options;
-  const r = new Recorder({ variant: options.variant, training: true });
+  const r = new Recorder({ target: options.target, training: true });
   const losses = objective.losses(options);
   const loss = tensor("loss", [batches.length * losses], "scratch");
   const trained = new Set(
-    model.parameters.filter((parameter) => parameter.needsGradient && optimizer.trains(variant, parameter)),
+    model.parameters.filter((parameter) => parameter.needsGradient && optimizer.trains(stepKind, parameter)),
   );
   const part = trainedPart(model, trained);
   const norm = no_clip && gradientNorm(r, [...trained].map(({ value }) => size(value)), false);
@@ -183,20 +183,20 @@ function recordVariant(
     r.backward((variable, gradient) => {
       if (!norm || !(trained as ReadonlySet<Variable>).has(variable)) return;
       norm.add([gradient]);
-      optimizer.record(r, variant, variable, gradient, { schedule, clip: no_clip });
+      optimizer.record(r, stepKind, variable, gradient, { schedule, clip: no_clip });
     });
   });
 
   const gradients = new Map<Variable, Tensor>([...trained].map((parameter) => [parameter, r.gradientOf(parameter)!]));
-  const clip = norm?.finish(0) ?? recordUpdates(r, optimizer, variant, gradients, { schedule, max_grad_norm });
+  const clip = norm?.finish(0) ?? recordUpdates(r, optimizer, stepKind, gradients, { schedule, max_grad_norm });
   recordMetrics(r, { schedule, clip, loss, metrics });
-  return { program: { name: variant, steps: r.steps }, gradients };
+  return { program: { name: stepKind, steps: r.steps }, gradients };
 }
 
 /** Records a forward pass that leaves the losses of a batch, and the outputs that its objective has. */
 export function recordEvaluate(options: LossOptions): EvaluateProgram {
-  const { variant, model, tables, B, T, packed = false, objective = objectiveOf(model) } = options;
-  const r = new Recorder({ variant, training: false });
+  const { target, model, tables, B, T, packed = false, objective = objectiveOf(model) } = options;
+  const r = new Recorder({ target, training: false });
   const batch = batchInputs("evaluation batch", model, objective, { B, T, packed, training: false });
   const loss = tensor("evaluation loss", [objective.losses({ B, T })], "output");
   const outputs = objective.outputs?.(model, { B, T }) ?? {};
@@ -224,10 +224,10 @@ export function recordEvaluate(options: LossOptions): EvaluateProgram {
  * for a model that classifies.
  */
 export function recordGenerate(
-  { variant, model, tables, T }: Omit<ForwardOptions, "B" | "packed">,
+  { target, model, tables, T }: Omit<ForwardOptions, "B" | "packed">,
 ): GenerateProgram | undefined {
   if (!isLanguageModel(model)) return undefined;
-  const r = new Recorder({ variant, training: false });
+  const r = new Recorder({ target, training: false });
   const batch = sequenceInputs("prompt", model, { B: 1, T, packed: false, training: false });
   const position = tensor("prompt position", [1], "input", "u32");
   const logits = tensor("next logits", [1, model.config.vocab_size], "output");
@@ -237,7 +237,7 @@ export function recordGenerate(
 
 /** Every program of a run that has a place on the device. */
 const programsIn = ({ train, evaluate, generate, hooks = [] }: Partial<Programs>): Program[] =>
-  [...(train?.variants.values() ?? []), evaluate, generate, ...hooks].filter((program) => program !== undefined);
+  [...(train?.programs.values() ?? []), evaluate, generate, ...hooks].filter((program) => program !== undefined);
 
 /** Plans the memory of programs together: they never run at once, so they share what is transient. */
 export const planPrograms = (programs: Partial<Programs>, others: readonly Program[] = []): MemoryPlan =>
@@ -245,6 +245,6 @@ export const planPrograms = (programs: Partial<Programs>, others: readonly Progr
 
 /** Everything that training changes: parameters, optimizer state, and the state of hooks. */
 export const persistentTensors = ({ train, hooks = [] }: Pick<Programs, "train" | "hooks">): Tensor[] =>
-  [...allTensors([...train.variants.values(), ...hooks])].filter(({ role }) =>
+  [...allTensors([...train.programs.values(), ...hooks])].filter(({ role }) =>
     role === "trainable" || role === "state"
   );

@@ -1,4 +1,4 @@
-import type { Guard } from "../gpu/loss.ts";
+import type { Guard } from "../gpu/device_loss.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { bytesOf } from "../plan/tensor.ts";
 import type { Listener, TrainEvent } from "./events.ts";

@@ -1,7 +1,7 @@
 import { mergedWeight } from "../models/lora.ts";
 import type { Model } from "../models/architecture.ts";
 import { initialValues } from "../models/parameter.ts";
-import { denseLayers } from "../models/parts.ts";
+import { linearLayers } from "../models/parts.ts";
 import type { Executor } from "../plan/executor.ts";
 import { size } from "../plan/tensor.ts";
 import type { StepHook } from "./step_hook.ts";
@@ -12,7 +12,7 @@ import type { StepHook } from "./step_hook.ts";
  * CPU-GPU sync point a tensor.
  */
 export async function mergeAdapters(executor: Executor, model: Model, seed: number, step: number): Promise<void> {
-  for (const layer of denseLayers(model)) {
+  for (const layer of linearLayers(model)) {
     const { weight, lora } = layer;
     if (!lora) continue;
     const [w, a, b] = [

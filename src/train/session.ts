@@ -5,7 +5,7 @@ import { initialValues, type Parameter } from "../models/parameter.ts";
 import { Executor } from "../plan/executor.ts";
 import type { MemoryPlan } from "../plan/memory.ts";
 import type { ClassificationMetrics } from "./classification_metrics.ts";
-import { BatchWriter, type InputValues } from "./inputs.ts";
+import { BatchWriter, type InputValues } from "./batch_inputs.ts";
 import type { EvaluateProgram, GenerateProgram, PreparedProgram } from "./programs.ts";
 
 /** The result of an evaluation, with the scores of the built-in objectives. */

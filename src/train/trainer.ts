@@ -11,7 +11,7 @@ import type { MemoryPlan } from "../plan/memory.ts";
 import { bytesOf, size, type Tensor } from "../plan/tensor.ts";
 import { type LayoutEntry, layoutOf, type Remapping } from "./layout.ts";
 import { persistentTensors, type Programs, type TrainProgram } from "./programs.ts";
-import type { InputValues } from "./inputs.ts";
+import type { InputValues } from "./batch_inputs.ts";
 import { openExecutor, Session, type SessionOptions } from "./session.ts";
 
 type Words = Uint32Array<ArrayBuffer>;
@@ -49,7 +49,7 @@ export class Trainer extends Session {
   /**
    * Weights that an earlier run has trained and this one freezes, as they were trained: no file of the model has them.
    */
-  #trainedBefore: ReadonlyMap<LayoutEntry, Words> = new Map();
+  #trainedBeforeFreeze: ReadonlyMap<LayoutEntry, Words> = new Map();
 
   private constructor(executor: Executor, model: Model, programs: Pick<Programs, "train" | "hooks">) {
     super(executor, model);
@@ -80,7 +80,7 @@ export class Trainer extends Session {
    * CPU-GPU sync points.
    */
   async save(position: StreamPosition | null = null): Promise<TrainingState> {
-    const tensors = new Map([...this.#trainedBefore].map(([{ name }, words]) => [name, words]));
+    const tensors = new Map([...this.#trainedBeforeFreeze].map(([{ name }, words]) => [name, words]));
     for (const tensor of this.#persistent) tensors.set(tensor.label, await this.executor.readWords(tensor));
     const switching = this.#train.optimizer.save();
     return { step: this.#steps, position, switching, layout: this.layout, tensors };
@@ -112,11 +112,11 @@ export class Trainer extends Session {
     }
     const isFrozen = ({ role }: LayoutEntry): boolean => role === "frozen";
     const frozen = new Set(remapping?.frozen ?? layout.filter(isFrozen).map(({ name }) => name));
-    this.#trainedBefore = new Map(
+    this.#trainedBeforeFreeze = new Map(
       layout.filter(({ name }) => frozen.has(name))
         .map((entry) => [{ ...entry, role: "frozen" }, tensors.get(entry.name)!]),
     );
-    for (const [entry, words] of this.#trainedBefore) this.#writeFrozen(places.get(entry.name)!, entry, words);
+    for (const [entry, words] of this.#trainedBeforeFreeze) this.#writeFrozen(places.get(entry.name)!, entry, words);
     this.#steps = this.#stepsRead = step;
     if (remapping) this.#train.optimizer.beginAt(step);
     else this.#train.optimizer.restore(switching);
@@ -130,7 +130,7 @@ export class Trainer extends Session {
 
   /** The tensors that a checkpoint of this run holds. */
   get layout(): LayoutEntry[] {
-    return [...layoutOf(this.#persistent), ...this.#trainedBefore.keys()];
+    return [...layoutOf(this.#persistent), ...this.#trainedBeforeFreeze.keys()];
   }
 
   /** Clears all moments at the next step: after a change of the weights that makes them meaningless. */
@@ -146,7 +146,7 @@ export class Trainer extends Session {
   /** Submits one optimizer step over its micro-batches. Does not wait for the GPU. */
   step(batches: readonly ModelBatch[], learning_rate: number): void {
     const train = this.#train;
-    const { variant, inputs } = train.optimizer.at(this.#steps);
+    const { stepKind, inputs } = train.optimizer.at(this.#steps);
     const values: InputValues = new Map(inputs);
     train.batches.forEach((tensors, i) =>
       this.writer.add(values, tensors, train.objective, batches[i]!, this.#steps, i)
@@ -155,7 +155,7 @@ export class Trainer extends Session {
     const metrics_row = this.#steps % train.metrics.shape[0]!;
     values.set(train.schedule, packSchedule({ learning_rate, loss_scale: 1 / Math.max(1, count), metrics_row }));
     this.executor.writeInputs(values);
-    this.executor.run(train.variants.get(variant)!);
+    this.executor.run(train.programs.get(stepKind)!);
     this.#steps++;
   }
 
@@ -176,7 +176,7 @@ export class Trainer extends Session {
 
   /** Replays the last batch step by step after a loss that is not finite, and names the first tensor that went bad. */
   async diagnose(): Promise<string> {
-    const [program] = this.#train.variants.values();
+    const [program] = this.#train.programs.values();
     const found = await this.executor.firstNonFinite(program!);
     return found
       ? `first bad tensor: ${found.tensor.label} (${found.kernel})`

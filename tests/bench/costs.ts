@@ -26,7 +26,7 @@ const attended = ({ of, params: { T } }: Sizes): number => (of("q") * (T! + 1)) 
 /** The numbers below and on the diagonal of a tensor (…, T, T). */
 const belowDiagonal = ({ of, params: { T } }: Sizes, binding: string): number => (of(binding) * (T! + 1)) / (2 * T!);
 
-/** Operations by kernel, read off the shaders. Tiled variants compute the same. */
+/** Operations by kernel, read off the shaders. Tiled kernels compute the same. */
 const OPERATIONS: Readonly<Record<string, (sizes: Sizes) => number>> = {
   matmul: ({ params: { M, N, K } }) => 2 * M! * N! * K!,
   matmul_add: ({ params: { M, N, K } }) => 2 * M! * N! * K! + M! * N!,

@@ -18,7 +18,7 @@ import { train } from "../../src/train/loop.ts";
 import { prepareRun, type Run } from "../../src/recipe/run.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 
-const { values: { methods: asked, steps, output, shared } } = parseArgs({
+const { values: { methods: requested, steps, output, shared } } = parseArgs({
   options: {
     methods: { type: "string" },
     steps: { type: "string", default: "600" },
@@ -59,7 +59,7 @@ const results: Result[] = JSON.parse(await Deno.readTextFile(output).catch(() =>
 const gpu = await openGpu();
 
 for (const [method, { settings, rates }] of Object.entries(METHODS)) {
-  if (asked && !asked.split(",").includes(method)) continue;
+  if (requested && !requested.split(",").includes(method)) continue;
   for (const learning_rate of rates) {
     if (results.some((done) => done.method === method && done.learning_rate === learning_rate)) continue;
     results.push(await measure(method, settings, learning_rate));
@@ -101,7 +101,7 @@ async function measure(
     model: directoryFolder(folder),
     dataset: text,
   });
-  const run = prepareRun(complete, prepared, gpu.variant);
+  const run = prepareRun(complete, prepared, gpu.target);
   const bytes = bytesByRole(run.plan.buffers),
     trained = run.model.parameters.filter(({ needsGradient }) => needsGradient);
   const facts = {

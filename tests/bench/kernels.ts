@@ -3,7 +3,7 @@
 // numbers
 // it would find; then it is repeated within one compute pass. Its operands may lie in caches by then, which favours it.
 
-import { openGpu, type Variant } from "../../src/gpu/device.ts";
+import { type KernelTarget, openGpu } from "../../src/gpu/device.ts";
 import type { Program, Step } from "../../src/plan/recorder.ts";
 import { size } from "../../src/plan/tensor.ts";
 import { planPrograms } from "../../src/train/programs.ts";
@@ -18,7 +18,7 @@ export interface KernelsTask {
   readonly measurement: "kernels";
   readonly work: Work["name"];
   /** The adapter's own if absent. */
-  readonly variant?: Variant;
+  readonly variant?: KernelTarget;
   readonly clock?: ClockKind;
   readonly rounds: number;
   readonly availableBytes: number;
@@ -37,7 +37,7 @@ export interface KernelRow extends Cost {
 
 export interface KernelsReport {
   readonly adapter: string;
-  readonly variant: Variant;
+  readonly variant: KernelTarget;
   readonly clock: ClockKind;
   readonly peaks: Peaks;
   /** A whole step in one pass, as above. */
@@ -48,7 +48,7 @@ export interface KernelsReport {
 }
 
 export async function measureKernels(task: KernelsTask): Promise<KernelsReport> {
-  const gpu = await openGpu(task.variant ? { variant: task.variant } : {});
+  const gpu = await openGpu(task.variant ? { target: task.variant } : {});
   const clock = openClock(gpu.device, task.clock);
   const work = WORKS[task.work];
   // Only what a step of training needs: the real plan has evaluation and generation too, in the same memory.
@@ -102,7 +102,7 @@ export async function measureKernels(task: KernelsTask): Promise<KernelsReport> 
   if (failure) throw failure;
   return {
     adapter: gpu.adapter.name,
-    variant: gpu.variant,
+    variant: gpu.target,
     clock: clock.kind,
     peaks,
     stepMilliseconds: summarize(clock, whole),

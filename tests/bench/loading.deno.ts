@@ -9,7 +9,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { writeSafetensors } from "../../src/checkpoint/safetensors/writer.ts";
 import { toBf16 } from "../../src/gpu/formats/bf16.ts";
-import type { Variant } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { fillNormal } from "../../src/random/philox.ts";
 import { LLAMA } from "../../src/models/llama.ts";
 import { createModel } from "../../src/models/model.ts";
@@ -59,10 +59,10 @@ const SPEED_HEAD = ["file in memory, MB/s", "MB a processor second", "file on th
 /** Numbers that are drawn. Tensors are cut from them one after another, at another place each. */
 const DRAWN = 1 << 20;
 
-const { values: { rounds: asked } } = parseArgs({ options: { rounds: { type: "string", default: "5" } } });
-const rounds = Number(asked);
+const { values: { rounds: requested } } = parseArgs({ options: { rounds: { type: "string", default: "5" } } });
+const rounds = Number(requested);
 if (!(Number.isInteger(rounds) && rounds > 0)) {
-  throw new RangeError(`Cannot take --rounds ${asked}: expected a positive integer`);
+  throw new RangeError(`Cannot take --rounds ${requested}: expected a positive integer`);
 }
 
 const folder = await Deno.makeTempDir({ prefix: "scrimp-loading-" });
@@ -160,7 +160,7 @@ async function runningOf(name: keyof typeof BASES, deviceBytes: number): Promise
     trained = await run({ measurement: "step", settings }),
     shown: Shown[] = [];
   for (let round = 0; round < rounds; round++) shown.push(await showPlan(flags));
-  const planned = (["portable", "tiled"] as const).map((variant) => plannedBytes(settings, variant));
+  const planned = (["portable", "tiled"] as const).map((target) => plannedBytes(settings, target));
   const failed = planned.some((bytes) => bytes >= allowedBytes)
     ? `, FAILED: allowed are ${megabytes(allowedBytes)}`
     : "";
@@ -213,11 +213,11 @@ async function dropFromMemory(): Promise<boolean> {
   return await dd.output().then(({ success }) => success, () => false);
 }
 
-function plannedBytes(settings: LoadingTask["settings"], variant: Variant): number {
+function plannedBytes(settings: LoadingTask["settings"], target: KernelTarget): number {
   const base = { architecture: LLAMA, json: SMOLLM, storedAs: () => "bf16" as const };
   return totalBytes(
     bytesByRole(
-      planRun(parseConfig({ model: folder, ...settings }), { vocab_size: SMOLLM.vocab_size, variant, base }).plan
+      planRun(parseConfig({ model: folder, ...settings }), { vocab_size: SMOLLM.vocab_size, target, base }).plan
         .buffers,
     ),
   );

@@ -73,7 +73,7 @@ async function load(gpu: Gpu): Promise<Partial<LoadingResult>> {
     config = parseConfig({ model: folder, ...settings });
   const { model, programs, plan } = planRun(config, {
     vocab_size: 0,
-    variant: gpu.variant,
+    target: gpu.target,
     base: { architecture, json, storedAs },
   });
   let compiledBytes = 0, loading = { bytes: 0, seconds: 0, processorSeconds: 0 };

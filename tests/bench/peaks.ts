@@ -112,8 +112,8 @@ export function better(a: Peaks, b: Peaks): Peaks {
   return { gflops, fastest, gigabytesPerSecond: Math.max(a.gigabytesPerSecond, b.gigabytesPerSecond) };
 }
 
-function probe({ variant }: Gpu, record: (r: Recorder) => void): Program[] {
-  const r = new Recorder({ variant, training: false });
+function probe({ target }: Gpu, record: (r: Recorder) => void): Program[] {
+  const r = new Recorder({ target, training: false });
   record(r);
   return repeated(r.steps[0]!);
 }

@@ -7,7 +7,7 @@ import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { fillNormal } from "../../src/random/philox.ts";
 import { countParameters } from "../../src/models/parameter.ts";
 import { powerIteration } from "../../src/optim/split/basis/power_iteration.ts";
-import { clockTensor } from "../../src/optim/step/clock.ts";
+import { stepInputsTensor } from "../../src/optim/step/step_inputs.ts";
 import { Executor } from "../../src/plan/executor.ts";
 import { bytesByRole, checkFits, totalBytes } from "../../src/plan/ledger.ts";
 import { planMemory } from "../../src/plan/memory.ts";
@@ -75,9 +75,9 @@ async function timeRefreshes(gpu: Gpu, clock: Clock, rounds: number): Promise<{ 
   const { intermediate_size: m, hidden_size: n } = LLAMA_60M;
   const gradient = tensor("gradient", [m, n], "state"),
     basis = tensor("basis", [n, RANK], "state"),
-    step = clockTensor("clock");
+    step = stepInputsTensor("step inputs");
   const program = (name: string, cold: boolean) => {
-    const r = new Recorder({ variant: gpu.variant, training: true });
+    const r = new Recorder({ target: gpu.target, training: true });
     powerIteration(r, gradient, basis, "right", step, { seed: 0, purpose: "basis", cold });
     return { name, steps: r.steps };
   };
@@ -105,7 +105,7 @@ async function timeStep(gpu: Gpu, availableBytes: number): Promise<RefreshReport
   const config = parseConfig({ ...LLAMA_60M, tokenizer: "byte" });
   const { model, programs: { evaluate: _evaluate, generate: _generate, ...programs } } = planRun(config, {
     vocab_size: config.vocab_size,
-    variant: gpu.variant,
+    target: gpu.target,
   });
   const plan = planPrograms(programs);
   try {

@@ -63,14 +63,14 @@ export async function refuseMisfit(work: Work, stepsPerWait: number, availableBy
  * @throws RangeError of one line if the adapter cannot hold it.
  */
 export function planWork(
-  { adapter, variant }: Gpu,
+  { adapter, target }: Gpu,
   { name: _name, ...work }: Work,
   logging_steps: number,
   availableBytes: number,
 ): ReturnType<typeof planRun> {
   const planned = planRun(parseConfig({ ...work, tokenizer: "byte", logging_steps }), {
     vocab_size: work.vocab_size,
-    variant,
+    target,
   });
   checkFits(planned.plan, adapter.limits, adapter.software ? availableBytes : Infinity);
   return planned;

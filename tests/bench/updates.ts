@@ -56,9 +56,9 @@ export async function measureUpdates(
   const schedule = scheduleTensor("schedule"), clip = noClip();
   const updates = COMPARED.map((name) => {
     const optimizer = optimizerOf(parseConfig({ ...settings, tokenizer: "byte", optim: name }), model);
-    const r = new Recorder({ variant: gpu.variant, training: true });
+    const r = new Recorder({ target: gpu.target, training: true });
     for (const [parameter, gradient] of gradients) {
-      optimizer.record(r, optimizer.variants[0]!, parameter, gradient, { schedule, clip });
+      optimizer.record(r, optimizer.stepKinds[0]!, parameter, gradient, { schedule, clip });
     }
     return { name, optimizer, steps: r.steps, many: REPEATS.map((count) => repeated(name, r.steps, count)) };
   });

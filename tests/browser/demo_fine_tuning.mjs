@@ -36,14 +36,14 @@ const modelFiles = () =>
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
 /** What the hub says of the fixture as someone/stories. */
-function answerOfHub(request, asked) {
+function answerOfHub(request, requests) {
   const { pathname } = new URL(request.url()),
     headers = {
       "Access-Control-Allow-Origin": "*",
       "Access-Control-Allow-Headers": "*",
       "Access-Control-Expose-Headers": "*",
     };
-  asked.push(pathname);
+  requests.push(pathname);
   if (request.method() === "OPTIONS") return { status: 204, headers };
   if (pathname.includes("/revision/")) {
     return { headers, json: { _id: "1", id: "someone/stories", sha: COMMIT, lastModified: "2026-01-01T00:00:00Z" } };
@@ -208,10 +208,10 @@ export const tests = {
 
   async "opens a model of the hub, and takes it from the browser's storage the next time"(visit) {
     checkFixture();
-    const page = await visit(), asked = [];
+    const page = await visit(), requests = [];
     await page.context().route(
       "https://huggingface.co/**",
-      (route) => route.fulfill(answerOfHub(route.request(), asked)),
+      (route) => route.fulfill(answerOfHub(route.request(), requests)),
     );
     const open = async () => {
       await page.check("[name=source][value=hub]");
@@ -224,17 +224,17 @@ export const tests = {
       return await finish(page);
     };
     assertEquals(await open(), "Finished after 4 steps", "a run of a model of the hub");
-    assert(asked.some((path) => path.endsWith("/model.safetensors")), "the weights came from the hub");
+    assert(requests.some((path) => path.endsWith("/model.safetensors")), "the weights came from the hub");
     assertEquals(
       JSON.parse(await take(page, "adapter/adapter_config.json")).base_model_name_or_path,
       "someone/stories",
       "the adapter's base",
     );
-    asked.length = 0;
+    requests.length = 0;
     await page.reload();
     await planned(page);
     assertEquals(await open(), "Finished after 4 steps", "the run of the next visit");
-    assert(!asked.some((path) => path.includes("/resolve/")), `nothing was fetched again, got ${asked.join()}`);
+    assert(!requests.some((path) => path.includes("/resolve/")), `nothing was fetched again, got ${requests.join()}`);
   },
 
   async "a full quota is a note, and training goes on"(visit) {

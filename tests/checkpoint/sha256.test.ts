@@ -1,5 +1,5 @@
-import { Sha256 } from "../../src/checkpoint/sha256.ts";
-import { assertEquals, random, test } from "../harness.ts";
+import { createSha256, Sha256 } from "../../src/checkpoint/sha256.ts";
+import { assertEquals, random, runtime, test } from "../harness.ts";
 
 const hash = (text: string): string => new Sha256().update(new TextEncoder().encode(text)).hex();
 const subtle = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
@@ -44,4 +44,13 @@ test("SHA-256 agrees with crypto.subtle on a MiB in odd pieces, and goes on afte
     if (size % 16 === 0) assertEquals(sha.hex(), await subtle(bytes.slice(0, at + size)), `after ${at + size} bytes`);
   }
   assertEquals(sha.hex(), await subtle(bytes));
+});
+
+test("the hash of the runtime is that of the page's own code", () => {
+  const bytes = noise(100_003), native = createSha256(), own = new Sha256();
+  for (let at = 0; at < bytes.length; at += 4_099) {
+    for (const hash of [native, own]) hash.update(bytes.subarray(at, at + 4_099));
+  }
+  assertEquals(native.hex(), own.hex());
+  assertEquals(native instanceof Sha256, runtime === "browser", "which of the two it is");
 });

@@ -58,6 +58,20 @@ test("plan of a model as wide as LLaMA-7B: an optimizer that does not fit is a r
     assert(rows.every(({ bytes, problem }) => (bytes === undefined) !== (problem === undefined)), JSON.stringify(rows));
   }));
 
+test("plan --show-program prints the training step as it was recorded", () =>
+  inFolder(async (folder) => {
+    const { stdout } = succeeded(await scrimp(folder, ["plan", "--show-program", ...TINY]));
+    const [, program] = stdout.split("\n\ntrain: ");
+    assert(program !== undefined, stdout);
+    const [first, ...steps] = program.trimEnd().split("\n");
+    assertEquals(first, `${steps.length} dispatches`);
+    assert(
+      /^ *0 {2}embedding\(32, 16\) = embedding\(ids: batch 0 input_ids\(32\) u32 input, /.test(steps[0]!),
+      steps[0],
+    );
+    assert(steps.every((line, i) => line.trimStart().startsWith(`${i}  `)), stdout);
+  }));
+
 test("what plan --json says is what train allocates", () =>
   inFolder(async (folder) => {
     const [plan] = linesOf(succeeded(await scrimp(folder, ["plan", "--json", ...TINY, "--max_steps=1"])));

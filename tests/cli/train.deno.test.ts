@@ -99,9 +99,9 @@ test("train --json prints one object a line, the plan first and the summary last
 
     assertEquals(filesBelow(`${folder}/out/a`), RUN_FILES);
     for (const path of RUN_FILES) assert(Deno.statSync(`${folder}/out/a/${path}`).size > 0, `${path} is empty`);
-    const told = lines.slice(1, -1).map(({ type: _type, ...values }) => values);
+    const reported = lines.slice(1, -1).map(({ type: _type, ...values }) => values);
     const kept = linesOf({ stdout: read(`${folder}/out/a/metrics.jsonl`) });
-    assertEquals(kept.slice(0, -1), told);
+    assertEquals(kept.slice(0, -1), reported);
     assertEquals((kept.at(-1)!["summary"] as Line)["eval_loss"], summary["eval_loss"]);
     assert(/^<svg [\s\S]*<\/svg>\n$/.test(read(`${folder}/out/a/loss.svg`)), "loss.svg is no picture");
   }));

@@ -209,7 +209,7 @@ test(
     "learns to prefer",
   async () => {
     const gpu = await openGpu(), objective = dpo(BETA), model = createModel(LLAMA_JSON);
-    const forward = { variant: gpu.variant, model, tables: tablesOf(model, T), B, T, objective };
+    const forward = { target: gpu.target, model, tables: tablesOf(model, T), B, T, objective };
     const optimizer = createOptimizer("adamw", model.parameters);
     const programs = {
       train: recordTrain({

@@ -27,7 +27,7 @@ struct Params { n: u32, decay: f32 }
 
 /** Averages begin at 0: divide by 1 - decay^steps, as Adam does with its moments. */
 function averageWeights(model: Model, decay: number) {
-  const r = new Recorder({ variant: "portable", training: false });
+  const r = new Recorder({ target: "portable", training: false });
   const averages = new Map(model.parameters.map((parameter) => {
     const { label, shape } = parameter.value, average = tensor(`${label}.ema`, shape, "state");
     r.run(emaKernel, { weight: parameter.value, average }, { n: shape.reduce((a, b) => a * b, 1), decay });
@@ -57,7 +57,7 @@ test(
   "an average of the weights on the device is that of the host, and goes on from a saved state with " +
     "the same bits",
   async () => {
-    const gpu = await openGpu(), run = prepareRun(CONFIG, "Many words make a text. ".repeat(200), gpu.variant);
+    const gpu = await openGpu(), run = prepareRun(CONFIG, "Many words make a text. ".repeat(200), gpu.target);
     const { averages, hook } = averageWeights(run.model, DECAY);
     const programs = { ...run.programs, hooks: hook.programs! };
     const open = (): Promise<Trainer> => Trainer.create(gpu, run.model, programs, planPrograms(programs), { seed: 1 });

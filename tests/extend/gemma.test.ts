@@ -5,11 +5,12 @@
 import { defineKernel, type Gpu, openGpu, type Recorder, type Variable } from "../../src/exports/plan.ts";
 import { encodeSafetensors, filesFolder, openPretrained, type Pretrained } from "../../src/exports/checkpoint.ts";
 import {
+  applyLinear,
   type Architecture,
   ConfigReader,
+  createLinear,
   createModel,
   defineModel,
-  dense,
   type ForwardInputs,
   inLayer,
   type LanguageModelHead,
@@ -17,11 +18,10 @@ import {
   type Model,
   type Parameter,
   parameter,
-  projection,
   ropeTable,
   ropeTableTensor,
 } from "../../src/exports/models.ts";
-import { attention, embedding, gelu, handGradient, multiply, rmsNorm, rope, scale } from "../../src/exports/ops.ts";
+import { attention, embedding, gelu, moveGradient, multiply, rmsNorm, rope, scale } from "../../src/exports/ops.ts";
 import {
   openForEvaluation,
   openForGeneration,
@@ -87,7 +87,7 @@ const GEMMA: Architecture<Gemma> = {
     const layers = [...Array(config.num_hidden_layers).keys()].map((index) => {
       const name = `model.layers.${index}`;
       const linear = (module: string, out: number, width: number): LinearLayer =>
-        dense(`${name}.${module}`, out, width, deviation, { type });
+        createLinear(`${name}.${module}`, out, width, deviation, { type });
       return inLayer(index, {
         q_proj: linear("self_attn.q_proj", H * D, C),
         k_proj: linear("self_attn.k_proj", KV * D, C),
@@ -131,14 +131,14 @@ function gemmaLayer(
 ): Variable {
   const { num_attention_heads: H, num_key_value_heads: KV, head_dim: D, rms_norm_eps: eps } = config;
   const normed = rmsNorm(r, x, onePlus(r, layer.input_layernorm), eps);
-  const [q, k, v] = [layer.q_proj, layer.k_proj, layer.v_proj].map((to) => projection(r, normed, to, { dropout }));
+  const [q, k, v] = [layer.q_proj, layer.k_proj, layer.v_proj].map((to) => applyLinear(r, normed, to, { dropout }));
   rope(r, q!, k!, tables!["rope"]!);
   const heads = attention(r, q!, k!, v!, { B, T, H, KV, D, ...(documents && { documents }) });
-  const attended = projection(r, heads, layer.o_proj, { residual: x, dropout });
+  const attended = applyLinear(r, heads, layer.o_proj, { residual: x, dropout });
   const input = rmsNorm(r, attended, onePlus(r, layer.post_attention_layernorm), eps);
-  const gate = gelu(r, projection(r, input, layer.gate_proj, { dropout }), "tanh");
-  const hidden = multiply(r, gate, projection(r, input, layer.up_proj, { dropout }));
-  return projection(r, hidden, layer.down_proj, { residual: attended, dropout });
+  const gate = gelu(r, applyLinear(r, input, layer.gate_proj, { dropout }), "tanh");
+  const hidden = multiply(r, gate, applyLinear(r, input, layer.up_proj, { dropout }));
+  return applyLinear(r, hidden, layer.down_proj, { residual: attended, dropout });
 }
 
 const onePlusKernel = defineKernel({
@@ -160,7 +160,7 @@ struct Params { n: u32 }
 function onePlus(r: Recorder, w: Parameter): Variable {
   const y = { value: r.tensor(`1 + ${w.value.label}`, w.value.shape), needsGradient: w.needsGradient };
   r.run(onePlusKernel, { w: w.value, y: y.value }, { n: w.value.shape[0]! });
-  r.onBackward(y, [w], (dy) => handGradient(r, dy, w));
+  r.onBackward(y, [w], (dy) => moveGradient(r, dy, w));
   return y;
 }
 
@@ -239,7 +239,7 @@ test("Gemma, defined in one file: logits and loss of transformers, training, exp
     architectures,
     dataset: `${IDS.join(" ")} `.repeat(40),
   });
-  const run = prepareRun(tuning.config, tuning.prepared, gpu.variant), losses: number[] = [];
+  const run = prepareRun(tuning.config, tuning.prepared, gpu.target), losses: number[] = [];
   const trainer: Trainer = await train(
     gpu,
     run,

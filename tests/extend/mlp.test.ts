@@ -26,7 +26,7 @@ test("an MLP learns two spirals in a training loop of 20 lines", async () => {
   const schedule = scheduleTensor("schedule"), metrics = metricsTensor(1);
   const optimizer = createOptimizer("adamw", parameters);
 
-  const r = new Recorder({ variant: "portable", training: true });
+  const r = new Recorder({ target: "portable", training: true });
   const h1 = gelu(r, linear(r, x, w1, { bias: b1 }), "tanh"), h2 = gelu(r, linear(r, h1, w2, { bias: b2 }), "tanh");
   crossEntropyOfLogits(r, linear(r, h2, w3), labels, schedule, { tensor: loss, first: 0 });
   r.backward();

@@ -13,7 +13,7 @@ test("FRUGAL brings one matrix to the minimum of a quadratic, with state for a q
   const optimizer = createOptimizer("frugal", [weight], { optim_args: { density: 0.25, update_gap: 10 } });
   const schedule = scheduleTensor("schedule");
 
-  const r = new Recorder({ variant: "portable", training: true });
+  const r = new Recorder({ target: "portable", training: true });
   // Updates may overwrite their gradient, and this one is the host's.
   const gradients = new Map([[weight, copyTensor(r, gradient)]]);
   recordUpdates(r, optimizer, "train", gradients, { schedule, max_grad_norm: 0 });

@@ -72,7 +72,7 @@ test("an op of one's own inside a model: its gradient is that of central differe
   const x = { value: tensor("x", [N, IN], "input"), needsGradient: false };
   const labels = tensor("labels", [N], "input", "u32"), schedule = scheduleTensor("schedule");
   const record = (training: boolean) => {
-    const r = new Recorder({ variant: "portable", training }), loss = tensor(`loss ${training}`, [N], "output");
+    const r = new Recorder({ target: "portable", training }), loss = tensor(`loss ${training}`, [N], "output");
     crossEntropyOfLogits(r, linear(r, squaredRelu(r, linear(r, x, w1)), w2), labels, schedule, {
       tensor: loss,
       first: 0,

@@ -35,17 +35,17 @@ test("without WebGPU, or without an adapter, requestAdapter() says what to do", 
   }
 });
 
-test("openGpu(): the adapter's own limits, its report, its variant or the one asked for", async () => {
+test("openGpu(): the adapter's own limits, its report, its target or a requested one", async () => {
   const gpu = await openGpu(), { limits, software } = gpu.adapter;
   for (const [name, value] of Object.entries(limits)) {
     assertEquals(Number(gpu.device.limits[name as keyof typeof limits]), value, name);
     assert(value > 0, `${name} is ${value}`);
   }
-  assert(gpu.variant.startsWith(software ? "portable" : "tiled"), `${gpu.adapter.name}: ${gpu.variant}`);
+  assert(gpu.target.startsWith(software ? "portable" : "tiled"), `${gpu.adapter.name}: ${gpu.target}`);
   assertEquals(gpu.uncaptured(), undefined);
-  for (const variant of ["portable", "portable_small", "tiled"] as const) {
-    const forced = await openGpu({ variant });
-    assertEquals(forced.variant, variant);
+  for (const target of ["portable", "portable_small", "tiled"] as const) {
+    const forced = await openGpu({ target });
+    assertEquals(forced.target, target);
     forced.device.destroy();
   }
   gpu.device.destroy();

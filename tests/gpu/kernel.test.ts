@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
-import { type Access, ceilDiv, defineKernel, gridOf, perThread, type Scalar } from "../../src/gpu/kernel.ts";
+import { type Access, ceilDiv, defineKernel, dispatchSizeOf, perThread, type Scalar } from "../../src/gpu/kernel.ts";
 import { preprocess } from "../../src/gpu/preprocess.ts";
 
 const lines = (text: string): string[] => text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
@@ -69,7 +69,7 @@ test("with() makes one kernel for each combination of constants", () => {
   );
 });
 
-test("a kernel checks each of its variants when it is made", () => {
+test("a kernel checks each of its specialisations when it is made", () => {
   const code = "struct Params { n: u32 }\n#if ${ADD}\n@group(0) @binding(0) var<storage, read> x: " +
     "array<f32>;\n#endif\n@group(0) @binding(${LAST}) var<storage, read_write> out: array<f32>;";
   const kernel = defineKernel({
@@ -84,9 +84,9 @@ test("a kernel checks each of its variants when it is made", () => {
 });
 
 test("gridOf() spreads a count over two dimensions past 65 535 and wastes less than a row", () => {
-  const grid = (groups: number) =>
-    gridOf({ name: "g", code: "", bindings: {}, params: {}, constants: {}, groups: () => groups }, {});
-  assertEquals([0, 1, 65535, 65536, 131071, 10_000_000].map(grid), [
+  const dispatchSize = (groups: number) =>
+    dispatchSizeOf({ name: "g", code: "", bindings: {}, params: {}, constants: {}, groups: () => groups }, {});
+  assertEquals([0, 1, 65535, 65536, 131071, 10_000_000].map(dispatchSize), [
     [1, 1, 1],
     [1, 1, 1],
     [65535, 1, 1],
@@ -95,7 +95,7 @@ test("gridOf() spreads a count over two dimensions past 65 535 and wastes less t
     [65360, 153, 1],
   ]);
   for (const groups of [1, 65535, 65536, 65537, 1e6, 2 ** 31]) {
-    const [x, y, z] = grid(groups);
+    const [x, y, z] = dispatchSize(groups);
     assert(
       x * y >= groups && x * (y - 1) < groups && x <= 65535 && y <= 65535 && z === 1,
       `${groups} groups in ${x} x ${y}`,

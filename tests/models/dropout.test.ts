@@ -1,13 +1,13 @@
 // Dropout of attention's probabilities in training, and nowhere else.
 
 import { assert, assertEquals, random, test } from "../harness.ts";
-import { testGpu, testVariants } from "../ops/run_op.ts";
+import { testGpu, testTargets } from "../ops/run_op.ts";
 import { integers } from "../ops/values.ts";
-import type { Variant } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { trainedParameters } from "../../src/models/parameter.ts";
 import { createModel } from "../../src/models/model.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import { gridOf } from "../../src/optim/presets.ts";
+import { resolveOptimizer } from "../../src/optim/presets.ts";
 import { planPrograms, recordEvaluate, recordTrain } from "../../src/train/programs.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { ADAM } from "./run_llama.ts";
@@ -16,18 +16,18 @@ import { SMALL } from "./small_models.ts";
 const B = 2, T = 9, STEPS = 3;
 
 interface Options {
-  readonly variant: Variant;
+  readonly target: KernelTarget;
   /** Of dropout; undefined: without. */
   readonly seed?: number | undefined;
   readonly gradient_checkpointing?: boolean;
 }
 
 /** Programs of a model without any dropout but that of the probabilities. */
-function programsOf(family: "roberta" | "bert" | "gpt2", { variant, seed, gradient_checkpointing = false }: Options) {
+function programsOf(family: "roberta" | "bert" | "gpt2", { target, seed, gradient_checkpointing = false }: Options) {
   const none = { hidden_dropout_prob: 0, classifier_dropout: 0, embd_pdrop: 0, resid_pdrop: 0 };
   const model = createModel({ ...SMALL[family], ...none, attention_probs_dropout_prob: 0.5, attn_pdrop: 0.5 }),
-    common = { variant, model, tables: {}, B, T, packed: true };
-  const optimizer = new Optimizer(trainedParameters(model), gridOf("adamw", {}), {
+    common = { target, model, tables: {}, B, T, packed: true };
+  const optimizer = new Optimizer(trainedParameters(model), resolveOptimizer("adamw", {}), {
     ...ADAM,
     momentum: 0.9,
     seed: 1,
@@ -61,23 +61,23 @@ async function lossesOf(options: Options): Promise<readonly number[]> {
 }
 
 test("RoBERTa: dropout of the probabilities is a function of the seed, and leaves evaluation alone", async () => {
-  for (const variant of await testVariants()) {
-    const plain = await lossesOf({ variant }),
-      one = await lossesOf({ variant, seed: 1 }),
-      other = await lossesOf({ variant, seed: 2 });
-    assert(one.every(Number.isFinite), `${variant}: ${one}`);
-    assertEquals(await lossesOf({ variant, seed: 1 }), one, `${variant}: the same seed`);
+  for (const target of await testTargets()) {
+    const plain = await lossesOf({ target }),
+      one = await lossesOf({ target, seed: 1 }),
+      other = await lossesOf({ target, seed: 2 });
+    assert(one.every(Number.isFinite), `${target}: ${one}`);
+    assertEquals(await lossesOf({ target, seed: 1 }), one, `${target}: the same seed`);
     assertEquals(
-      await lossesOf({ variant, seed: 1, gradient_checkpointing: true }),
+      await lossesOf({ target, seed: 1, gradient_checkpointing: true }),
       one,
-      `${variant}: layers recorded twice draw the same masks`,
+      `${target}: layers recorded twice draw the same masks`,
     );
-    assertEquals([one[0], other[0]], [plain[0], plain[0]], `${variant}: evaluation before any step`);
+    assertEquals([one[0], other[0]], [plain[0], plain[0]], `${target}: evaluation before any step`);
     for (let i = 1; i < one.length; i++) {
       assertEquals(
         new Set([one[i], other[i], plain[i]]).size,
         3,
-        `${variant}: losses ${i} of two seeds and of none: ${one[i]}, ${other[i]}, ${plain[i]}`,
+        `${target}: losses ${i} of two seeds and of none: ${one[i]}, ${other[i]}, ${plain[i]}`,
       );
     }
   }
@@ -86,7 +86,7 @@ test("RoBERTa: dropout of the probabilities is a function of the seed, and leave
 test("each layer has a mask of its own, the same forward and backward; evaluation has none", () => {
   for (const family of ["roberta", "bert", "gpt2"] as const) {
     for (const gradient_checkpointing of [false, true]) {
-      const { train, evaluate } = programsOf(family, { variant: "tiled", seed: 1, gradient_checkpointing }).programs;
+      const { train, evaluate } = programsOf(family, { target: "tiled", seed: 1, gradient_checkpointing }).programs;
       const keys = train.steps.filter(({ kernel }) => kernel.name === "dropout").map(({ params }) =>
         `${params["key0"]} ${params["key1"]} ${params["size"]}`
       );

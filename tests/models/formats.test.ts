@@ -2,7 +2,7 @@
 
 import { assert, assertClose, assertEquals, random, test } from "../harness.ts";
 import { embeddingSegments } from "../../src/data/text.ts";
-import type { Variant } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { type Format, pack, unpack } from "../../src/gpu/formats/index.ts";
 import { freeze } from "../../src/models/freeze.ts";
 import { LLAMA } from "../../src/models/llama.ts";
@@ -14,7 +14,7 @@ import { scheduleTensor } from "../../src/optim/step/schedule.ts";
 import { bytesByRole } from "../../src/plan/ledger.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { bytesOf, size, type Tensor, tensor } from "../../src/plan/tensor.ts";
-import { testVariants, type Words } from "../ops/run_op.ts";
+import { testTargets, type Words } from "../ops/run_op.ts";
 import { type Floats, planOf, type Recorded, runAll } from "../ops/run_recorded.ts";
 import { integers } from "../ops/values.ts";
 
@@ -52,14 +52,20 @@ const makeModel = (config: LlamaConfig, format: Format, frozen: boolean) =>
  * Losses and gradients of a model in `stored`, with initial values that `format` keeps exactly where matrices may be
  * stored so.
  */
-function recordLlama(variant: Variant, config: LlamaConfig, format: Format, stored: Format, frozen: boolean): Recorded {
+function recordLlama(
+  target: KernelTarget,
+  config: LlamaConfig,
+  format: Format,
+  stored: Format,
+  frozen: boolean,
+): Recorded {
   const B = 2,
     T = 9,
     N = B * T,
     next = random(3),
     ids = integers(next, N, config.vocab_size),
     sorted = embeddingSegments(ids);
-  const r = new Recorder({ variant, training: true }), written = new Map<Tensor, Floats | Words>();
+  const r = new Recorder({ target, training: true }), written = new Map<Tensor, Floats | Words>();
   const put = (made: Tensor, data: Floats | Words): Tensor => (written.set(made, data), made);
   const input = (label: string, words: Words): Tensor => put(tensor(label, [words.length], "input", "u32"), words);
   const model = makeModel(config, stored, frozen),
@@ -101,12 +107,12 @@ for (const [format, frozen] of [["bf16", false], ["f16", true], ["int8", true], 
     `a LLaMA with ${frozen ? "frozen" : "trained"} matrices in ${format} has the losses and gradients of one in ` +
       "f32 that holds the same numbers, in fewer bytes",
     async () => {
-      for (const variant of await testVariants()) {
+      for (const target of await testTargets()) {
         for (const tied of [false, true]) {
           const config = { ...CONFIG, tie_word_embeddings: tied },
-            recorded = ([format, "f32"] as const).map((stored) => recordLlama(variant, config, format, stored, frozen));
+            recorded = ([format, "f32"] as const).map((stored) => recordLlama(target, config, format, stored, frozen));
           const [packed, f32] = await runAll(recorded) as [Record<string, Floats>, Record<string, Floats>],
-            where = `${variant}, ${tied ? "tied" : "untied"}`;
+            where = `${target}, ${tied ? "tied" : "untied"}`;
           // To the bit: the kernels differ in how they load a weight, not in the order of any sum.
           for (const [name, values] of Object.entries(f32)) assertEquals(packed[name], values, `${where}: ${name}`);
           assertClose([packed["loss"]!.reduce((sum, one) => sum + one, 0) / 18], [Math.log(37)], {

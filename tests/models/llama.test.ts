@@ -1,7 +1,7 @@
 // One way of training against another, on the device. Comparisons with PyTorch are in tests/oracle.
 
 import { assert, assertClose, assertEquals, test } from "../harness.ts";
-import { testVariants } from "../ops/run_op.ts";
+import { testTargets } from "../ops/run_op.ts";
 import { bytesByRole } from "../../src/plan/ledger.ts";
 import { OPTIMIZERS } from "../../src/optim/presets.ts";
 import { type Options, someBatch, testGpu, trainLlama, type Words } from "./run_llama.ts";
@@ -51,9 +51,9 @@ function assertSameBits(a: Trained, b: Trained, what: string): void {
 }
 
 test("three steps give the same bits again, with other memory too", async () => {
-  for (const variant of await testVariants()) {
-    const first = await train({ variant });
-    assertSameBits(await train({ variant }), first, `${variant}, again`);
+  for (const target of await testTargets()) {
+    const first = await train({ target });
+    assertSameBits(await train({ target }), first, `${target}, again`);
     assert(
       new Set(first.losses).size === 3 && first.losses.every((loss) => loss > 1 && loss < 10),
       `${first.losses}: three losses of a model that knows nothing`,
@@ -69,11 +69,11 @@ for (const optim of OPTIMIZERS) {
 }
 
 test("checkpointing computes the same bits", async () => {
-  for (const variant of await testVariants()) {
+  for (const target of await testTargets()) {
     assertSameBits(
-      await train({ variant, gradient_checkpointing: true }),
-      await train({ variant }),
-      `${variant}, checkpointed`,
+      await train({ target, gradient_checkpointing: true }),
+      await train({ target }),
+      `${target}, checkpointed`,
     );
   }
   assertSameBits(
@@ -131,8 +131,8 @@ test("four micro-batches of one sequence are one batch of four", async () => {
 
 test("portable and tiled kernels train alike, evaluate alike and predict alike", async () => {
   const results = [];
-  for (const variant of await testVariants()) {
-    const { trainer, programs } = await trainLlama({ variant, accumulate: 2, max_grad_norm: 0.5 });
+  for (const target of await testTargets()) {
+    const { trainer, programs } = await trainLlama({ target, accumulate: 2, max_grad_norm: 0.5 });
     const batches = [someBatch(1, 2), someBatch(2, 2)];
     const lossNow = async (): Promise<number> => (await trainer.evaluate(programs.evaluate, batches)).eval_loss,
       before = await lossNow(),
@@ -140,7 +140,7 @@ test("portable and tiled kernels train alike, evaluate alike and predict alike",
     for (let step = 0; step < 3; step++) trainer.step(batches, 0.01);
     const metrics = await trainer.readMetrics(), after = await lossNow();
     assertClose([metrics[0]!.loss], [before], { name: "the first loss is the evaluation's", relative: 1e-5 });
-    assert(after < before, `${variant}: the loss falls from ${before}, to ${after}`);
+    assert(after < before, `${target}: the loss falls from ${before}, to ${after}`);
     assertEquals(
       trainer.executor.allocatedBytes,
       bytesByRole(trainer.executor.plan.buffers),
@@ -152,8 +152,8 @@ test("portable and tiled kernels train alike, evaluate alike and predict alike",
   }
   // Sums in another order, three steps of Adam long, where a gradient near 0 may turn a sign.
   for (const { numbers, logits } of results.slice(1)) {
-    assertClose(numbers, results[0]!.numbers, { name: "losses and norms of another variant", relative: 1e-4 });
-    assertClose(logits, results[0]!.logits, { name: "logits of another variant", absolute: 1e-4 });
+    assertClose(numbers, results[0]!.numbers, { name: "losses and norms of another target", relative: 1e-4 });
+    assertClose(logits, results[0]!.logits, { name: "logits of another target", absolute: 1e-4 });
   }
 });
 

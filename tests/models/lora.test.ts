@@ -1,13 +1,13 @@
 // Adapters beside frozen weights, against the model without them and the model with them merged.
 
 import { assert, assertClose, assertEquals, assertThrows, test } from "../harness.ts";
-import { testVariants } from "../ops/run_op.ts";
+import { testTargets } from "../ops/run_op.ts";
 import { type Floats, runAll } from "../ops/run_recorded.ts";
 import { freeze } from "../../src/models/freeze.ts";
 import { type LoraConfig, loraScale, mergedWeight, targetNames, withLora } from "../../src/models/lora.ts";
 import type { Model } from "../../src/models/architecture.ts";
 import { createModel } from "../../src/models/model.ts";
-import { denseLayers } from "../../src/models/parts.ts";
+import { linearLayers } from "../../src/models/parts.ts";
 import { randomValues, recordModel, SMALL, someNumbers } from "./small_models.ts";
 
 const LORA: LoraConfig = {
@@ -38,32 +38,32 @@ for (const family of FAMILIES) {
     async () => {
       const plain = createModel(SMALL[family]),
         model = adapted(plain),
-        layers = denseLayers(model).filter(({ lora }) => lora);
+        layers = linearLayers(model).filter(({ lora }) => lora);
       assertEquals(
         layers.length,
         { llama: 14, qwen2: 14, gpt2: 8, roberta: 12 }[family],
         "two layers of so many linear ones, heads aside",
       );
-      for (const variant of await testVariants()) {
-        const base = recordModel(variant, plain, randomValues(plain, 1)),
-          own = recordModel(variant, model, new Map([...randomValues(model, 2), ...randomValues(plain, 1)]));
+      for (const target of await testTargets()) {
+        const base = recordModel(target, plain, randomValues(plain, 1)),
+          own = recordModel(target, model, new Map([...randomValues(model, 2), ...randomValues(plain, 1)]));
         const [logits, ownLogits, all, gradients] = await runAll([
           base.logits,
           own.logits,
           base.gradients,
           own.gradients,
         ]);
-        assertEquals(ownLogits, logits, `${variant}: logits`);
-        assert(new Set(logits!["logits"]).size > 5, `${variant}: the logits are not numbers of a model`);
-        assertEquals(gradients!["loss"], all!["loss"], `${variant}: losses`);
+        assertEquals(ownLogits, logits, `${target}: logits`);
+        assert(new Set(logits!["logits"]).size > 5, `${target}: the logits are not numbers of a model`);
+        assertEquals(gradients!["loss"], all!["loss"], `${target}: losses`);
         const names = model.parameters.map(({ value }) => value.label).filter(isFactor);
-        assertEquals(Object.keys(gradients!).sort(), ["loss", ...names].sort(), `${variant}: gradients`);
+        assertEquals(Object.keys(gradients!).sort(), ["loss", ...names].sort(), `${target}: gradients`);
         // B is zeros, so no change of A changes anything yet.
         for (const name of names) {
           assertEquals(
             gradients![name]!.some((x) => x !== 0),
             name.includes("lora_B"),
-            `${variant}: ${name} has a gradient that is not 0`,
+            `${target}: ${name} has a gradient that is not 0`,
           );
         }
       }
@@ -75,9 +75,9 @@ for (const family of FAMILIES) {
       "weight through the product",
     async () => {
       const plain = createModel(SMALL[family]), model = adapted(plain);
-      for (const variant of await testVariants()) {
+      for (const target of await testTargets()) {
         const values = new Map<string, Floats>([...randomValues(model, 2), ...randomValues(plain, 1)]);
-        const layers = denseLayers(model).filter(({ lora }) => lora);
+        const layers = linearLayers(model).filter(({ lora }) => lora);
         layers.forEach(({ lora }, i) => values.set(lora!.b.value.label, someNumbers(lora!.b.value.shape, i)));
         const merged = new Map(values);
         for (const layer of layers) {
@@ -86,7 +86,7 @@ for (const family of FAMILIES) {
           ) as [Floats, Floats, Floats];
           merged.set(layer.weight.value.label, mergedWeight(layer, weight, a, b));
         }
-        const own = recordModel(variant, model, values), whole = recordModel(variant, plain, merged);
+        const own = recordModel(target, model, values), whole = recordModel(target, plain, merged);
         const [logits, expected, gradients, of] = await runAll([
           own.logits,
           whole.logits,
@@ -96,7 +96,7 @@ for (const family of FAMILIES) {
         // The merged weight is rounded once, the adapter's sums are rounded on their own: some roundings of f32 through
         // two layers.
         assertClose(logits!["logits"]!, expected!["logits"]!, {
-          name: `${variant}: logits`,
+          name: `${target}: logits`,
           absolute: 2e-5 * largest(expected!["logits"]!),
         });
         for (const { name, weight, transposed = false, lora } of layers) {
@@ -116,7 +116,7 @@ for (const family of FAMILIES) {
           for (const [of, reference] of [[a, dA], [b, dB]] as const) {
             assert(largest(reference) > 1e-5, `${name}: no gradient to compare`);
             assertClose(gradients![of.value.label]!, reference, {
-              name: `${variant}: gradient of ${of.value.label}`,
+              name: `${target}: gradient of ${of.value.label}`,
               absolute: 1e-4 * largest(reference),
             });
           }
@@ -132,7 +132,7 @@ const largest = (values: ArrayLike<number>): number =>
 test("the scale is lora_alpha / r, of rsLoRA lora_alpha / sqrt(r)", () => {
   assertEquals([loraScale(LORA), loraScale({ ...LORA, use_rslora: true })], [3, 6]);
   for (const [use_rslora, scale] of [[false, 3], [true, 6]] as const) {
-    const scales = denseLayers(withLora(createModel(SMALL.llama), { ...LORA, use_rslora })).map(({ lora }) =>
+    const scales = linearLayers(withLora(createModel(SMALL.llama), { ...LORA, use_rslora })).map(({ lora }) =>
       lora!.scale
     );
     assertEquals(scales, Array(14).fill(scale));
@@ -141,7 +141,7 @@ test("the scale is lora_alpha / r, of rsLoRA lora_alpha / sqrt(r)", () => {
 
 test("factors have PEFT's names, shapes and initial values; the rest of the model is as it was", () => {
   const plain = createModel(SMALL.gpt2), model = withLora(plain, { ...LORA, target_modules: ["c_attn"] });
-  const { a, b } = denseLayers(model)[0]!.lora!;
+  const { a, b } = linearLayers(model)[0]!.lora!;
   assertEquals([a.value.label, a.value.shape, a.initial], ["transformer.h.0.attn.c_attn.lora_A.weight", [4, 16], {
     uniform: 1 / 4,
   }]);
@@ -156,7 +156,7 @@ test("factors have PEFT's names, shapes and initial values; the rest of the mode
 
 /** Ends of the names of the adapted layers, each as often as it is adapted. */
 const targets = (family: keyof typeof SMALL, target_modules: LoraConfig["target_modules"]): string[] =>
-  denseLayers(withLora(createModel(SMALL[family]), { ...LORA, target_modules })).filter(({ lora }) => lora).map((
+  linearLayers(withLora(createModel(SMALL[family]), { ...LORA, target_modules })).filter(({ lora }) => lora).map((
     { name },
   ) => name.replace(/^.*\.(\d)\./, "$1."));
 

@@ -1,13 +1,13 @@
 // A small llama on the device, for tests that compare one way of training with another.
 
 import { random } from "../harness.ts";
-import { type Gpu, openGpu, type Variant } from "../../src/gpu/device.ts";
+import { type Gpu, type KernelTarget, openGpu } from "../../src/gpu/device.ts";
 import { freeze } from "../../src/models/freeze.ts";
 import { LLAMA, type Llama } from "../../src/models/llama.ts";
 import type { LlamaConfig } from "../../src/models/llama_config.ts";
 import { trainedParameters } from "../../src/models/parameter.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import { gridOf, type OptimizerName } from "../../src/optim/presets.ts";
+import { type OptimizerName, resolveOptimizer } from "../../src/optim/presets.ts";
 import type { Tensor } from "../../src/plan/tensor.ts";
 import {
   planPrograms,
@@ -46,7 +46,7 @@ export const ADAM = { adam_beta1: 0.9, adam_beta2: 0.95, adam_epsilon: 1e-8, wei
 
 export interface Options {
   readonly config?: Partial<LlamaConfig>;
-  readonly variant?: Variant;
+  readonly target?: KernelTarget;
   readonly B?: number;
   readonly T?: number;
   readonly accumulate?: number;
@@ -67,7 +67,7 @@ export const frozenLlama = (config: LlamaConfig, frozen: RegExp): Llama =>
 export function recordLlama(
   {
     config,
-    variant = "portable",
+    target = "portable",
     B = 2,
     T = 9,
     accumulate = 1,
@@ -90,8 +90,8 @@ export function recordLlama(
     optim_target_modules: null,
     state_free_modules: [],
   };
-  const optimizer = new Optimizer(trainedParameters(model), gridOf(optim, {}), settings);
-  const common = { variant, model, tables: tablesOf(model, T), B, T };
+  const optimizer = new Optimizer(trainedParameters(model), resolveOptimizer(optim, {}), settings);
+  const common = { target, model, tables: tablesOf(model, T), B, T };
   const train = recordTrain({
     ...common,
     gradient_accumulation_steps: accumulate,
@@ -116,7 +116,7 @@ export async function trainLlama(
   }
 > {
   const gpu = await testGpu();
-  const recorded = recordLlama({ variant: gpu.variant, ...options });
+  const recorded = recordLlama({ target: gpu.target, ...options });
   const trainer = await Trainer.create(gpu, recorded.model, recorded.programs, planPrograms(recorded.programs), {
     seed: 1,
   });

@@ -3,7 +3,7 @@
 import { random } from "../harness.ts";
 import type { Floats, Recorded } from "../ops/run_recorded.ts";
 import { integers } from "../ops/values.ts";
-import type { Variant } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import type { Json } from "../../src/models/config_reader.ts";
 import type { Model } from "../../src/models/architecture.ts";
 import { classesOf, recordLogits } from "../../src/models/model.ts";
@@ -11,7 +11,7 @@ import { initialValues } from "../../src/models/parameter.ts";
 import { scheduleTensor } from "../../src/optim/step/schedule.ts";
 import { Recorder, type Variable } from "../../src/plan/recorder.ts";
 import { size, type Tensor, tensor } from "../../src/plan/tensor.ts";
-import { batchInputs, BatchWriter, type InputValues } from "../../src/train/inputs.ts";
+import { batchInputs, BatchWriter, type InputValues } from "../../src/train/batch_inputs.ts";
 import { objectiveOf } from "../../src/train/objective.ts";
 import { tablesOf, tableTensors } from "../../src/train/programs.ts";
 
@@ -78,7 +78,7 @@ const B = 2, T = 7;
  * Logits, losses and all gradients of a model with these weights, by name: "logits", "loss" and the parameters' own.
  */
 export function recordModel(
-  variant: Variant,
+  target: KernelTarget,
   model: Model,
   values: ReadonlyMap<string, Floats>,
 ): { readonly logits: Recorded; readonly gradients: Recorded } {
@@ -90,7 +90,7 @@ export function recordModel(
     body: (r: Recorder, inputs: ReturnType<typeof batchInputs>) => Readonly<Record<string, Tensor>>,
     extra: readonly (readonly [Tensor, Floats])[] = [],
   ): Recorded => {
-    const r = new Recorder({ variant, training: label === "gradients" }),
+    const r = new Recorder({ target, training: label === "gradients" }),
       inputs = batchInputs(label, model, objective, { B, T, packed: false, training: label === "gradients" });
     const outputs = body(r, inputs), written: InputValues = new Map(extra);
     new BatchWriter(model).add(written, inputs, objective, batch);

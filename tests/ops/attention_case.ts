@@ -94,10 +94,10 @@ export function attentionCase([B, T, H, KV, D]: Numbers, options: Options = {}):
       ", ",
     ),
     variables: { q: variable("q", H), k: variable("k", KV), v: variable("v", KV) },
-    inputs: { ...(documents && { documents }), ...(draw && { clock: Uint32Array.of(step, micro) }) },
+    inputs: { ...(documents && { documents }), ...(draw && { mask_counter: Uint32Array.of(step, micro) }) },
     shapes: { documents: [B * T, 2] },
-    record: (r, { q, k, v }, { documents, clock }) => {
-      const dropout = clock && { p, key: purposeKey(SEED, purpose), clock };
+    record: (r, { q, k, v }, { documents, mask_counter }) => {
+      const dropout = mask_counter && { p, key: purposeKey(SEED, purpose), mask_counter };
       return { out: attention(r, q!, k!, v!, { B, T, H, KV, D, causal, ...(documents && { documents }), dropout }) };
     },
     seeds: { out: dout },
@@ -110,13 +110,18 @@ const keep = defineKernel({ name: "keep", code: "", bindings: {}, params: {}, gr
 /** The bits of each case's outputs and gradients. A last step that is planned, not run, keeps them apart. */
 export async function bitsOf(
   cases: readonly OpCase[],
-  variant: Recorder["variant"],
+  target: Recorder["target"],
 ): Promise<readonly Readonly<Record<string, Words>>[]> {
-  const recorded = cases.map((one) => recordCase(one, variant)), programs = recorded.map(({ program }) => program);
+  const recorded = cases.map((one) => recordCase(one, target)), programs = recorded.map(({ program }) => program);
   const plan = planMemory(recorded.map(({ program: { name, steps }, outputs }) => {
     return {
       name,
-      steps: [...steps, { kernel: keep, tensors: Object.values(outputs), params: {}, grid: [1, 1, 1] as const }],
+      steps: [...steps, {
+        kernel: keep,
+        tensors: Object.values(outputs),
+        params: {},
+        dispatchSize: [1, 1, 1] as const,
+      }],
     };
   }));
   const executor = await Executor.create(await testGpu(), { ...plan, programs });

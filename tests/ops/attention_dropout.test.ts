@@ -17,7 +17,7 @@ import { splitColumns } from "../../src/ops/split_columns.ts";
 import type { Variable } from "../../src/plan/recorder.ts";
 import { attentionCase, bitsOf, documentsOf, type Numbers, type Options } from "./attention_case.ts";
 import { type Draw, dropoutFactors, SEED } from "./dropout_factors.ts";
-import { checkOps, type OpCase, recordCase, testVariants } from "./run_op.ts";
+import { checkOps, type OpCase, recordCase, testTargets } from "./run_op.ts";
 import { uniform } from "./values.ts";
 
 const dropping = (numbers: Numbers, options: Options = {}): OpCase =>
@@ -82,9 +82,9 @@ test("attention() with dropout: another step, micro-batch or name is another mas
     numbers: Numbers = [1, 12, 2, 1, 8];
   const cases = draws.map((draw) => dropping(numbers, { dropout: { p: 0.3, ...draw } }));
   await checkOps(cases);
-  for (const variant of await testVariants()) {
-    const outs = (await bitsOf(cases, variant)).map(({ out }) => out!.join());
-    assertEquals(new Set(outs).size, draws.length, `four masks, four results (${variant})`);
+  for (const target of await testTargets()) {
+    const outs = (await bitsOf(cases, target)).map(({ out }) => out!.join());
+    assertEquals(new Set(outs).size, draws.length, `four masks, four results (${target})`);
   }
 });
 
@@ -94,14 +94,14 @@ test("attention() with p = 0, and outside of training, is the flash kernels' to 
     const none = dropping(numbers, { ...options, dropout: { p: 0 } }),
       { seeds: _, ...evaluation } = dropping(numbers, options);
     const flash = attentionCase(numbers, { ...options, attention: flashAttention });
-    for (const variant of await testVariants()) {
-      const [zero, evaluated, plain] = await bitsOf([none, evaluation, flash], variant);
-      assertEquals(zero, plain, `p = 0 (${variant})`);
-      assertEquals(evaluated!["out"], plain!["out"], `evaluation (${variant})`);
-      const dropped = recordCase(dropping(numbers, options), variant).program.steps.map(({ kernel }) => kernel.name);
+    for (const target of await testTargets()) {
+      const [zero, evaluated, plain] = await bitsOf([none, evaluation, flash], target);
+      assertEquals(zero, plain, `p = 0 (${target})`);
+      assertEquals(evaluated!["out"], plain!["out"], `evaluation (${target})`);
+      const dropped = recordCase(dropping(numbers, options), target).program.steps.map(({ kernel }) => kernel.name);
       assert(
         dropped.includes("dropout") && !dropped.some((name) => name.startsWith("flash")),
-        `with dropout, in training: ${dropped} (${variant})`,
+        `with dropout, in training: ${dropped} (${target})`,
       );
     }
   }
@@ -135,8 +135,8 @@ test("attention() with dropout under activation checkpointing draws the same mas
   await checkOps([{
     name: "attention with dropout, recorded twice",
     variables: { x: { shape: [B * T, 3 * width], values: beside(operands.q, operands.k, operands.v) } },
-    inputs: { clock: Uint32Array.of(9, 2) },
-    record: (r, { x }, { clock }) => ({
+    inputs: { mask_counter: Uint32Array.of(9, 2) },
+    record: (r, { x }, { mask_counter }) => ({
       y: r.checkpoint(x!, (x) => {
         const [q, k, v] = splitColumns(r, x, 3) as [Variable, Variable, Variable];
         return attention(r, q, k, v, {
@@ -146,7 +146,7 @@ test("attention() with dropout under activation checkpointing draws the same mas
           KV: H,
           D,
           causal: false,
-          dropout: { p, key: purposeKey(SEED, "test"), clock: clock! },
+          dropout: { p, key: purposeKey(SEED, "test"), mask_counter: mask_counter! },
         });
       }),
     }),

@@ -14,7 +14,7 @@ import { materialisedAttention } from "../../src/ops/materialised_attention.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { tensor } from "../../src/plan/tensor.ts";
 import { attentionCase, bitsOf, documentsOf, type Numbers, type Options } from "./attention_case.ts";
-import { checkOps, type OpCase, testVariants, type Words } from "./run_op.ts";
+import { checkOps, type OpCase, testTargets, type Words } from "./run_op.ts";
 import { uniform } from "./values.ts";
 
 // Few widths, and narrow ones: a page's software adapter compiles each kernel for seconds.
@@ -118,9 +118,9 @@ test("one document that fills the sequence gives the bits of none", async () => 
       attentionCase(numbers, { attention, causal, lengths: [[numbers[1]]] }),
     ]);
   const cases = [...pair([2, 70, 4, 2, 8], true), ...pair([2, 70, 4, 2, 8], false), ...pair([1, 19, 2, 1, 8], true)];
-  for (const variant of await testVariants()) {
-    const bits = await bitsOf(cases, variant);
-    for (let i = 0; i < cases.length; i += 2) assertEquals(bits[i + 1], bits[i], `${cases[i + 1]!.name} (${variant})`);
+  for (const target of await testTargets()) {
+    const bits = await bitsOf(cases, target);
+    for (let i = 0; i < cases.length; i += 2) assertEquals(bits[i + 1], bits[i], `${cases[i + 1]!.name} (${target})`);
   }
 });
 
@@ -132,14 +132,14 @@ test("what happens in one document changes no bit of another's outputs and gradi
       values.set(uniform(next, length * width, 100), start * width);
     }
   };
-  for (const variant of await testVariants()) {
+  for (const target of await testTargets()) {
     for (const attention of FORMS) {
       for (const causal of [true, false]) {
         const caseOf = (edit?: Options["edit"]): OpCase =>
           attentionCase([1, T, H, KV, D], { attention, causal, lengths: [lengths], ...(edit && { edit }) });
         const [before, ...after] = await bitsOf(
           [caseOf(), ...lengths.map((_, which) => caseOf(changed(which)))],
-          variant,
+          target,
         );
         for (const [which, bits] of after.entries()) {
           for (const [name, words] of Object.entries(bits)) {
@@ -150,11 +150,11 @@ test("what happens in one document changes no bit of another's outputs and gradi
             assertEquals(
               outside(words),
               outside(old),
-              `${name} outside document ${which}, causal ${causal} (${attention.name}, ${variant})`,
+              `${name} outside document ${which}, causal ${causal} (${attention.name}, ${target})`,
             );
             assert(
               words.some((word, i) => word !== old[i]),
-              `${name} of document ${which} must change (${attention.name}, ${variant})`,
+              `${name} of document ${which} must change (${attention.name}, ${target})`,
             );
           }
         }
@@ -173,12 +173,12 @@ test(
       const { seeds: _, ...forward } = attentionCase(numbers, { lengths, ...options });
       return forward;
     };
-    for (const variant of await testVariants()) {
+    for (const target of await testTargets()) {
       const [before, after] = await bitsOf(
         [forwardOf({}), forwardOf({ edit: ({ v }) => void v.fill(3e38, 0, 5 * 8) })],
-        variant,
+        target,
       );
-      assertEquals(after!["out"]!.subarray(end), before!["out"]!.subarray(end), variant);
+      assertEquals(after!["out"]!.subarray(end), before!["out"]!.subarray(end), target);
     }
   },
 );
@@ -192,9 +192,9 @@ test(
       shape: readonly number[] | undefined,
       type: "u32" | "f32" = "u32",
       causal = true,
-      variant: Recorder["variant"] = "portable",
+      target: Recorder["target"] = "portable",
     ): string[] => {
-      const r = new Recorder({ variant, training: true });
+      const r = new Recorder({ target, training: true });
       const [q, k, v] = ["q", "k", "v"].map((name) => ({
         value: tensor(name, [8, 64], "trainable"),
         needsGradient: true,

@@ -18,8 +18,10 @@ function dropoutCase(n: number, p: number, draw: Draw = {}): OpCase {
   return {
     name: `dropout of ${n}, p ${p}, ${purpose} ${step} ${micro}`,
     variables: { x: { shape: [n], values: x } },
-    inputs: { clock: Uint32Array.of(step, micro) },
-    record: (r, { x }, { clock }) => ({ y: dropout(r, x!, { p, key: purposeKey(SEED, purpose), clock: clock! }) }),
+    inputs: { mask_counter: Uint32Array.of(step, micro) },
+    record: (r, { x }, { mask_counter }) => ({
+      y: dropout(r, x!, { p, key: purposeKey(SEED, purpose), mask_counter: mask_counter! }),
+    }),
     seeds: { y: dy },
     expected: { y: close(times(x, kept)), dx: close(times(dy, kept)) },
   };
@@ -72,7 +74,7 @@ test("dropout(): a NaN shows even where it would be dropped", async () => {
 test("dropout(): a second use adds to the gradient, under activation checkpointing the mask is the same", async () => {
   for (const n of [63, 64]) {
     const x = uniform(random(n), n), dy = uniform(random(1), n), dz = uniform(random(2), n), p = 0.3;
-    const variables = { x: { shape: [n], values: x } }, inputs = { clock: Uint32Array.of(9, 2) };
+    const variables = { x: { shape: [n], values: x } }, inputs = { mask_counter: Uint32Array.of(9, 2) };
     const first = dropoutFactors(n, p, { step: 9, micro: 2 }),
       second = dropoutFactors(n, p, { step: 9, micro: 2, purpose: "second" });
     const key = (purpose: string) => purposeKey(SEED, purpose);
@@ -83,9 +85,9 @@ test("dropout(): a second use adds to the gradient, under activation checkpointi
         name: `dropout twice of ${n}`,
         variables,
         inputs,
-        record: (r, { x }, { clock }) => ({
-          y: dropout(r, x!, { p, key: key("test"), clock: clock! }),
-          z: dropout(r, x!, { p, key: key("second"), clock: clock! }),
+        record: (r, { x }, { mask_counter }) => ({
+          y: dropout(r, x!, { p, key: key("test"), mask_counter: mask_counter! }),
+          z: dropout(r, x!, { p, key: key("second"), mask_counter: mask_counter! }),
         }),
         seeds: { y: dy, z: dz },
         expected: { y: close(times(x, first)), z: close(times(x, second)), dx: { ...close(both), scale } },
@@ -94,14 +96,14 @@ test("dropout(): a second use adds to the gradient, under activation checkpointi
         name: `dropout of dropout of ${n}, recorded twice`,
         variables,
         inputs,
-        record: (r, { x }, { clock }) => ({
+        record: (r, { x }, { mask_counter }) => ({
           y: r.checkpoint(
             x!,
             (x) =>
-              dropout(r, dropout(r, x, { p, key: key("test"), clock: clock! }), {
+              dropout(r, dropout(r, x, { p, key: key("test"), mask_counter: mask_counter! }), {
                 p,
                 key: key("second"),
-                clock: clock!,
+                mask_counter: mask_counter!,
               }),
           ),
         }),

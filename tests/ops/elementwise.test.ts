@@ -49,7 +49,7 @@ test("multiply() refuses tensors of different shape", () => {
     value: tensor(label, shape, "trainable"),
     needsGradient: true,
   });
-  const r = new Recorder({ variant: "portable", training: true });
+  const r = new Recorder({ target: "portable", training: true });
   assertThrows(
     () => multiply(r, variable("x", [2, 3]), variable("y", [3, 2])),
     "Cannot multiply tensors of different shape: (2,3) and (3,2)",
@@ -89,7 +89,7 @@ test("add(): an operand used again gets both gradients, also when it is both ope
 });
 
 test("add(): refuses operands of different shape", () => {
-  const r = new Recorder({ variant: "portable", training: true });
+  const r = new Recorder({ target: "portable", training: true });
   const variable = (shape: readonly number[]): Variable => ({
     value: tensor("x", shape, "frozen"),
     needsGradient: false,

@@ -5,7 +5,7 @@ import * as reference from "../reference/ops.ts";
 import type { Reals } from "../reference/ops.ts";
 import { toleranceOf, TOLERANCES } from "../tolerances.ts";
 import { embeddingSegments } from "../../src/data/text.ts";
-import type { Variant } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { type Format, pack, unpack } from "../../src/gpu/formats/index.ts";
 import { NF4 } from "../../src/gpu/formats/nf4.ts";
 import { embedding } from "../../src/ops/embedding.ts";
@@ -14,12 +14,12 @@ import { matmul } from "../../src/ops/matmul.ts";
 import type { MatmulMode } from "../../src/ops/matmul_operands.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { type ElementType, size, type Tensor, tensor } from "../../src/plan/tensor.ts";
-import { testGpu, testVariants, type Words } from "./run_op.ts";
+import { testGpu, testTargets, type Words } from "./run_op.ts";
 import { type Floats, given, type Recorded, runAll } from "./run_recorded.ts";
 import { absolute, integers, uniform } from "./values.ts";
 
 /** All but f32. */
-const PACKED = ["bf16", "f16", "int8", "nf4"] as const satisfies readonly Format[];
+const IS_PACKED = ["bf16", "f16", "int8", "nf4"] as const satisfies readonly Format[];
 
 /** What is left of numbers in a format. */
 const kept = (format: Format, values: ArrayLike<number>): Floats =>
@@ -38,12 +38,12 @@ const SIZES = [[1, 1, 4], [2, 3, 8], [7, 5, 12], [17, 15, 16], [31, 37, 36], [64
 
 /** y = x Wᵀ and dx = dy W. What a product is added to has nothing to do with the format. */
 function recordProducts(
-  variant: Variant,
+  target: KernelTarget,
   [M, rows, columns]: readonly [number, number, number],
   format: Format,
   stored: Format,
 ): Recorded {
-  const r = new Recorder({ variant, training: true }),
+  const r = new Recorder({ target, training: true }),
     written = new Map<Tensor, Floats | Words>(),
     next = random(M * 1e6 + rows * 1e3 + columns);
   const numbers = (length: number): Reals => uniform(next, length);
@@ -55,12 +55,12 @@ function recordProducts(
 }
 
 test("products with a weight in every format, forward and backward, around every tile", async () => {
-  for (const variant of await testVariants()) {
-    const cases = PACKED.flatMap((format) => SIZES.map((sizes) => ({ format, sizes })));
+  for (const target of await testTargets()) {
+    const cases = IS_PACKED.flatMap((format) => SIZES.map((sizes) => ({ format, sizes })));
     const results = await runAll(
       cases.flatMap((
         { format, sizes },
-      ) => [recordProducts(variant, sizes, format, format), recordProducts(variant, sizes, format, "f32")]),
+      ) => [recordProducts(target, sizes, format, format), recordProducts(target, sizes, format, "f32")]),
     );
     cases.forEach(({ format, sizes: [M, rows, columns] }, i) => {
       const [packed, f32] = [results[2 * i]!, results[2 * i + 1]!];
@@ -70,7 +70,7 @@ test("products with a weight in every format, forward and backward, around every
         assertEquals(
           packed[name],
           values,
-          `(${M}, ${columns}) (${rows}, ${columns})ᵀ in ${format} (${variant}): ${name}`,
+          `(${M}, ${columns}) (${rows}, ${columns})ᵀ in ${format} (${target}): ${name}`,
         );
       }
     });
@@ -81,10 +81,10 @@ test(
   "matmul() and embedding() refuse what they cannot read four numbers at a time, and a part of a " +
     "matrix with scales",
   () => {
-    for (const format of PACKED) {
+    for (const format of IS_PACKED) {
       const record = (mode: MatmulMode, N: number, K: number, b_offset = 0, more = b_offset) => (): void => {
         const t = (length: number, type: ElementType = "f32"): Tensor => tensor(type, [length], "state", type);
-        const r = new Recorder({ variant: "tiled", training: false });
+        const r = new Recorder({ target: "tiled", training: false });
         matmul(r, mode, { a: t(5 * K), b: t(N * K + more, format), target: { tensor: t(5 * N), accumulate: false } }, {
           M: 5,
           N,
@@ -108,7 +108,7 @@ test(
       const weight = { value: tensor("w", [3, 6], "frozen", format), needsGradient: false };
       assertThrows(
         () =>
-          embedding(new Recorder({ variant: "portable", training: false }), weight, tensor("ids", [2], "input", "u32")),
+          embedding(new Recorder({ target: "portable", training: false }), weight, tensor("ids", [2], "input", "u32")),
         `embedding() of w in ${format}: its rows have 6 numbers, expected a multiple of 4`,
       );
     }
@@ -117,14 +117,14 @@ test(
 
 /** The rows of a matrix that `ids` choose. */
 function recordEmbedding(
-  variant: Variant,
+  target: KernelTarget,
   V: number,
   C: number,
   weight: Floats | Words,
   format: Format,
   ids: Words,
 ): Recorded {
-  const r = new Recorder({ variant, training: false }),
+  const r = new Recorder({ target, training: false }),
     w = tensor("w", [V, C], "frozen", format),
     chosen = tensor("ids", [ids.length], "input", "u32");
   const y = embedding(r, { value: w, needsGradient: false }, chosen);
@@ -136,8 +136,8 @@ function recordEmbedding(
 }
 
 test("embedding() of every format copies rows of the numbers that the format keeps", async () => {
-  const { variant } = await testGpu(), next = random(5);
-  const cases = PACKED.flatMap((format) =>
+  const { target } = await testGpu(), next = random(5);
+  const cases = IS_PACKED.flatMap((format) =>
     [[1, 1, 4], [3, 2, 8], [9, 3, 4], [17, 5, 12], [65, 300, 64], [70, 37, 36], [8, 50257, 4]].map(([N, V, C]) => {
       const weight = new Float32Array(uniform(next, V! * C!)), ids = integers(next, N!, V!);
       if (N! > 1) ids[0] = V! + 3; // reads the last row
@@ -145,7 +145,7 @@ test("embedding() of every format copies rows of the numbers that the format kee
     })
   );
   const results = await runAll(
-    cases.map(({ format, V, C, weight, ids }) => recordEmbedding(variant, V, C, weight, format, ids)),
+    cases.map(({ format, V, C, weight, ids }) => recordEmbedding(target, V, C, weight, format, ids)),
   );
   cases.forEach(({ format, V, C, ids, weight }, i) => {
     const inside = ids.map((id) => Math.min(id, V - 1)),
@@ -159,16 +159,16 @@ test("embedding() of every format copies rows of the numbers that the format kee
 });
 
 test("kernels unpack every f16 to the bit, subnormals and infinities too, every int8 and every nf4", async () => {
-  const { variant } = await testGpu(),
+  const { target } = await testGpu(),
     words = (length: number, word: (i: number) => number): Words => Uint32Array.from({ length }, (_, i) => word(i));
   const rows = (V: number): Words => words(V, (i) => i), scale = new Uint32Array(Float32Array.of(1 / 3).buffer)[0]!;
   const halves = words(0x8000, (i) => (2 * i) | ((2 * i + 1) << 16));
   const bytes = words(64 + 4, (i) => (i < 64 ? 0x03020100 + 0x04040404 * i : scale));
   const codes = words(2 + 1, (i) => [0x76543210, 0xfedcba98, scale][i]!);
   const [f16, int8, nf4] = await runAll([
-    recordEmbedding(variant, 0x4000, 4, halves, "f16", rows(0x4000)),
-    recordEmbedding(variant, 64, 4, bytes, "int8", rows(64)),
-    recordEmbedding(variant, 4, 4, codes, "nf4", rows(4)),
+    recordEmbedding(target, 0x4000, 4, halves, "f16", rows(0x4000)),
+    recordEmbedding(target, 64, 4, bytes, "int8", rows(64)),
+    recordEmbedding(target, 4, 4, codes, "nf4", rows(4)),
   ]);
   const expected = unpack("f16", halves, 0x10000), bits = (values: Floats): Words => new Uint32Array(values.buffer);
   f16!["y"]!.forEach((value, half) =>
@@ -185,12 +185,12 @@ test("kernels unpack every f16 to the bit, subnormals and infinities too, every 
 });
 
 test("weights in bf16 are trained: the gradients of linear() and embedding() are f32", async () => {
-  for (const variant of await testVariants()) {
+  for (const target of await testTargets()) {
     const next = random(6),
       [N, V, C] = [17, 5, 12],
       ids = integers(next, N, V),
       { order, segment_ids, segment_offsets } = embeddingSegments(ids);
-    const r = new Recorder({ variant, training: true }), written = new Map<Tensor, Floats | Words>();
+    const r = new Recorder({ target, training: true }), written = new Map<Tensor, Floats | Words>();
     const input = (label: string, data: Words): Tensor => {
       const made = tensor(label, [data.length], "input", "u32");
       written.set(made, data);
@@ -212,13 +212,13 @@ test("weights in bf16 are trained: the gradients of linear() and embedding() are
     const [result] = await runAll([{ program: { name: "train", steps: r.steps }, written, outputs }]);
     const ofTable = (of: Reals): Reals => reference.embeddingBackward(of, ids, V, C);
     assertClose(result!["table"]!, ofTable(dx), {
-      name: `table (${variant})`,
+      name: `table (${target})`,
       scale: ofTable(absolute(dx)),
       relative: toleranceOf(TOLERANCES.embedding, N),
     });
     const ofWeight = (a: Reals, b: Reals): Reals => reference.matmul("TN", a, b, { M: V, N: C, K: N });
     assertClose(result!["w"]!, ofWeight(dy, x), {
-      name: `w (${variant})`,
+      name: `w (${target})`,
       scale: ofWeight(absolute(dy), absolute(x)),
       relative: toleranceOf(TOLERANCES.matmul, N),
     });

@@ -1,7 +1,7 @@
 // What freezing saves, counted in steps: no GPU.
 
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
-import type { Variant } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { crossEntropy, crossEntropyOfLogits } from "../../src/ops/cross_entropy.ts";
 import { add } from "../../src/ops/elementwise.ts";
@@ -17,7 +17,7 @@ import { tanh } from "../../src/ops/tanh.ts";
 import { Recorder, type Variable } from "../../src/plan/recorder.ts";
 import { tensor } from "../../src/plan/tensor.ts";
 
-const VARIANTS: readonly Variant[] = ["portable", "portable_small", "tiled"];
+const TARGETS: readonly KernelTarget[] = ["portable", "portable_small", "tiled"];
 type Variables = Readonly<Record<string, Variable>>;
 
 /** Each op with the shapes of its variables, and which outputs it has. */
@@ -97,10 +97,10 @@ function recordOp(
   op: string,
   frozen: ReadonlySet<string>,
   training: boolean,
-  variant: Variant,
+  target: KernelTarget,
 ): { r: Recorder; variables: Variables } {
   const { shapes, record } = OPS[op]!;
-  const r = new Recorder({ variant, training });
+  const r = new Recorder({ target, training });
   const variables = Object.fromEntries(
     Object.entries(shapes).map((
       [name, shape],
@@ -117,25 +117,25 @@ function recordOp(
 }
 
 test("a frozen variable has no gradient and costs no dispatch, for every op", () => {
-  for (const variant of VARIANTS) {
+  for (const target of TARGETS) {
     for (const op of Object.keys(OPS)) {
       const names = Object.keys(OPS[op]!.shapes);
-      const forward = recordOp(op, new Set(), false, variant).r.steps.length;
-      const full = recordOp(op, new Set(), true, variant).r.steps.length;
-      const none = recordOp(op, new Set(names), true, variant);
-      assertEquals(none.r.steps.length, forward, `${op} (${variant}): all frozen is the forward pass alone`);
-      if (!FREE.has(op)) assert(full > forward, `${op} (${variant}): ${full} steps of training, ${forward} forward`);
+      const forward = recordOp(op, new Set(), false, target).r.steps.length;
+      const full = recordOp(op, new Set(), true, target).r.steps.length;
+      const none = recordOp(op, new Set(names), true, target);
+      assertEquals(none.r.steps.length, forward, `${op} (${target}): all frozen is the forward pass alone`);
+      if (!FREE.has(op)) assert(full > forward, `${op} (${target}): ${full} steps of training, ${forward} forward`);
       for (const name of names) {
-        const { r, variables } = recordOp(op, new Set([name]), true, variant);
+        const { r, variables } = recordOp(op, new Set([name]), true, target);
         assert(
           r.steps.length <= full,
-          `${op} (${variant}), ${name} frozen: ${r.steps.length} steps, ${full} with nothing frozen`,
+          `${op} (${target}), ${name} frozen: ${r.steps.length} steps, ${full} with nothing frozen`,
         );
         for (const [other, variable] of Object.entries(variables)) {
           assertEquals(
             r.gradientOf(variable) !== undefined,
             other !== name,
-            `${op} (${variant}), ${name} frozen: has ${other} a gradient`,
+            `${op} (${target}), ${name} frozen: has ${other} a gradient`,
           );
         }
         const written = r.steps.filter(({ tensors }) =>
@@ -143,7 +143,7 @@ test("a frozen variable has no gradient and costs no dispatch, for every op", ()
             label === `d(${name})` || (role === "gradient" && label.includes(`(${name})`))
           )
         );
-        assertEquals(written.length, 0, `${op} (${variant}), ${name} frozen: dispatches that write its gradient`);
+        assertEquals(written.length, 0, `${op} (${target}), ${name} frozen: dispatches that write its gradient`);
       }
     }
   }
@@ -169,7 +169,7 @@ test("freezing an operand of linear(), rmsNorm(), add() or a head removes its di
 });
 
 test("ops that write gradients in place refuse a variable that has one already", () => {
-  const r = new Recorder({ variant: "portable", training: true });
+  const r = new Recorder({ target: "portable", training: true });
   const variable = (label: string): Variable => ({ value: tensor(label, [8], "trainable"), needsGradient: true });
   const gate = variable("gate"), up = variable("up");
   const y = swiglu(r, gate, up), z = add(r, gate, up);
@@ -178,7 +178,7 @@ test("ops that write gradients in place refuse a variable that has one already",
 });
 
 test("attention() refuses, or adds to, a gradient that is there already", () => {
-  const r = new Recorder({ variant: "portable", training: true });
+  const r = new Recorder({ target: "portable", training: true });
   const variable = (label: string): Variable => ({ value: tensor(label, [4, 8], "trainable"), needsGradient: true });
   const q = variable("q"), size = { B: 1, T: 4, H: 2, KV: 2, D: 4 };
   const outputs = [

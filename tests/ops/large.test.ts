@@ -34,7 +34,7 @@ const values = (seed: number, length: number): reference.Reals => {
 
 async function checkLarge(one: OpCase, kernels: readonly string[]): Promise<void> {
   const { steps } = recordCase(one, "portable").program;
-  const spread = steps.filter(({ grid }) => grid[1] > 1).map(({ kernel }) => kernel.name);
+  const spread = steps.filter(({ dispatchSize }) => dispatchSize[1] > 1).map(({ kernel }) => kernel.name);
   for (const name of kernels) {
     assert(
       spread.includes(name),

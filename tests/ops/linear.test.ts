@@ -203,7 +203,7 @@ test("linear(): into its residual it makes no activation", () => {
 
 test("linear(): a frozen weight may be stored as bf16, in both layouts", () => {
   for (const transposed of [false, true]) {
-    const r = new Recorder({ variant: "portable", training: true });
+    const r = new Recorder({ target: "portable", training: true });
     const x = { value: tensor("x", [4, 8], "trainable"), needsGradient: true };
     const w = { value: tensor("w", transposed ? [8, 12] : [12, 8], "frozen", "bf16"), needsGradient: false };
     r.setGradient(linear(r, x, w, { transposed }), tensor("dy", [4, 12], "state"));

@@ -3,7 +3,7 @@
 import { assert, assertClose, assertEquals } from "../harness.ts";
 import type { Reals } from "../reference/ops.ts";
 import { type Tolerance, toleranceOf, UNDERFLOW } from "../tolerances.ts";
-import { type Gpu, openGpu, type Variant } from "../../src/gpu/device.ts";
+import { type Gpu, type KernelTarget, openGpu } from "../../src/gpu/device.ts";
 import { defineKernel } from "../../src/gpu/kernel.ts";
 import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";
@@ -60,38 +60,38 @@ let gpu: Promise<Gpu> | undefined;
 export const testGpu = (): Promise<Gpu> => (gpu ??= openGpu());
 
 /** The register kernels in the size that suits the adapter, and the tiled ones. */
-export const testVariants = async (): Promise<readonly Variant[]> => {
-  const { variant } = await testGpu();
-  return [variant === "portable_small" ? variant : "portable", "tiled"];
+export const testTargets = async (): Promise<readonly KernelTarget[]> => {
+  const { target } = await testGpu();
+  return [target === "portable_small" ? target : "portable", "tiled"];
 };
 
 /** For large cases: a million workgroups with barriers take a software adapter a minute, a real GPU no time. */
-export const affordableVariants = async (): Promise<readonly Variant[]> => {
-  const { adapter, variant } = await testGpu();
-  return adapter.software ? [variant] : testVariants();
+export const affordableVariants = async (): Promise<readonly KernelTarget[]> => {
+  const { adapter, target } = await testGpu();
+  return adapter.software ? [target] : testTargets();
 };
 
-/** Runs all cases in all variants, or in some. */
-export async function checkOps(cases: readonly OpCase[], only?: readonly Variant[]): Promise<void> {
-  const variants = only ?? await testVariants();
-  for (const [index, variant] of variants.entries()) {
-    // Where an op has the kernels of an earlier variant, there is nothing new to see.
+/** Runs all cases for all targets, or for some. */
+export async function checkOps(cases: readonly OpCase[], only?: readonly KernelTarget[]): Promise<void> {
+  const targets = only ?? await testTargets();
+  for (const [index, target] of targets.entries()) {
+    // Where an op has the kernels of an earlier target, there is nothing new to see.
     const fresh = cases.filter((one) =>
-      variants.slice(0, index).every((earlier) => usesOtherKernels(one, earlier, variant))
+      targets.slice(0, index).every((earlier) => usesOtherKernels(one, earlier, target))
     );
-    if (fresh.length > 0) await checkVariant(variant, fresh);
+    if (fresh.length > 0) await checkVariant(target, fresh);
   }
 }
 
-function usesOtherKernels(one: OpCase, earlier: Variant, variant: Variant): boolean {
-  const kernels = (v: Variant) => recordCase(one, v).program.steps.map(({ kernel }) => kernel);
-  const [a, b] = [kernels(earlier), kernels(variant)];
+function usesOtherKernels(one: OpCase, earlier: KernelTarget, target: KernelTarget): boolean {
+  const kernels = (v: KernelTarget) => recordCase(one, v).program.steps.map(({ kernel }) => kernel);
+  const [a, b] = [kernels(earlier), kernels(target)];
   return a.length !== b.length || a.some((kernel, i) => kernel !== b[i]);
 }
 
-async function checkVariant(variant: Variant, cases: readonly OpCase[]): Promise<void> {
+async function checkVariant(target: KernelTarget, cases: readonly OpCase[]): Promise<void> {
   const gpu = await testGpu();
-  const recorded = cases.map((one) => recordCase(one, variant));
+  const recorded = cases.map((one) => recordCase(one, target));
   const executor = await Executor.create(gpu, planApart(recorded.map(({ program }) => program)));
   try {
     // Tensors of different cases share memory, so a case is read before the next runs; reads cost a round trip, so all
@@ -103,7 +103,7 @@ async function checkVariant(variant: Variant, cases: readonly OpCase[]): Promise
     for (const [index, { first, second }] of results.entries()) {
       const bits = await first, again = await second, one = cases[index]!;
       for (const [name, expected] of Object.entries(one.expected)) {
-        const where = `${one.name} (${variant}): ${name}`;
+        const where = `${one.name} (${target}): ${name}`;
         assert(bits[name] && again[name], `${where}: expected a tensor, found none`);
         if (!sameWords(again[name], bits[name])) {
           assertEquals(again[name], bits[name], `${where}: a second run must give the same bits`);
@@ -111,7 +111,7 @@ async function checkVariant(variant: Variant, cases: readonly OpCase[]): Promise
         checkValues(where, recorded[index]!.outputs[name]!.shape, new Float32Array(bits[name].buffer), expected);
       }
       const extra = Object.keys(bits).filter((name) => !(name in one.expected));
-      assertEquals(extra, [], `${one.name} (${variant}): tensors without expectation`);
+      assertEquals(extra, [], `${one.name} (${target}): tensors without expectation`);
     }
     assertEquals(gpu.uncaptured(), undefined, "WebGPU error outside any scope");
   } finally {
@@ -142,8 +142,8 @@ function checkValues(
 }
 
 /** Records a case: variables and seeds persist, so that nothing overwrites them; all else is where the op puts it. */
-export function recordCase(one: OpCase, variant: Variant): Recorded {
-  const r = new Recorder({ variant, training: one.seeds !== undefined });
+export function recordCase(one: OpCase, target: KernelTarget): Recorded {
+  const r = new Recorder({ target, training: one.seeds !== undefined });
   const written = new Map<Tensor, Float32Array<ArrayBuffer> | Words>();
   const variables = Object.fromEntries(
     Object.entries(one.variables).map(([name, { shape, values, frozen = false }]) => {
@@ -189,7 +189,7 @@ function planApart(programs: readonly Program[]): ReturnType<typeof planMemory> 
       kernel: together,
       tensors: [...new Set(steps.flatMap(({ tensors }) => tensors))],
       params: {},
-      grid: [1, 1, 1],
+      dispatchSize: [1, 1, 1],
     };
     return { name, steps: [...steps, all] };
   });

@@ -23,7 +23,7 @@ const untilTheEnd = defineKernel({ name: "until the end", code: "", bindings: {}
 export function planOf(all: readonly Recorded[]): MemoryPlan {
   const programs = all.map(({ program }) => program);
   const prolonged = all.map(({ program: { name, steps }, outputs }): Program => {
-    const last: Step = { kernel: untilTheEnd, tensors: Object.values(outputs), params: {}, grid: [1, 1, 1] };
+    const last: Step = { kernel: untilTheEnd, tensors: Object.values(outputs), params: {}, dispatchSize: [1, 1, 1] };
     return { name, steps: [...steps, last] };
   });
   return { ...planMemory(prolonged), programs };

@@ -3,9 +3,9 @@
 import { assert, assertEquals, test } from "../harness.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { NO_CLIP, noClip } from "../../src/optim/step/clip.ts";
-import type { Grid } from "../../src/optim/grid.ts";
+import type { OptimizerSpec } from "../../src/optim/optimizer_spec.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import { gridOf, type OptimizerName } from "../../src/optim/presets.ts";
+import { type OptimizerName, resolveOptimizer } from "../../src/optim/presets.ts";
 import { packSchedule, scheduleTensor } from "../../src/optim/step/schedule.ts";
 import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";
@@ -19,7 +19,7 @@ let opened: Promise<Gpu> | undefined;
 async function weightsAfter(
   type: "bf16" | "f32",
   optim: OptimizerName,
-  changes: Partial<Grid>,
+  changes: Partial<OptimizerSpec>,
   lr: number,
   seed = 1,
 ): Promise<Float32Array> {
@@ -39,12 +39,12 @@ async function weightsAfter(
   };
   const optimizer = new Optimizer(
     [variable],
-    gridOf(optim, { update_gap: 1000, ...changes }),
+    resolveOptimizer(optim, { update_gap: 1000, ...changes }),
     settings,
   );
   const schedule = scheduleTensor("schedule"), clip = noClip();
-  const programs = new Map(optimizer.variants.map((name) => {
-    const r = new Recorder({ variant: gpu.variant, training: true });
+  const programs = new Map(optimizer.stepKinds.map((name) => {
+    const r = new Recorder({ target: gpu.target, training: true });
     optimizer.record(r, name, variable, gradient, { schedule, clip });
     return [name, { name, steps: r.steps }];
   }));
@@ -53,12 +53,12 @@ async function weightsAfter(
   executor.write(clip, NO_CLIP);
   for (const [table, values] of optimizer.constants) executor.write(table, values);
   for (let step = 0; step < STEPS; step++) {
-    const { variant, inputs } = optimizer.at(step);
+    const { stepKind, inputs } = optimizer.at(step);
     executor.write(gradient, new Float32Array(M * N).fill(1)); // an update in several steps overwrites it
     executor.writeInputs(
       new Map([...inputs, [schedule, packSchedule({ learning_rate: lr, loss_scale: 1, metrics_row: 0 })]]),
     );
-    executor.run(programs.get(variant)!);
+    executor.run(programs.get(stepKind)!);
   }
   const weights = await executor.read(variable.value);
   executor.destroy();
@@ -68,7 +68,7 @@ async function weightsAfter(
 const meanOf = (values: Float32Array): number => values.reduce((sum, x) => sum + x, 0) / values.length;
 
 /** One pass and several steps; a rule with state and one without. */
-const CASES: readonly (readonly [OptimizerName, Partial<Grid>])[] = [
+const CASES: readonly (readonly [OptimizerName, Partial<OptimizerSpec>])[] = [
   ["sign_sgd", {}],
   ["adamw", {}],
   ["frugal", { density: 0.5 }],

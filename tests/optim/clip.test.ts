@@ -3,7 +3,7 @@ import { uniform } from "../ops/values.ts";
 import type { Reals } from "../reference/ops.ts";
 import { clipScale, globalNorm } from "../reference/optim.ts";
 import { EPS } from "../tolerances.ts";
-import { type Gpu, openGpu, type Variant } from "../../src/gpu/device.ts";
+import { type Gpu, type KernelTarget, openGpu } from "../../src/gpu/device.ts";
 import { gradientNorm, NO_CLIP } from "../../src/optim/step/clip.ts";
 import { METRICS, metricsTensor, recordMetrics } from "../../src/optim/step/metrics.ts";
 import { packSchedule, scheduleTensor } from "../../src/optim/step/schedule.ts";
@@ -29,9 +29,9 @@ interface Clip {
   readonly skip: number;
 }
 
-async function clipsOf(cases: readonly NormCase[], variant: Variant): Promise<Clip[]> {
+async function clipsOf(cases: readonly NormCase[], target: KernelTarget): Promise<Clip[]> {
   const recorded = cases.map(({ gradients, max_norm, together, sizes }) => {
-    const r = new Recorder({ variant, training: true });
+    const r = new Recorder({ target, training: true });
     const tensors = gradients.map((g, i) => tensor(`g${i}`, [g.length], "state"));
     const norm = gradientNorm(r, sizes ?? gradients.map((g) => g.length), together);
     if (together) norm.add(tensors);
@@ -60,9 +60,9 @@ async function clipsOf(cases: readonly NormCase[], variant: Variant): Promise<Cl
 const some = (seed: number, sizes: readonly number[], range = 1): Reals[] =>
   sizes.map((n, i) => uniform(random(seed + i), n, range));
 
-for (const variant of ["portable", "tiled"] as const) {
+for (const target of ["portable", "tiled"] as const) {
   test(
-    `gradientNorm() (${variant}): norm and scale of any number of gradients, together or ` +
+    `gradientNorm() (${target}): norm and scale of any number of gradients, together or ` +
       "one at a time",
     async () => {
       const shapes = [[1], [64], [1031], [3, 5], [7, 1, 300, 2, 64], [1, 2, 3, 4, 5, 6], [5, 4, 3, 2, 1, 9, 8], [
@@ -85,7 +85,7 @@ for (const variant of ["portable", "tiled"] as const) {
           [0, 0.5, 1e6].map((max_norm): NormCase => ({ gradients: some(i, sizes), max_norm, together }))
         )
       );
-      const clips = await clipsOf(cases, variant);
+      const clips = await clipsOf(cases, target);
       clips.forEach(({ norm, scale, skip }, i) => {
         const { gradients, max_norm, together } = cases[i]!,
           name = `gradients of ${gradients.map((g) => g.length)}, max ${max_norm}${together ? ", together" : ""}`;
@@ -100,7 +100,7 @@ for (const variant of ["portable", "tiled"] as const) {
     },
   );
 
-  test(`gradientNorm() (${variant}): one bad number anywhere skips the step`, async () => {
+  test(`gradientNorm() (${target}): one bad number anywhere skips the step`, async () => {
     const cases = [NaN, Infinity, -Infinity, 1e30].flatMap((bad) =>
       [0, 7, 299].map((at): NormCase => {
         const gradients = some(3, [300, 20, 300, 20, 300, 20, 300]);
@@ -109,22 +109,22 @@ for (const variant of ["portable", "tiled"] as const) {
       })
     );
     // 1e30 is finite, its square is not: f32 cannot tell how far to scale.
-    assertEquals((await clipsOf(cases, variant)).map(({ skip }) => skip), cases.map(() => 1));
+    assertEquals((await clipsOf(cases, target)).map(({ skip }) => skip), cases.map(() => 1));
   });
 
-  test(`gradientNorm() (${variant}): as many partial sums as a model of 100 million has`, async () => {
+  test(`gradientNorm() (${target}): as many partial sums as a model of 100 million has`, async () => {
     const gradients = some(5, Array.from({ length: 30 }, () => 10));
     const [clip] = await clipsOf(
       [{ gradients, max_norm: 1, together: true, sizes: gradients.map(() => 4e6) }],
-      variant,
+      target,
     );
     assertClose([clip!.norm], [globalNorm(gradients)], { name: "norm", relative: 16 * EPS });
   });
 
-  test(`recordMetrics() (${variant}): loss, norm and skip in the row of the step, the others stay`, async () => {
+  test(`recordMetrics() (${target}): loss, norm and skip in the row of the step, the others stay`, async () => {
     // Llvmpipe ends a thread's loops after 65 535 rounds without a word, so a long batch is one of the sizes.
     for (const n of [1, 63, 300, 70000]) {
-      const r = new Recorder({ variant, training: false });
+      const r = new Recorder({ target, training: false });
       const schedule = scheduleTensor("schedule"),
         clip = tensor("clip", [3], "input", "u32"),
         loss = tensor("loss", [n], "state");

@@ -6,8 +6,8 @@ import { realsOf } from "./basis/run_basis.ts";
 import { testGpu, type Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
 import { type Shape, subject, withSubjects } from "./run_optimizer.ts";
-import type { Variant } from "../../src/gpu/device.ts";
-import { gridOf } from "../../src/optim/presets.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
+import { resolveOptimizer } from "../../src/optim/presets.ts";
 
 /** Bands of 64, 32, 16 and 8 rows, more than one of them, and none; columns in fours and not. */
 const SHAPES: readonly Shape[] = [[128, 24], [64, 128], [96, 20], [48, 36], [24, 40], [64, 7], [40, 9], [65, 12], [
@@ -17,16 +17,16 @@ const SHAPES: readonly Shape[] = [[128, 24], [64, 128], [96, 20], [48, 36], [24,
 const STEPS = 5, UPDATE_GAP = 3;
 
 test("update: a selection of columns in bands of rows does what it does row by row", async () => {
-  const { adapter, variant } = await testGpu();
-  const banded: Variant[] = adapter.software ? [variant] : ["portable", "portable_small"];
+  const { adapter, target } = await testGpu();
+  const banded: KernelTarget[] = adapter.software ? [target] : ["portable", "portable_small"];
   const expected = await train("tiled");
-  for (const variant of banded) {
-    const actual = await train(variant);
+  for (const target of banded) {
+    const actual = await train(target);
     for (const [i, shape] of SHAPES.entries()) {
       for (const [j, bits] of expected[i]!.entries()) {
         const wanted = realsOf(bits),
           got = realsOf(actual[i]![j]!),
-          where = `${variant}, (${shape}), ${["weights", "m", "v"][j]}`;
+          where = `${target}, (${shape}), ${["weights", "m", "v"][j]}`;
         assertEquals(got.length, wanted.length, where);
         // A compiler may contract a product and a sum in one text and not in the other.
         got.forEach((x, at) =>
@@ -44,9 +44,9 @@ test("update: a selection of columns in bands of rows does what it does row by r
  * Weights and moments of each matrix after some steps and a new selection; the second gradient has numbers that are not
  * finite.
  */
-async function train(variant: Variant): Promise<Words[][]> {
-  const one = subject("columns", gridOf("frugal", { density: 0.4, update_gap: UPDATE_GAP }), SHAPES);
-  return await withSubjects(variant, [one], async (stage) => {
+async function train(target: KernelTarget): Promise<Words[][]> {
+  const one = subject("columns", resolveOptimizer("frugal", { density: 0.4, update_gap: UPDATE_GAP }), SHAPES);
+  return await withSubjects(target, [one], async (stage) => {
     for (let step = 0; step < STEPS; step++) {
       stage.step(step, {
         gradient: (index, n) => {

@@ -1,20 +1,20 @@
 // Moments in eight bits against the f64 reference: codes, scales, directions, and whole updates.
 
 import { assert, assertClose, assertEquals, random, test } from "../harness.ts";
-import { testVariants, type Words } from "../ops/run_op.ts";
+import { testTargets, type Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
 import { BLOCK, dequantize, type EightBit, quantize } from "../reference/eight_bit.ts";
 import { type Moments, stateFull } from "../reference/grid_rules.ts";
 import type { Reals } from "../reference/ops.ts";
 import { EPS } from "../tolerances.ts";
-import { clockWords, floats, realsOf, withPrograms } from "./basis/run_basis.ts";
+import { floats, realsOf, stepInputWords, withPrograms } from "./basis/run_basis.ts";
 import { type Subject, subject, withSubjects } from "./run_optimizer.ts";
-import type { Variant } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { NO_CLIP, noClip } from "../../src/optim/step/clip.ts";
-import { type ClockNumbers, clockTensor } from "../../src/optim/step/clock.ts";
+import { type StepInputs, stepInputsTensor } from "../../src/optim/step/step_inputs.ts";
 import { dynamicMap } from "../../src/optim/rule/dynamic_map.ts";
-import type { Grid } from "../../src/optim/grid.ts";
-import { gridOf, type OptimizerName } from "../../src/optim/presets.ts";
+import type { OptimizerSpec } from "../../src/optim/optimizer_spec.ts";
+import { type OptimizerName, resolveOptimizer } from "../../src/optim/presets.ts";
 import { type RuleName, RULES } from "../../src/optim/rule/rules.ts";
 import { bitsFor, codesTensor, codeValues, recordStateFull, stateTensors } from "../../src/optim/rule/state_full.ts";
 import type { Recorder } from "../../src/plan/recorder.ts";
@@ -71,20 +71,24 @@ interface Case {
   readonly after: number;
 }
 
-interface Turn extends Partial<ClockNumbers> {
+interface Turn extends Partial<StepInputs> {
   readonly clip?: Words;
 }
 
 /** Every turn from the state that the device had before it, so that a tie decided once otherwise is not carried on. */
-async function checkTurns(variant: Variant, { rule, n, before, after }: Case, turns: readonly Turn[]): Promise<void> {
+async function checkTurns(
+  target: KernelTarget,
+  { rule, n, before, after }: Case,
+  turns: readonly Turn[],
+): Promise<void> {
   const settings = { adam_beta1: BETA1, adam_beta2: BETA2, adam_epsilon: null, momentum: BETA1 },
     numbers = RULES[rule].numbers(settings),
     nesterov = rule === "sgd";
-  const clock = clockTensor("clock"), clip = noClip(), x = floats("x", n), codes = codesTensor();
+  const step_inputs = stepInputsTensor("step inputs"), clip = noClip(), x = floats("x", n), codes = codesTensor();
   const state = stateTensors("pool", rule, 8, [(before + Math.ceil(n / BLOCK) + after) * BLOCK]), next = random(n);
   const options = { rule, nesterov, numbers, scale: 0.5, x_scale: 1, bits: 8, stride: 1 } as const;
-  const record = (r: Recorder): void => recordStateFull(r, { clock, clip, x, state, codes }, options);
-  await withPrograms(variant, [record], async (executor, [program]) => {
+  const record = (r: Recorder): void => recordStateFull(r, { step_inputs, clip, x, state, codes }, options);
+  await withPrograms(target, [record], async (executor, [program]) => {
     executor.write(codes, codeValues());
     // What a pool holds of others, and at first of this parameter, which begins anew.
     for (const one of state) {
@@ -97,7 +101,7 @@ async function checkTurns(variant: Variant, { rule, n, before, after }: Case, tu
       );
     }
     for (const [t, { clip: clipped = NO_CLIP, ...changes }] of turns.entries()) {
-      const name = `${rule} of ${n} after ${before} blocks (${variant}), turn ${t}`;
+      const name = `${rule} of ${n} after ${before} blocks (${target}), turn ${t}`;
       const old = await Promise.all(state.map((one) => executor.readWords(one)));
       const words = {
         bias_correction1: 1 - BETA1 ** (t + 1),
@@ -107,7 +111,7 @@ async function checkTurns(variant: Variant, { rule, n, before, after }: Case, tu
         first: before * BLOCK,
         ...changes,
       };
-      executor.write(clock, clockWords(words));
+      executor.write(step_inputs, stepInputWords(words));
       executor.write(clip, clipped);
       // Blocks of different sizes, some of them all zeros.
       const gradient = uniform(next, n).map((g, i) =>
@@ -186,7 +190,7 @@ test("codes, scales and directions are those of the f64 reference; the pool's ot
     bias_correction1: 1 - BETA1,
     bias_correction2: 1 - BETA2,
   }];
-  for (const variant of await testVariants()) for (const one of CASES) await checkTurns(variant, one, turns);
+  for (const target of await testTargets()) for (const one of CASES) await checkTurns(target, one, turns);
 });
 
 test("tensors of fewer than 4096 numbers keep 32 bits", () => {
@@ -197,12 +201,12 @@ test("tensors of fewer than 4096 numbers keep 32 bits", () => {
   ]);
 });
 
-test("the variants compute the same bits", async () => {
+test("the targets compute the same bits", async () => {
   const shape = [128, 40] as const, results: Words[][] = [];
-  for (const variant of await testVariants()) {
-    const one = subject("adamw_8bit", gridOf("adamw_8bit", {}), [shape]);
+  for (const target of await testTargets()) {
+    const one = subject("adamw_8bit", resolveOptimizer("adamw_8bit", {}), [shape]);
     results.push(
-      await withSubjects(variant, [one], async (stage) => {
+      await withSubjects(target, [one], async (stage) => {
         for (let step = 0; step < 3; step++) {
           stage.step(step, { gradient: (_, n) => new Float32Array(uniform(random(step), n)) });
         }
@@ -214,7 +218,7 @@ test("the variants compute the same bits", async () => {
 });
 
 test("adamw_8bit follows adamw: its first step is the same, and twenty are within 5 % of the way", async () => {
-  const cases: readonly (readonly [OptimizerName, Partial<Grid>])[] = [
+  const cases: readonly (readonly [OptimizerName, Partial<OptimizerSpec>])[] = [
     ["adamw", {}],
     ["adamw", { active_update_rule: "lion" }],
     ["adamw", { active_update_rule: "sgd" }],
@@ -228,12 +232,12 @@ test("adamw_8bit follows adamw: its first step is the same, and twenty are withi
     const withBits = (optim_bits: 8 | 32): Subject =>
       subject(
         `${optim} ${JSON.stringify(own)}`,
-        gridOf(optim, { momentum: BETA1, update_gap: 100, ...own, optim_bits }),
+        resolveOptimizer(optim, { momentum: BETA1, update_gap: 100, ...own, optim_bits }),
         [[128, 40]],
       );
     return [withBits(8), withBits(32)] as const;
   });
-  await withSubjects((await testVariants())[0]!, pairs.flat(), async (stage) => {
+  await withSubjects((await testTargets())[0]!, pairs.flat(), async (stage) => {
     const weightsOf = async (one: Subject): Promise<Reals> => realsOf(await stage.weights(one));
     const start = await weightsOf(pairs[0]![0]);
     for (let step = 0; step < 20; step++) {

@@ -2,7 +2,7 @@
 // state-free rule.
 
 import { assert, assertClose, assertEquals, assertThrows, random, test } from "../harness.ts";
-import { testVariants, type Words } from "../ops/run_op.ts";
+import { testTargets, type Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
 import type { Grid as ReferenceGrid } from "../reference/grid.ts";
 import type { Chosen } from "../reference/grid_split.ts";
@@ -17,9 +17,9 @@ import {
   subject,
   withSubjects,
 } from "./run_optimizer.ts";
-import type { Variant } from "../../src/gpu/device.ts";
-import { type Grid, STATE_FREE_RULES, SWITCHES } from "../../src/optim/grid.ts";
-import { gridOf } from "../../src/optim/presets.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
+import { type OptimizerSpec, STATE_FREE_RULES, SWITCHES } from "../../src/optim/optimizer_spec.ts";
+import { resolveOptimizer } from "../../src/optim/presets.ts";
 import type { Tensor } from "../../src/plan/tensor.ts";
 
 const GAP = 3, STEPS = 8;
@@ -32,19 +32,19 @@ const TOLERANCE = 2e-6;
 const SHAPES: readonly Shape[] = [[12, 8], [7, 9]];
 
 /** Each has its own of what else there is to choose, so that all of it occurs beside everything. */
-const RULES: readonly Partial<Grid>[] = [
+const RULES: readonly Partial<OptimizerSpec>[] = [
   { active_update_rule: "adam" },
   { active_update_rule: "adam_hf", decay: "after", scale_front: true },
   { active_update_rule: "lion", decay: "after" },
   { active_update_rule: "sgd", disable_nl: true },
   { active_update_rule: "sgd", decay: "after", nesterov: true },
 ];
-const MOMENTS: readonly Partial<Grid>[] = SWITCHES.map((switch_moments) => ({
+const MOMENTS: readonly Partial<OptimizerSpec>[] = SWITCHES.map((switch_moments) => ({
   switch_moments,
   scale_type: switch_moments === "keep" ? "tensor" : "channel",
 }));
 
-const SPLITS: Readonly<Record<string, Partial<Grid>>> = {
+const SPLITS: Readonly<Record<string, Partial<OptimizerSpec>>> = {
   all: { split: "all" },
   none: { split: "none" },
   columns: { split: "columns" },
@@ -55,12 +55,12 @@ const SPLITS: Readonly<Record<string, Partial<Grid>>> = {
   "low_rank right": { split: "low_rank", proj_type: "right" },
   "low_rank full": { split: "low_rank", proj_type: "full" },
 };
-const OTHER_BASES: readonly Partial<Grid>[] = (["random_orthogonal", "dct", "random"] as const).flatMap((proj) =>
-  (["left", "right", "full"] as const).map((proj_type) => ({ split: "low_rank", proj, proj_type }))
-);
+const OTHER_BASES: readonly Partial<OptimizerSpec>[] = (["random_orthogonal", "dct", "random"] as const).flatMap((
+  proj,
+) => (["left", "right", "full"] as const).map((proj_type) => ({ split: "low_rank", proj, proj_type })));
 
 /** Of a matrix 3 or 4 columns, 2 or 4 rows, 25 or 38 elements; of three matrices one. */
-const COMMON: Partial<Grid> = {
+const COMMON: Partial<OptimizerSpec> = {
   density: 0.4,
   rank: 3,
   update_gap: GAP,
@@ -71,12 +71,14 @@ const COMMON: Partial<Grid> = {
 };
 
 /** What is refused, and nothing else. */
-function isRefused({ split, inactive_update_rule: free, switch_moments, proj, proj_type }: Partial<Grid>): boolean {
+function isRefused(
+  { split, inactive_update_rule: free, switch_moments, proj, proj_type }: Partial<OptimizerSpec>,
+): boolean {
   if ((free === "fira" || free === "apollo") && (split === "none" || split === "blocks")) return true;
   return switch_moments === "rotate" && (split !== "low_rank" || proj_type === "full" || proj === "random");
 }
 
-function subjectsOf(split: Partial<Grid>): Subject[] {
+function subjectsOf(split: Partial<OptimizerSpec>): Subject[] {
   const combinations = RULES.flatMap((rule) =>
     STATE_FREE_RULES.flatMap((inactive_update_rule) =>
       MOMENTS.map((moments) => ({ ...rule, inactive_update_rule, ...moments }))
@@ -90,12 +92,12 @@ function subjectsOf(split: Partial<Grid>): Subject[] {
       own.inactive_update_rule !== "fira"
     ) return [];
     if (isRefused(changes)) {
-      const { message } = assertThrows(() => gridOf("adamw", changes), 'Cannot use optim "adamw" so: ');
+      const { message } = assertThrows(() => resolveOptimizer("adamw", changes), 'Cannot use optim "adamw" so: ');
       assert(!message.includes("\n"), `one line: ${message}`);
       return [];
     }
     return SHAPES.map((shape) =>
-      subject(name, gridOf("adamw", changes), Array(split.split === "blocks" ? 3 : 1).fill(shape))
+      subject(name, resolveOptimizer("adamw", changes), Array(split.split === "blocks" ? 3 : 1).fill(shape))
     );
   });
 }
@@ -104,7 +106,7 @@ const gradientAt = (step: number) => (index: number, n: number): Float32Array<Ar
   new Float32Array(uniform(random(1000 * step + index), n));
 
 /** Whether there is a subspace to change, and so a switch that restarts moments. */
-const changes = ({ grid: { split } }: Subject): boolean => split !== "all" && split !== "none";
+const changes = ({ spec: { split } }: Subject): boolean => split !== "all" && split !== "none";
 
 /** One matrix in f64. */
 interface Followed {
@@ -116,11 +118,11 @@ interface Followed {
 }
 
 /** What a switch chose is the same for all subjects that choose in the same way, so it is read from one of them. */
-const sourceOf = ({ one: { grid }, shape, index }: Followed): string =>
-  [grid.split, grid.proj, grid.proj_type, shape, index].join();
+const sourceOf = ({ one: { spec }, shape, index }: Followed): string =>
+  [spec.split, spec.proj, spec.proj_type, shape, index].join();
 
 /** Drives all subjects and their references, and compares the weights of the last step. */
-async function follow(variant: Variant, subjects: readonly Subject[]): Promise<void> {
+async function follow(target: KernelTarget, subjects: readonly Subject[]): Promise<void> {
   const followed = subjects.flatMap((one): Followed[] =>
     one.variables.map(({ value }, index) => {
       const shape = value.shape as unknown as Shape;
@@ -133,7 +135,7 @@ async function follow(variant: Variant, subjects: readonly Subject[]): Promise<v
       };
     })
   );
-  return withSubjects(variant, subjects, async (stage) => {
+  return withSubjects(target, subjects, async (stage) => {
     for (let step = 0; step < STEPS; step++) {
       const inputs = stage.step(step, { gradient: gradientAt(step) });
       const chosen = step % GAP === 0 && subjects.some(changes)
@@ -148,7 +150,7 @@ async function follow(variant: Variant, subjects: readonly Subject[]): Promise<v
       const actual = new Float32Array((await stage.weights(one, index)).buffer),
         largest = Math.max(...weights.map(Math.abs));
       assertClose(actual, weights, {
-        name: `${one.name} ${shape} (${variant}): w${index}`,
+        name: `${one.name} ${shape} (${target}): w${index}`,
         absolute: TOLERANCE * largest,
         shape,
       });
@@ -185,13 +187,13 @@ for (const [name, split] of Object.entries(SPLITS)) {
         2 * pairs + (split.split === "low_rank" && split.proj_type !== "full" ? 10 : 0),
         "combinations",
       );
-      const [variant, tiled] = await testVariants();
-      await follow(variant!, subjects);
+      const [target, tiled] = await testTargets();
+      await follow(target!, subjects);
       // Of all these kernels only products of matrices have others for GPUs, and they are the same for every rule.
       if (split.split === "low_rank") {
         await follow(
           tiled!,
-          subjectsOf(split).filter(({ grid }) => grid.active_update_rule === "adam" && grid.switch_moments !== "keep"),
+          subjectsOf(split).filter(({ spec }) => spec.active_update_rule === "adam" && spec.switch_moments !== "keep"),
         );
       }
     },
@@ -199,6 +201,6 @@ for (const [name, split] of Object.entries(SPLITS)) {
 }
 
 test("low_rank: the other projections", async () => {
-  const [variant] = await testVariants();
-  await follow(variant!, OTHER_BASES.flatMap(subjectsOf).filter(({ grid }) => grid.active_update_rule === "adam_hf"));
+  const [target] = await testTargets();
+  await follow(target!, OTHER_BASES.flatMap(subjectsOf).filter(({ spec }) => spec.active_update_rule === "adam_hf"));
 });

@@ -1,12 +1,12 @@
 // Gradients that are not finite, steps that are skipped, gradients of zero: what they must leave alone.
 
 import { assert, assertEquals, random, test } from "../harness.ts";
-import { testVariants, type Words } from "../ops/run_op.ts";
+import { testTargets, type Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
 import { type Shape, type StepOptions, type Subject, subject, withSubjects } from "./run_optimizer.ts";
-import { type Grid, SPLITS, STATE_FREE_RULES } from "../../src/optim/grid.ts";
-import { gridOf, type OptimizerName, OPTIMIZERS } from "../../src/optim/presets.ts";
-import type { OptimizerSettings } from "../../src/optim/plan_treatment.ts";
+import { type OptimizerSpec, SPLITS, STATE_FREE_RULES } from "../../src/optim/optimizer_spec.ts";
+import { type OptimizerName, OPTIMIZERS, resolveOptimizer } from "../../src/optim/presets.ts";
+import type { OptimizerSettings } from "../../src/optim/plan_update.ts";
 import { RULE_NAMES } from "../../src/optim/rule/rules.ts";
 import type { Tensor } from "../../src/plan/tensor.ts";
 
@@ -18,12 +18,12 @@ const LARGE: readonly Shape[] = [[256, 64], [64, 64]];
 
 const optimizer = (
   optim: OptimizerName,
-  changes: Partial<Grid>,
+  changes: Partial<OptimizerSpec>,
   twin = "",
   settings: Partial<OptimizerSettings> = {},
 ): Subject => {
-  const grid = gridOf(optim, { update_gap: GAP, ...changes });
-  return subject(`${optim} ${JSON.stringify(changes)}`, grid, grid.optim_bits === 8 ? LARGE : SHAPES, settings, twin);
+  const spec = resolveOptimizer(optim, { update_gap: GAP, ...changes });
+  return subject(`${optim} ${JSON.stringify(changes)}`, spec, spec.optim_bits === 8 ? LARGE : SHAPES, settings, twin);
 };
 
 /** NaNs of two kinds and both infinities, in one element each. */
@@ -65,7 +65,7 @@ async function watch(
   look: (seen: readonly Seen[]) => void,
 ): Promise<void> {
   const parameters = subjects.flatMap((one) => one.variables.map((variable, index) => ({ one, index, variable })));
-  await withSubjects((await testVariants())[0]!, subjects, async (stage) => {
+  await withSubjects((await testTargets())[0]!, subjects, async (stage) => {
     const bitsOf = (): Promise<Bits[]> =>
       Promise.all(parameters.map(async ({ one, index }) => {
         const [weights, state] = await Promise.all([stage.weights(one, index), stage.state(one, index)]);
@@ -160,7 +160,7 @@ test(
         if (word !== want) assertEquals(word, want, `${name}: weight ${i}`);
       });
       // In a block of 256 with eight bits a number that stays can change the scale of all.
-      if (one.grid.optim_bits === 8) return;
+      if (one.spec.optim_bits === 8) return;
       now.state.forEach((words, which) => {
         // Which of them are state-full is up to the split.
         const spared = differences(words, good.state[which]!);
@@ -172,20 +172,20 @@ test(
           assertEquals(words[i], old.state[which]![i], `${name}: number ${i} of state tensor ${which}`);
         }
       });
-      if (one.grid.split === "all") {
+      if (one.spec.split === "all") {
         assertEquals(differences(now.state[0]!, good.state[0]!), places, `${name}: moments left alone`);
       }
     });
   },
 );
 
-const lowRank = (proj_type: Grid["proj_type"]) => (twin: string): Subject[] =>
+const lowRank = (proj_type: OptimizerSpec["proj_type"]) => (twin: string): Subject[] =>
   ELEMENTWISE.flatMap((inactive_update_rule) =>
     (["frugal_svd", "galore"] as const).map((optim) =>
       optimizer(optim, { proj_type, rank: 3, inactive_update_rule }, twin)
     )
   );
-const normalized = (inactive_update_rule: Grid["inactive_update_rule"]) => (twin: string): Subject[] =>
+const normalized = (inactive_update_rule: OptimizerSpec["inactive_update_rule"]) => (twin: string): Subject[] =>
   (["none", "columns", "randk"] as const).map((split) =>
     optimizer("scale", { split, inactive_update_rule, density: 0.5 }, twin)
   );
@@ -279,8 +279,8 @@ function everything(settings: Partial<OptimizerSettings> = {}): Subject[] {
 }
 
 /** 0, or four codes of 0: the middle of the signed map. */
-const isEmpty = (words: Words, { grid }: Subject): boolean =>
-  words.every((word) => word === 0 || (grid.optim_bits === 8 && word === 0x7f7f7f7f));
+const isEmpty = (words: Words, { spec }: Subject): boolean =>
+  words.every((word) => word === 0 || (spec.optim_bits === 8 && word === 0x7f7f7f7f));
 /** What a subspace is. */
 const isChoice = (label: string): boolean => /\.(basis|mask|indices)$/.test(label);
 
@@ -294,7 +294,7 @@ test(
       skipped.map((skip, step) => ({ gradient: goodGradient(step), ...(skip ? { clip: SKIP } : {}) })),
       (all) => {
         for (const seen of all) {
-          const { one, step, old, now, state, name } = seen, { split, switch_moments } = one.grid;
+          const { one, step, old, now, state, name } = seen, { split, switch_moments } = one.spec;
           if (!skipped[step]) checkRecovers(seen);
           else assertEquals(now.weights, old.weights, `${name}: weights`);
           const switches = split === "layers" ? step === GAP - 1 : step === GAP && split !== "all" && split !== "none";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
-import { GRID, type Grid } from "../../src/optim/grid.ts";
+import { DEFAULT_SPEC, type OptimizerSpec } from "../../src/optim/optimizer_spec.ts";
 import { blockPool, layerPool, type Pool } from "../../src/optim/pool.ts";
 import { BLOCK } from "../../src/optim/rule/state_full.ts";
 import { size, tensor } from "../../src/plan/tensor.ts";
@@ -23,7 +23,7 @@ const LAYERS = [20, 50, 30, 10, 40].flatMap((
   member(`model.layers.${i}.norm.weight`, [width], i),
 ]);
 
-const grid = (changes: Partial<Grid>): Grid => ({ ...GRID, split: "blocks", ...changes });
+const spec = (changes: Partial<OptimizerSpec>): OptimizerSpec => ({ ...DEFAULT_SPEC, split: "blocks", ...changes });
 const rounded = (one: TrainableVariable): number => Math.ceil(size(one.value) / BLOCK) * BLOCK;
 
 /** What one period needs, after it was seen that nothing overlaps. */
@@ -44,7 +44,7 @@ test(
   () => {
     for (const block_order of ["ascending", "descending", "mirror", "random"] as const) {
       for (const density of [0.25, 0.5, 1]) {
-        const pool = blockPool(MATRICES, grid({ block_order, density }), 3), name = `${block_order} ${density}`;
+        const pool = blockPool(MATRICES, spec({ block_order, density }), 3), name = `${block_order} ${density}`;
         const used = Array.from({ length: 40 }, (_, index) => {
           const offsets = pool.offsets(index, density);
           assertEquals(offsets.size, 8 * density, name);
@@ -61,9 +61,9 @@ test(
 );
 
 test("blockPool(): of no density nothing, and where the density changes, the largest of it", () => {
-  assertEquals(blockPool(MATRICES, grid({ density: 0 }), 3).elements, 0);
-  const shrinking = blockPool(MATRICES, grid({ density: 1, density_end: 0.25 }), 3),
-    growing = blockPool(MATRICES, grid({ density: 0.25, density_end: 1 }), 3);
+  assertEquals(blockPool(MATRICES, spec({ density: 0 }), 3).elements, 0);
+  const shrinking = blockPool(MATRICES, spec({ density: 1, density_end: 0.25 }), 3),
+    growing = blockPool(MATRICES, spec({ density: 0.25, density_end: 1 }), 3);
   const all = MATRICES.map(rounded).reduce((a, b) => a + b, 0);
   assertEquals([shrinking.elements, growing.elements], [all, all]);
   for (let index = 0; index < 20; index++) {
@@ -77,7 +77,7 @@ test("blockPool() takes blocks in FRUGAL's order, whatever that of the targets",
   const layer = ["up_proj", "q_proj", "down_proj"].map((name) =>
     member(`model.layers.0.mlp.${name}.weight`, [4, 4], 0)
   );
-  const pool = blockPool(layer, grid({ density: 1 / 3, block_order: "ascending" }), 0);
+  const pool = blockPool(layer, spec({ density: 1 / 3, block_order: "ascending" }), 0);
   assertEquals([0, 1, 2, 3].map((index) => [...pool.offsets(index, 1 / 3).keys()].map((one) => layer.indexOf(one))), [
     [1],
     [2],
@@ -88,7 +88,7 @@ test("blockPool() takes blocks in FRUGAL's order, whatever that of the targets",
 
 test("layerPool(): one layer at a time, norms too, in a pool for the largest", () => {
   for (const block_order of ["ascending", "descending", "random"] as const) {
-    const pool = layerPool(LAYERS, grid({ split: "layers", density: 0, block_order }), 3);
+    const pool = layerPool(LAYERS, spec({ split: "layers", density: 0, block_order }), 3);
     assertEquals([pool.sets, pool.elements], [5, 512 + 256]);
     const sets = Array.from({ length: 15 }, (_, index) => {
       const offsets = pool.offsets(index, 0), set = pool.setAt(index);
@@ -106,7 +106,7 @@ test("layerPool(): one layer at a time, norms too, in a pool for the largest", (
 });
 
 test("layerPool(): several layers at once where the density says so", () => {
-  const pool = layerPool(LAYERS, grid({ split: "layers", density: 0.4, block_order: "ascending" }), 3);
+  const pool = layerPool(LAYERS, spec({ split: "layers", density: 0.4, block_order: "ascending" }), 3);
   assertEquals([pool.sets, ...[0, 1, 2, 3].map((index) => pool.setAt(index))], [3, 0, 1, 2, 0]);
   assertEquals([0, 1, 2].map((index) => pool.offsets(index, 0.4).size), [4, 4, 2]);
   assertEquals(pool.elements, Math.max(256 + 512, 512 + 256) + 2 * 256);
@@ -114,7 +114,7 @@ test("layerPool(): several layers at once where the density says so", () => {
 
 test("layerPool() refuses the order that only blocks have", () => {
   assertThrows(
-    () => layerPool(LAYERS, grid({ split: "layers", block_order: "mirror" }), 3),
+    () => layerPool(LAYERS, spec({ split: "layers", block_order: "mirror" }), 3),
     'Cannot use block_order "mirror" with layers: expected random, ascending or descending',
   );
 });

@@ -1,16 +1,16 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
-import { GRID, type Grid } from "../../src/optim/grid.ts";
-import { gridOf, type OptimizerName, OPTIMIZERS, PRESETS } from "../../src/optim/presets.ts";
+import { DEFAULT_SPEC, type OptimizerSpec } from "../../src/optim/optimizer_spec.ts";
+import { type OptimizerName, OPTIMIZERS, PRESETS, resolveOptimizer } from "../../src/optim/presets.ts";
 
-const FRUGAL: Partial<Grid> = {
+const FRUGAL: Partial<OptimizerSpec> = {
   active_update_rule: "adam",
   inactive_update_rule: "sign_sgd",
   inactive_lr_scale: 1,
   proj_params_lr_scale: 1,
   decay: "before",
 };
-const SWITCHED: Partial<Grid> = { density: 0.25, update_gap: 200, switch_moments: "reset" };
-const GALORE: Partial<Grid> = {
+const SWITCHED: Partial<OptimizerSpec> = { density: 0.25, update_gap: 200, switch_moments: "reset" };
+const GALORE: Partial<OptimizerSpec> = {
   split: "low_rank",
   proj: "svd",
   proj_type: "std",
@@ -20,7 +20,7 @@ const GALORE: Partial<Grid> = {
   switch_moments: "keep",
   decay: "after",
 };
-const APOLLO: Partial<Grid> = {
+const APOLLO: Partial<OptimizerSpec> = {
   ...GALORE,
   proj: "random",
   scale: 1,
@@ -42,7 +42,7 @@ const APOLLO: Partial<Grid> = {
  * - SCALE (Glentis et al.): gradients of linear layers normalised by row, no state. Theirs has momentum for the last
  * layer, and for the embedding none; here both are Adam's, as for all others of this list.
  */
-const AUTHORS: Record<OptimizerName, Partial<Grid>> = {
+const AUTHORS: Record<OptimizerName, Partial<OptimizerSpec>> = {
   adamw: { split: "all", active_update_rule: "adam", optim_bits: 32, decay: "before" },
   adamw_8bit: { split: "all", active_update_rule: "adam", optim_bits: 8, decay: "before" },
   lion: { split: "all", active_update_rule: "lion", decay: "before" },
@@ -73,9 +73,9 @@ const AUTHORS: Record<OptimizerName, Partial<Grid>> = {
 test("every preset is what its authors' code does", () => {
   assertEquals(Object.keys(AUTHORS), OPTIMIZERS);
   for (const optim of OPTIMIZERS) {
-    const grid = gridOf(optim, {});
+    const spec = resolveOptimizer(optim, {});
     assertEquals(
-      Object.fromEntries(Object.keys(AUTHORS[optim]).map((key) => [key, grid[key as keyof Grid]])),
+      Object.fromEntries(Object.keys(AUTHORS[optim]).map((key) => [key, spec[key as keyof OptimizerSpec]])),
       AUTHORS[optim],
       optim,
     );
@@ -84,7 +84,7 @@ test("every preset is what its authors' code does", () => {
       optim,
     );
     // Embeddings, norms and logits are not split.
-    assertEquals([grid.proj_norms, grid.proj_embeds, grid.proj_logits, grid.stagger, grid.density_end], [
+    assertEquals([spec.proj_norms, spec.proj_embeds, spec.proj_logits, spec.stagger, spec.density_end], [
       false,
       false,
       false,
@@ -95,18 +95,23 @@ test("every preset is what its authors' code does", () => {
 });
 
 test("changes win over the preset, the preset over the defaults; a density asks for a rank of its own", () => {
-  assertEquals(gridOf("adamw", {}), GRID);
-  assertEquals(gridOf("galore", { scale: 0.5, rank: 8 }), { ...GRID, ...PRESETS.galore.grid, scale: 0.5, rank: 8 });
+  assertEquals(resolveOptimizer("adamw", {}), DEFAULT_SPEC);
+  assertEquals(resolveOptimizer("galore", { scale: 0.5, rank: 8 }), {
+    ...DEFAULT_SPEC,
+    ...PRESETS.galore.spec,
+    scale: 0.5,
+    rank: 8,
+  });
   const ranks = [
-    gridOf("apollo_mini", {}),
-    gridOf("apollo_mini", { density: 0.5 }),
-    gridOf("apollo_mini", { density: 0.5, rank: 4 }),
+    resolveOptimizer("apollo_mini", {}),
+    resolveOptimizer("apollo_mini", { density: 0.5 }),
+    resolveOptimizer("apollo_mini", { density: 0.5, rank: 4 }),
   ].map(({ rank }) => rank);
   assertEquals(ranks, [1, null, 4]);
 });
 
 test("what contradicts itself is refused in one line that says what to do", () => {
-  const refusals: [OptimizerName, Partial<Grid>, string][] = [
+  const refusals: [OptimizerName, Partial<OptimizerSpec>, string][] = [
     [
       "frugal_svd",
       { density_end: 0.1 },
@@ -165,7 +170,7 @@ test("what contradicts itself is refused in one line that says what to do", () =
     ["frugal", { update_gap_max: 100 }, "update_gap_max 100 is below update_gap 200. Give a larger one"],
   ];
   for (const [optim, changes, message] of refusals) {
-    const error = assertThrows(() => gridOf(optim, changes), message);
+    const error = assertThrows(() => resolveOptimizer(optim, changes), message);
     assert(
       error instanceof RangeError && error.message.startsWith(`Cannot use optim "${optim}" so: `) &&
         !error.message.includes("\n"),
@@ -175,7 +180,7 @@ test("what contradicts itself is refused in one line that says what to do", () =
 });
 
 test("the same values are allowed where they have a meaning", () => {
-  const allowed: [OptimizerName, Partial<Grid>][] = [
+  const allowed: [OptimizerName, Partial<OptimizerSpec>][] = [
     ["frugal", { density_end: 0.1, stagger: 4 }],
     ["frugal_blocks", { density_end: 0.1 }],
     ["frugal", { inactive_update_rule: "fira" }],
@@ -187,7 +192,7 @@ test("the same values are allowed where they have a meaning", () => {
   ];
   for (const [optim, changes] of allowed) {
     assertEquals(
-      Object.entries(gridOf(optim, changes)).filter(([key]) => key in changes).length,
+      Object.entries(resolveOptimizer(optim, changes)).filter(([key]) => key in changes).length,
       Object.keys(changes).length,
     );
   }

@@ -1,21 +1,21 @@
 // Drives real Optimizers through training steps, many of them in one executor, and tells what each has chosen.
 
 import { assert, assertEquals, random } from "../harness.ts";
-import { clockWords, floats, portable, realsOf, runTurns } from "./basis/run_basis.ts";
+import { floats, portable, realsOf, runTurns, stepInputWords } from "./basis/run_basis.ts";
 import { testGpu, type Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
 import { createGrid, type Grid as ReferenceGrid, type GridCase } from "../reference/grid.ts";
 import type { Chosen, Split } from "../reference/grid_split.ts";
 import type { Reals } from "../reference/ops.ts";
-import type { Variant } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { copyTensor } from "../../src/ops/elementwise.ts";
 import { randomNormal } from "../../src/optim/split/basis/normal.ts";
 import { NO_CLIP, noClip } from "../../src/optim/step/clip.ts";
-import { clockTensor } from "../../src/optim/step/clock.ts";
-import type { Grid } from "../../src/optim/grid.ts";
+import { stepInputsTensor } from "../../src/optim/step/step_inputs.ts";
+import type { OptimizerSpec } from "../../src/optim/optimizer_spec.ts";
 import { sidesOf } from "../../src/optim/split/low_rank.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import type { OptimizerSettings } from "../../src/optim/plan_treatment.ts";
+import type { OptimizerSettings } from "../../src/optim/plan_update.ts";
 import { packSchedule, scheduleTensor } from "../../src/optim/step/schedule.ts";
 import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";
@@ -41,7 +41,7 @@ export const SETTINGS: OptimizerSettings = {
 /** One optimizer and the parameters it has. */
 export interface Subject {
   readonly name: string;
-  readonly grid: Grid;
+  readonly spec: OptimizerSpec;
   readonly settings: OptimizerSettings;
   readonly optimizer: Optimizer;
   readonly variables: readonly Variable[];
@@ -55,12 +55,12 @@ export interface Subject {
  */
 export function subject(
   name: string,
-  grid: Grid,
+  spec: OptimizerSpec,
   shapes: readonly (readonly number[])[],
   changes: Partial<OptimizerSettings> = {},
   twin = "",
 ): Subject {
-  const settings = { ...SETTINGS, momentum: grid.momentum, ...changes };
+  const settings = { ...SETTINGS, momentum: spec.momentum, ...changes };
   const variables = shapes.map((shape, i) => ({
     value: tensor(`w${i}`, shape, "trainable"),
     needsGradient: true,
@@ -68,11 +68,11 @@ export function subject(
   }));
   return {
     name,
-    grid,
+    spec,
     settings,
     variables,
     twin,
-    optimizer: new Optimizer(variables, grid, settings),
+    optimizer: new Optimizer(variables, spec, settings),
   };
 }
 
@@ -101,7 +101,7 @@ export const startOf = (index: number, n: number): Float32Array<ArrayBuffer> =>
 
 /** Records all subjects into one program for each kind of step, and gives `body` their stage. State is 0 at first. */
 export async function withSubjects<T>(
-  variant: Variant,
+  target: KernelTarget,
   subjects: readonly Subject[],
   body: (stage: Stage) => Promise<T>,
 ): Promise<T> {
@@ -113,10 +113,10 @@ export async function withSubjects<T>(
     return sources.get(key)!.tensor;
   };
   const programs = new Map<string, Program>();
-  for (const kind of new Set(["train", ...subjects.flatMap(({ optimizer }) => optimizer.variants)])) {
-    const r = new Recorder({ variant, training: true });
+  for (const kind of new Set(["train", ...subjects.flatMap(({ optimizer }) => optimizer.stepKinds)])) {
+    const r = new Recorder({ target, training: true });
     for (const { optimizer, variables, twin } of subjects) {
-      const own = optimizer.variants.includes(kind) ? kind : optimizer.variants[0]!;
+      const own = optimizer.stepKinds.includes(kind) ? kind : optimizer.stepKinds[0]!;
       // Updates may overwrite their gradient.
       variables.forEach((variable, i) =>
         optimizer.record(r, own, variable, copyTensor(r, sourceOf(twin, i, variable.value)), { schedule, clip })
@@ -136,15 +136,15 @@ export async function withSubjects<T>(
         for (const { tensor, index, twin } of sources.values()) {
           executor.write(tensor, gradient(index, size(tensor), twin));
         }
-        const asked = subjects.map((one) => ({ one, ...one.optimizer.at(number) }));
-        const kind = asked.find(({ variant }) => variant !== "train")?.variant ?? "train";
-        for (const { one, variant } of asked) {
+        const requested = subjects.map((one) => ({ one, ...one.optimizer.at(number) }));
+        const kind = requested.find(({ stepKind }) => stepKind !== "train")?.stepKind ?? "train";
+        for (const { one, stepKind } of requested) {
           assert(
-            variant === kind || !one.optimizer.variants.includes(kind),
-            `${one.name}: step ${number} is ${variant}, for others ${kind}`,
+            stepKind === kind || !one.optimizer.stepKinds.includes(kind),
+            `${one.name}: step ${number} is ${stepKind}, for others ${kind}`,
           );
         }
-        const inputs = new Map(asked.map(({ one, inputs }) => [one, replace(one, inputs)]));
+        const inputs = new Map(requested.map(({ one, inputs }) => [one, replace(one, inputs)]));
         const own = [...inputs.values()].flatMap((words) => [...words]),
           rate = packSchedule({ learning_rate: LEARNING_RATE, loss_scale: 1, metrics_row: 0 });
         executor.writeInputs(new Map([...own, [clip, clipWords], [schedule, rate]]));
@@ -165,26 +165,26 @@ export async function withSubjects<T>(
 // ---- the reference ----------------------------------------------------------------------------------------------
 
 /** The f64 reference of one matrix of a subject. */
-export function referenceOf({ grid, settings }: Subject, [m, n]: Shape): ReferenceGrid {
-  const sides = sidesOf(grid.proj_type, [m, n]);
-  const split = grid.split === "low_rank" ? (sides.length === 2 ? "full" : sides[0]!) : grid.split as Split;
+export function referenceOf({ spec, settings }: Subject, [m, n]: Shape): ReferenceGrid {
+  const sides = sidesOf(spec.proj_type, [m, n]);
+  const split = spec.split === "low_rank" ? (sides.length === 2 ? "full" : sides[0]!) : spec.split as Split;
   const own: Partial<GridCase> = {
     split,
-    state_free: grid.inactive_update_rule,
-    moments: grid.switch_moments,
-    decay: grid.decay,
+    state_free: spec.inactive_update_rule,
+    moments: spec.switch_moments,
+    decay: spec.decay,
     weight_decay: settings.weight_decay,
-    ...(grid.active_update_rule === "none" ? {} : { state_full: grid.active_update_rule }),
-    lr_scale: grid.proj_params_lr_scale,
-    inactive_lr_scale: grid.inactive_lr_scale,
-    scale: grid.scale,
-    scale_type: grid.scale_type,
-    scale_front: grid.scale_front,
-    limiter: !grid.disable_nl,
+    ...(spec.active_update_rule === "none" ? {} : { state_full: spec.active_update_rule }),
+    lr_scale: spec.proj_params_lr_scale,
+    inactive_lr_scale: spec.inactive_lr_scale,
+    scale: spec.scale,
+    scale_type: spec.scale_type,
+    scale_front: spec.scale_front,
+    limiter: !spec.disable_nl,
     adam_beta1: settings.adam_beta1,
     adam_beta2: settings.adam_beta2,
     momentum: settings.momentum,
-    nesterov: grid.nesterov,
+    nesterov: spec.nesterov,
   };
   return createGrid(own, m, n);
 }
@@ -196,7 +196,7 @@ export const unpackSelection = (words: Words, total: number): number[] =>
 export const unpackMask = (words: Words, total: number): number[] =>
   [...Array(total).keys()].filter((i) => (words[i >> 5]! >>> (i & 31)) & 1);
 
-/** Of struct Clock. */
+/** Words of struct StepInputs. */
 const COUNT = 5, DRAWN = 6;
 
 /** What a switch that has just run chose for a matrix. `read` gives the bits of a state tensor. */
@@ -206,22 +206,22 @@ export async function chosenBy(
   inputs: ReadonlyMap<Tensor, Words>,
   read: (state: Tensor) => Promise<Words>,
 ): Promise<Chosen> {
-  const { grid, settings, optimizer, variables } = one,
+  const { spec, settings, optimizer, variables } = one,
     variable = variables[index]!,
     [m, n] = variable.value.shape as unknown as Shape;
   const { label } = variable.value, state = optimizer.state.get(variable)!;
   const inputOf = (name: string): Words => [...inputs].find(([{ label }]) => label === name)![1];
-  const clock = [...inputs].find(([{ label }]) => label.startsWith("clock "))![1];
-  switch (grid.split) {
+  const step_inputs = [...inputs].find(([{ label }]) => label.startsWith("step inputs "))![1];
+  switch (spec.split) {
     case "columns":
     case "rows":
-      return { indices: unpackSelection(inputOf(`${label}.selection`), grid.split === "rows" ? m : n) };
+      return { indices: unpackSelection(inputOf(`${label}.selection`), spec.split === "rows" ? m : n) };
     case "randk":
       return { indices: unpackMask(await read(state.find(({ label }) => label.endsWith(".mask"))!), m * n) };
     case "blocks":
-      return { active: inputOf(`clock ${label}`)[COUNT]! > 0 };
+      return { active: inputOf(`step inputs ${label}`)[COUNT]! > 0 };
     case "low_rank": {
-      const bases = sidesOf(grid.proj_type, [m, n]).map(async (side) =>
+      const bases = sidesOf(spec.proj_type, [m, n]).map(async (side) =>
         [side, await basisOf(`${label}.${side}`, side === "left" ? m : n)] as const
       );
       return Object.fromEntries(await Promise.all(bases));
@@ -230,9 +230,11 @@ export async function chosenBy(
       return {};
   }
   async function basisOf(name: string, length: number): Promise<Reals> {
-    if (grid.proj === "random") return normalBasis(`basis ${name}`, length, grid.rank!, settings.seed, clock[DRAWN]!);
+    if (spec.proj === "random") {
+      return normalBasis(`basis ${name}`, length, spec.rank!, settings.seed, step_inputs[DRAWN]!);
+    }
     const found = state.find(({ label }) => label.startsWith(`${name}.`))!, words = await read(found);
-    return grid.proj === "dct" ? cosineBasis(length, words) : realsOf(words);
+    return spec.proj === "dct" ? cosineBasis(length, words) : realsOf(words);
   }
 }
 
@@ -244,9 +246,12 @@ function normalBasis(purpose: string, length: number, k: number, seed: number, d
   if (!drawnBases.has(key)) drawnBases.set(key, draw());
   return drawnBases.get(key)!;
   async function draw(): Promise<Reals> {
-    const out = floats("basis", length, k), clock = clockTensor("clock");
-    const record = (r: Recorder): void => randomNormal(r, out, clock, { deviation: 1 / Math.sqrt(k), seed, purpose });
-    const [[words] = []] = await runTurns(await portable(), record, [new Map([[clock, clockWords({ drawn })]])], [out]);
+    const out = floats("basis", length, k), step_inputs = stepInputsTensor("step inputs");
+    const record = (r: Recorder): void =>
+      randomNormal(r, out, step_inputs, { deviation: 1 / Math.sqrt(k), seed, purpose });
+    const [[words] = []] = await runTurns(await portable(), record, [
+      new Map([[step_inputs, stepInputWords({ drawn })]]),
+    ], [out]);
     return realsOf(words!);
   }
 }

@@ -3,10 +3,10 @@
 import { assert, assertEquals, random, test } from "../harness.ts";
 import type { Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
-import { clockWords, floats, portable, withPrograms, words } from "./basis/run_basis.ts";
+import { floats, portable, stepInputWords, withPrograms, words } from "./basis/run_basis.ts";
 import { unpackMask } from "./run_optimizer.ts";
 import { purposeKey } from "../../src/random/philox.ts";
-import { clockTensor } from "../../src/optim/step/clock.ts";
+import { stepInputsTensor } from "../../src/optim/step/step_inputs.ts";
 import { gather, maskSelection, randomMask, scatter, type SelectionKind } from "../../src/optim/split/selection.ts";
 import { packSelection, randomSubset } from "../../src/optim/split/subset.ts";
 import type { Recorder } from "../../src/plan/recorder.ts";
@@ -19,15 +19,15 @@ interface Draw {
 
 /** The mask of each draw among n elements, by purpose. */
 async function masks(n: number, draws: readonly Draw[], purpose = "mask"): Promise<Words[]> {
-  const mask = words("mask", Math.ceil(n / 32)), clock = clockTensor("clock");
+  const mask = words("mask", Math.ceil(n / 32)), step_inputs = stepInputsTensor("step inputs");
   return withPrograms(
     await portable(),
-    [(r) => randomMask(r, mask, clock, n, purposeKey(3, purpose))],
+    [(r) => randomMask(r, mask, step_inputs, n, purposeKey(3, purpose))],
     async (executor, [program]) => {
       // A read is queued at once, before the next draw: nobody has to wait for it.
       return Promise.all(draws.map((draw) => {
         executor.write(mask, new Uint32Array(mask.shape[0]!).fill(0xdeadbeef));
-        executor.write(clock, clockWords(draw));
+        executor.write(step_inputs, stepInputWords(draw));
         executor.run(program!);
         return executor.readWords(mask);
       }));
@@ -144,19 +144,19 @@ function prepare(one: Case) {
     background = gradient.map((x) => x / 2 + 1);
   background[0] = NaN;
   const given = kind === "randk" ? words("mask", Math.ceil(total / 32)) : words("selection", Math.ceil(total / 16));
-  const clock = clockTensor("clock"),
+  const step_inputs = stepInputsTensor("step inputs"),
     matrix = floats("matrix", m, n),
     spread = floats("spread", m, n),
     added = floats("added", m, n);
   const compact = floats("compact", Math.max(1, expected.length));
   const record = (r: Recorder): void => {
     const selection = kind === "randk" ? maskSelection(r, given) : given;
-    gather(r, kind, { clock, selection, gradient: matrix, chosen: compact });
-    scatter(r, kind, { clock, selection, chosen: compact, out: spread }, false);
-    scatter(r, kind, { clock, selection, chosen: compact, out: added }, true);
+    gather(r, kind, { step_inputs, selection, gradient: matrix, chosen: compact });
+    scatter(r, kind, { step_inputs, selection, chosen: compact, out: spread }, false);
+    scatter(r, kind, { step_inputs, selection, chosen: compact, out: added }, true);
   };
   const written = new Map<Tensor, Words | Float32Array<ArrayBuffer>>([
-    [clock, clockWords({ count })],
+    [step_inputs, stepInputWords({ count })],
     [given, kind === "randk" ? maskOf(chosen, total) : packSelection(chosen, total)],
     [matrix, gradient],
     [spread, background],

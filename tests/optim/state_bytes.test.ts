@@ -2,8 +2,8 @@ import { assertEquals, test } from "../harness.ts";
 import { type Shape, subject } from "./run_optimizer.ts";
 import { matrixBytes, momentBytes, poolBytes } from "./state_bytes.ts";
 import { noClip } from "../../src/optim/step/clip.ts";
-import type { Grid } from "../../src/optim/grid.ts";
-import { gridOf, type OptimizerName } from "../../src/optim/presets.ts";
+import type { OptimizerSpec } from "../../src/optim/optimizer_spec.ts";
+import { type OptimizerName, resolveOptimizer } from "../../src/optim/presets.ts";
 import { scheduleTensor } from "../../src/optim/step/schedule.ts";
 import { bytesByRole } from "../../src/plan/ledger.ts";
 import { planMemory } from "../../src/plan/memory.ts";
@@ -17,21 +17,21 @@ const RULES = ["adam", "adam_hf", "lion", "sgd"] as const;
 /** State that the plan of all programs has buffers for, and that the optimizer names. */
 function planned(
   optim: OptimizerName,
-  changes: Partial<Grid>,
+  changes: Partial<OptimizerSpec>,
   shapes: readonly Shape[],
-): { readonly grid: Grid; readonly bytes: number } {
-  const one = subject(optim, gridOf(optim, { update_gap: 3, ...changes }), shapes),
+): { readonly spec: OptimizerSpec; readonly bytes: number } {
+  const one = subject(optim, resolveOptimizer(optim, { update_gap: 3, ...changes }), shapes),
     schedule = scheduleTensor("schedule"),
     clip = noClip();
-  const programs = one.optimizer.variants.map((variant) => {
-    const r = new Recorder({ variant: "portable", training: true });
+  const programs = one.optimizer.stepKinds.map((stepKind) => {
+    const r = new Recorder({ target: "portable", training: true });
     for (const variable of one.variables) {
-      one.optimizer.record(r, variant, variable, tensor("gradient", variable.value.shape, "gradient"), {
+      one.optimizer.record(r, stepKind, variable, tensor("gradient", variable.value.shape, "gradient"), {
         schedule,
         clip,
       });
     }
-    return { name: variant, steps: r.steps };
+    return { name: stepKind, steps: r.steps };
   });
   const bytes = bytesByRole(planMemory(programs).buffers).state,
     named = new Set([...one.optimizer.state.values()].flat());
@@ -40,13 +40,17 @@ function planned(
     bytes,
     `${optim}: the tensors of Optimizer.state`,
   );
-  return { grid: one.grid, bytes };
+  return { spec: one.spec, bytes };
 }
 
-function check(optim: OptimizerName, changes: Partial<Grid>, expected: (grid: Grid, shape: Shape) => number): void {
+function check(
+  optim: OptimizerName,
+  changes: Partial<OptimizerSpec>,
+  expected: (spec: OptimizerSpec, shape: Shape) => number,
+): void {
   for (const shape of SHAPES) {
-    const { grid, bytes } = planned(optim, changes, [shape]);
-    assertEquals(bytes, expected(grid, shape), `${optim} ${JSON.stringify(changes)} (${shape})`);
+    const { spec, bytes } = planned(optim, changes, [shape]);
+    assertEquals(bytes, expected(spec, shape), `${optim} ${JSON.stringify(changes)} (${shape})`);
   }
 }
 
@@ -82,9 +86,9 @@ test(
 
 test("a low rank: moments along the larger side, a basis along the smaller, and one number for the limiter", () => {
   for (const rank of [1, 32, 96]) {
-    const svd = (_: Grid, [m, n]: Shape): number => 4 * rank * (2 * Math.max(m, n) + Math.min(m, n));
+    const svd = (_: OptimizerSpec, [m, n]: Shape): number => 4 * rank * (2 * Math.max(m, n) + Math.min(m, n));
     for (const optim of ["frugal_svd", "galore"] as const) check(optim, { rank }, svd);
-    check("fira", { rank }, (grid, shape) => svd(grid, shape) + 4);
+    check("fira", { rank }, (spec, shape) => svd(spec, shape) + 4);
     for (const optim of ["apollo", "apollo_mini"] as const) {
       check(optim, { rank }, (_, [m, n]) => 8 * rank * Math.max(m, n) + 4);
     }
@@ -120,7 +124,7 @@ test("blocks: the largest set of matrices, each rounded up to 256 numbers", () =
 });
 
 test("the formulas that other tests share say the same, for every rule", () => {
-  const others: Partial<Grid>[] = [{}, { inactive_update_rule: "no" }, { optim_bits: 8 }, {
+  const others: Partial<OptimizerSpec>[] = [{}, { inactive_update_rule: "no" }, { optim_bits: 8 }, {
     optim_bits: 8,
     density: 0.1,
   }];
@@ -130,11 +134,11 @@ test("the formulas that other tests share say the same, for every rule", () => {
     }
     for (const proj of ["svd", "dct", "random", "random_orthogonal"] as const) {
       for (const proj_type of ["std", "full"] as const) {
-        check("fira", { active_update_rule, proj, proj_type, rank: 20 }, (grid, shape) => matrixBytes(grid, shape, 20));
+        check("fira", { active_update_rule, proj, proj_type, rank: 20 }, (spec, shape) => matrixBytes(spec, shape, 20));
       }
     }
-    const { grid, bytes } = planned("frugal_blocks", { active_update_rule, density: 1 }, SHAPES);
-    assertEquals(bytes, poolBytes(grid, [SHAPES]));
-    assertEquals(bytes, momentBytes(grid, (1376 * 512) + (96 * 256)), "whole blocks already");
+    const { spec, bytes } = planned("frugal_blocks", { active_update_rule, density: 1 }, SHAPES);
+    assertEquals(bytes, poolBytes(spec, [SHAPES]));
+    assertEquals(bytes, momentBytes(spec, (1376 * 512) + (96 * 256)), "whole blocks already");
   }
 });

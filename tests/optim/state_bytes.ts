@@ -1,6 +1,6 @@
 // Bytes of optimizer state by formula, for tests that hold plans against them.
 
-import type { Grid } from "../../src/optim/grid.ts";
+import type { OptimizerSpec } from "../../src/optim/optimizer_spec.ts";
 
 type Shape = readonly number[];
 
@@ -10,28 +10,28 @@ const product = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
 const inBlocks = (n: number): number => 256 * Math.ceil(n / 256);
 
 /** Moments of n numbers: four bytes each, or one each and four a block of 256, if there are 4096. */
-export function momentBytes({ active_update_rule: rule, optim_bits }: Grid, n: number): number {
+export function momentBytes({ active_update_rule: rule, optim_bits }: OptimizerSpec, n: number): number {
   return MOMENTS[rule] * (optim_bits === 8 && n >= 4096 ? inBlocks(n) + 4 * Math.ceil(n / 256) : 4 * n);
 }
 
 /** State of a matrix (m, n) under a split within it. `rank`: of a low one. */
-export function matrixBytes(grid: Grid, [m = 1, n = 1]: Shape, rank = 0): number {
-  const { split, density, proj, proj_type, inactive_update_rule: free } = grid;
+export function matrixBytes(spec: OptimizerSpec, [m = 1, n = 1]: Shape, rank = 0): number {
+  const { split, density, proj, proj_type, inactive_update_rule: free } = spec;
   const small = Math.min(m, n), large = Math.max(m, n), limiter = free === "fira" || free === "apollo" ? 4 : 0;
   switch (split) {
     case "all":
-      return momentBytes(grid, m * n);
+      return momentBytes(spec, m * n);
     case "columns":
-      return momentBytes(grid, m * Math.floor(density * n)) + limiter;
+      return momentBytes(spec, m * Math.floor(density * n)) + limiter;
     case "rows":
-      return momentBytes(grid, n * Math.floor(density * m)) + limiter;
+      return momentBytes(spec, n * Math.floor(density * m)) + limiter;
     case "randk":
-      return momentBytes(grid, Math.floor(density * m * n)) + 4 * Math.ceil((m * n) / 32) + limiter;
+      return momentBytes(spec, Math.floor(density * m * n)) + 4 * Math.ceil((m * n) / 32) + limiter;
     case "low_rank": {
       // A basis of four bytes a number; of cosines which ones; of random numbers nothing.
       const basis = (side: number): number => (proj === "dct" ? 4 * rank : proj === "random" ? 0 : 4 * rank * side);
-      if (proj_type === "full") return momentBytes(grid, rank * rank) + basis(m) + basis(n) + limiter;
-      return momentBytes(grid, rank * large) + basis(small) + limiter;
+      if (proj_type === "full") return momentBytes(spec, rank * rank) + basis(m) + basis(n) + limiter;
+      return momentBytes(spec, rank * large) + basis(small) + limiter;
     }
     default:
       return 0;
@@ -39,8 +39,8 @@ export function matrixBytes(grid: Grid, [m = 1, n = 1]: Shape, rank = 0): number
 }
 
 /** State that whole parameters share in turn: as much as the largest set needs, each rounded up to 256 numbers. */
-export const poolBytes = (grid: Grid, sets: readonly (readonly Shape[])[]): number =>
+export const poolBytes = (spec: OptimizerSpec, sets: readonly (readonly Shape[])[]): number =>
   momentBytes(
-    grid,
+    spec,
     Math.max(...sets.map((shapes) => shapes.reduce((sum, shape) => sum + inBlocks(product(shape)), 0))),
   );

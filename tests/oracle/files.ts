@@ -1,4 +1,4 @@
-import type { Files } from "../../src/checkpoint/model/save.ts";
+import type { FolderFiles } from "../../src/checkpoint/model/save.ts";
 import type { Folder } from "../../src/checkpoint/source/source.ts";
 
 /** Reads a file below a fixture's folder; null where there is none. Deno reads the disk, the browser fetches. */
@@ -15,7 +15,7 @@ export const folderOf = (read: ReadFile, path: string): Folder => ({
 });
 
 /** Files that a model was written as. */
-export async function collectFiles(files: Files): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+export async function collectFiles(files: FolderFiles): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const collected = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const [name, contents] of files) {
     const pieces: Uint8Array<ArrayBuffer>[] = [];

@@ -1,6 +1,6 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import { loadWeights } from "../../src/checkpoint/model/load.ts";
-import { adapterFiles, loadAdapter, readAdapterConfig } from "../../src/checkpoint/model/peft.ts";
+import { adapterFiles, loadAdapter, readAdapterConfig } from "../../src/checkpoint/model/peft_adapter.ts";
 import { openPretrained, type Pretrained } from "../../src/checkpoint/model/pretrained.ts";
 import { modelFiles } from "../../src/checkpoint/model/save.ts";
 import { openCheckpoint, openSafetensors } from "../../src/checkpoint/safetensors/reader.ts";
@@ -11,12 +11,12 @@ import { type LoraConfig, mergedWeight, withLora } from "../../src/models/lora.t
 import { trainedParameters } from "../../src/models/parameter.ts";
 import type { Model } from "../../src/models/architecture.ts";
 import { classesOf, createModel, recordLogits } from "../../src/models/model.ts";
-import { denseLayers } from "../../src/models/parts.ts";
+import { linearLayers } from "../../src/models/parts.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import { gridOf } from "../../src/optim/presets.ts";
+import { resolveOptimizer } from "../../src/optim/presets.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { type Tensor, tensor } from "../../src/plan/tensor.ts";
-import { BatchWriter, type InputValues, type SequenceInputs, sequenceInputs } from "../../src/train/inputs.ts";
+import { BatchWriter, type InputValues, type SequenceInputs, sequenceInputs } from "../../src/train/batch_inputs.ts";
 import {
   planPrograms,
   type PreparedProgram,
@@ -156,7 +156,7 @@ async function adapterCases(
     ) different++;
   }
   let merge = 0;
-  for (const layer of denseLayers(model)) {
+  for (const layer of linearLayers(model)) {
     const expected = want.get(`merged.${layer.weight.value.label}`);
     if (!expected || !layer.lora) continue;
     const read = (tensor: Tensor) => executor.read(tensor);
@@ -289,10 +289,10 @@ async function open(
     optim_target_modules: null,
     state_free_modules: [],
   };
-  const optimizer = new Optimizer(trainedParameters(model), gridOf("adamw", {}), settings);
+  const optimizer = new Optimizer(trainedParameters(model), resolveOptimizer("adamw", {}), settings);
   const packed = raw.attention_mask !== undefined;
   const options = {
-    variant: gpu.variant,
+    target: gpu.target,
     model,
     tables,
     B,
@@ -327,14 +327,14 @@ function modelOf({ json, storedAs }: Pretrained, config: LoraConfig | undefined)
 }
 
 function recordForward(
-  { variant }: Gpu,
+  { target }: Gpu,
   model: Model,
   tables: Tables,
   B: number,
   T: number,
   raw: RawBatch,
 ): ForwardProgram {
-  const r = new Recorder({ variant, training: false });
+  const r = new Recorder({ target, training: false });
   const batch = sequenceInputs("forward", model, { B, T, packed: raw.attention_mask !== undefined, training: false });
   const logits = tensor(
     "logits",

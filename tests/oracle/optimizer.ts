@@ -1,9 +1,9 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import { NO_CLIP, noClip } from "../../src/optim/step/clip.ts";
-import { GRID, type Grid } from "../../src/optim/grid.ts";
+import { DEFAULT_SPEC, type OptimizerSpec } from "../../src/optim/optimizer_spec.ts";
 import { sidesOf } from "../../src/optim/split/low_rank.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import { gridOf } from "../../src/optim/presets.ts";
+import { resolveOptimizer } from "../../src/optim/presets.ts";
 import { packSchedule, scheduleTensor } from "../../src/optim/step/schedule.ts";
 import { packSelection } from "../../src/optim/split/subset.ts";
 import { Executor } from "../../src/plan/executor.ts";
@@ -29,32 +29,37 @@ interface Case {
 /** Of the largest weight, as the fixture says. */
 const TOLERANCE = 1e-5;
 
-const frugal = (split: Grid["split"]) => (c: Config): Grid => gridOf("frugal", { split, ...frugalArgs(c) });
-const frugalArgs = (c: Config): Partial<Grid> => ({
+const frugal = (split: OptimizerSpec["split"]) => (c: Config): OptimizerSpec =>
+  resolveOptimizer("frugal", { split, ...frugalArgs(c) });
+const frugalArgs = (c: Config): Partial<OptimizerSpec> => ({
   density: Number(c["density"]),
-  inactive_update_rule: c["inactive_update_rule"] as Grid["inactive_update_rule"],
+  inactive_update_rule: c["inactive_update_rule"] as OptimizerSpec["inactive_update_rule"],
   inactive_lr_scale: Number(c["inactive_lr_scale"] ?? 1),
   switch_moments: c["reset_statistics"] === false ? "keep" : "reset",
 });
-const lowRank = (c: Config): Partial<Grid> => ({ rank: Number(c["rank"]), proj: "svd" });
+const lowRank = (c: Config): Partial<OptimizerSpec> => ({ rank: Number(c["rank"]), proj: "svd" });
 
 /** The point of the grid that a method of the fixture is. */
-const GRIDS: Readonly<Record<string, (config: Config) => Grid>> = {
-  adamw: () => gridOf("adamw", {}),
-  adam_hf: () => ({ ...GRID, active_update_rule: "adam_hf", decay: "after" }),
-  lion: () => gridOf("lion", {}),
-  sgd: (c) => gridOf("sgd", { momentum: Number(c["momentum"] ?? 0), nesterov: c["nesterov"] === true }),
-  signsgd: () => gridOf("sign_sgd", {}),
-  normalized: () => gridOf("scale", {}),
+const SPECS: Readonly<Record<string, (config: Config) => OptimizerSpec>> = {
+  adamw: () => resolveOptimizer("adamw", {}),
+  adam_hf: () => ({ ...DEFAULT_SPEC, active_update_rule: "adam_hf", decay: "after" }),
+  lion: () => resolveOptimizer("lion", {}),
+  sgd: (c) => resolveOptimizer("sgd", { momentum: Number(c["momentum"] ?? 0), nesterov: c["nesterov"] === true }),
+  signsgd: () => resolveOptimizer("sign_sgd", {}),
+  normalized: () => resolveOptimizer("scale", {}),
   galore: (c) =>
-    gridOf("galore", { ...lowRank(c), scale: Number(c["scale"]), proj_type: c["proj_type"] as Grid["proj_type"] }),
-  fira: (c) => gridOf("fira", { ...lowRank(c), scale: Number(c["alpha"]) }),
-  // A given projector is a state of its own, which a random one is not.
-  apollo: (c) =>
-    gridOf("apollo", {
+    resolveOptimizer("galore", {
       ...lowRank(c),
       scale: Number(c["scale"]),
-      scale_type: c["scale_type"] as Grid["scale_type"],
+      proj_type: c["proj_type"] as OptimizerSpec["proj_type"],
+    }),
+  fira: (c) => resolveOptimizer("fira", { ...lowRank(c), scale: Number(c["alpha"]) }),
+  // A given projector is a state of its own, which a random one is not.
+  apollo: (c) =>
+    resolveOptimizer("apollo", {
+      ...lowRank(c),
+      scale: Number(c["scale"]),
+      scale_type: c["scale_type"] as OptimizerSpec["scale_type"],
       scale_front: c["scale_front"] === true,
     }),
   frugal_svd: frugal("low_rank"),
@@ -63,8 +68,8 @@ const GRIDS: Readonly<Record<string, (config: Config) => Grid>> = {
   frugal_randk: frugal("randk"),
 };
 
-/** Whether a method of the file has a grid here. The others are reported as not replayed. */
-export const hasRule = (method: string): boolean => method in GRIDS;
+/** Whether a method of the file has a spec here. The others are reported as not replayed. */
+export const hasRule = (method: string): boolean => method in SPECS;
 
 /** Replays the trajectories of update rules on given gradients. */
 export async function replayOptimizers(
@@ -84,23 +89,23 @@ export async function replayOptimizers(
 
 async function replay(gpu: Gpu, { method, config, shape, initial, gradients, weights, chosen }: Case): Promise<number> {
   const number = (key: string, otherwise: number): number => Number(config[key] ?? otherwise);
-  const grid = { ...GRIDS[method]!(config), update_gap: number("update_gap", 1000) };
+  const spec = { ...SPECS[method]!(config), update_gap: number("update_gap", 1000) };
   const variable = { value: tensor("weight", shape, "trainable"), needsGradient: true, kind: "linear" as const };
-  const optimizer = new Optimizer([variable], grid, {
+  const optimizer = new Optimizer([variable], spec, {
     adam_beta1: number("beta1", 0.9),
     adam_beta2: number("beta2", method === "lion" ? 0.99 : 0.999),
     adam_epsilon: config["eps"] === undefined ? null : Number(config["eps"]),
-    momentum: grid.momentum,
+    momentum: spec.momentum,
     weight_decay: number("weight_decay", 0),
     seed: 0,
     max_steps: gradients.length,
     optim_target_modules: null,
     state_free_modules: [],
   });
-  const r = new Recorder({ variant: gpu.variant, training: true });
+  const r = new Recorder({ target: gpu.target, training: true });
   const gradient = tensor("gradient", shape, "state"), schedule = scheduleTensor("schedule"), clip = noClip();
-  // The variant that changes no subspace: the fixture says what is chosen.
-  optimizer.record(r, optimizer.variants[0]!, variable, gradient, { schedule, clip });
+  // The step kind that changes no subspace: the fixture says what is chosen.
+  optimizer.record(r, optimizer.stepKinds[0]!, variable, gradient, { schedule, clip });
   const program = { name: method, steps: r.steps };
   const executor = await Executor.create(gpu, planMemory([program]));
   executor.write(variable.value, Float32Array.from(initial));
@@ -109,8 +114,8 @@ async function replay(gpu: Gpu, { method, config, shape, initial, gradients, wei
   let worst = 0;
   for (const [step, values] of gradients.entries()) {
     const inputs = new Map(optimizer.at(step).inputs);
-    if (step % grid.update_gap === 0 && chosen.length > 0) {
-      choose(executor, inputs, optimizer.state.get(variable)!, chosen[step / grid.update_gap]!, grid, shape);
+    if (step % spec.update_gap === 0 && chosen.length > 0) {
+      choose(executor, inputs, optimizer.state.get(variable)!, chosen[step / spec.update_gap]!, spec, shape);
     }
     executor.write(gradient, Float32Array.from(values));
     executor.writeInputs(
@@ -130,12 +135,12 @@ function choose(
   inputs: Map<Tensor, Uint32Array<ArrayBuffer>>,
   state: readonly Tensor[],
   { shape: [rows = 0, columns = 0], values }: Case["chosen"][number],
-  grid: Grid,
+  spec: OptimizerSpec,
   shape: [number, number],
 ): void {
   for (const tensor of inputs.keys()) {
     if (tensor.label.endsWith(".selection")) {
-      inputs.set(tensor, packSelection(Uint32Array.from(values), grid.split === "rows" ? shape[0] : shape[1]));
+      inputs.set(tensor, packSelection(Uint32Array.from(values), spec.split === "rows" ? shape[0] : shape[1]));
     }
   }
   const mask = state.find(({ label }) => label.endsWith(".mask"));
@@ -147,7 +152,7 @@ function choose(
   const basis = state.find(({ label }) => label.endsWith(".basis"));
   if (!basis) return;
   // The fixture's right projector is (k, n), the project's (n, k).
-  const isTransposed = sidesOf(grid.proj_type, shape)[0] === "right";
+  const isTransposed = sidesOf(spec.proj_type, shape)[0] === "right";
   executor.write(
     basis,
     Float32Array.from(

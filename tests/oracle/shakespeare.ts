@@ -4,7 +4,7 @@ import type { Json } from "../../src/models/config_reader.ts";
 import { parseLlamaConfig } from "../../src/models/llama_config.ts";
 import { trainedParameters } from "../../src/models/parameter.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import { gridOf } from "../../src/optim/presets.ts";
+import { resolveOptimizer } from "../../src/optim/presets.ts";
 import { planPrograms, recordEvaluate, recordTrain, tablesOf } from "../../src/train/programs.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { type OracleCase, oracleCase, type ReadFile, readJson, readWeights } from "./files.ts";
@@ -50,9 +50,9 @@ export async function replayShakespeare(gpu: Gpu, read: ReadFile, directory: str
     optim_target_modules: null,
     state_free_modules: [],
   };
-  const optimizer = new Optimizer(trainedParameters(model), gridOf("adamw", {}), settings);
+  const optimizer = new Optimizer(trainedParameters(model), resolveOptimizer("adamw", {}), settings);
   const options = {
-    variant: gpu.variant,
+    target: gpu.target,
     model,
     tables: tablesOf(model, T),
     B,

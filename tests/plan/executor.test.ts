@@ -25,7 +25,7 @@ interface Net {
 
 /** y = (x Wᵀ + bias) Vᵀ: two inputs, a trainable and a frozen weight, an activation or two, an output. */
 function net(): Net {
-  const r = new Recorder({ variant: "portable", training: true });
+  const r = new Recorder({ target: "portable", training: true });
   const w = tensor("w", [3, 3], "trainable"), v = tensor("v", [3, 3], "frozen");
   const x = tensor("x", [2, 3], "input"), bias = tensor("bias", [2, 3], "input"), y = tensor("y", [2, 3], "output");
   const given = (value: Tensor): Variable => ({ value, needsGradient: value.role === "trainable" });
@@ -108,7 +108,7 @@ function spy(device: GPUDevice): { stop(): Record<string, number> } {
 
 test("writeInputs() writes what it is given and leaves the rest", async () => {
   const gpu = await testGpu();
-  const r = new Recorder({ variant: "portable", training: false });
+  const r = new Recorder({ target: "portable", training: false });
   const given = (value: Tensor): Variable => ({ value, needsGradient: false });
   const inputs = [5, 70, 3, 128].map((n, i) => tensor(`i${i}`, [n], "input")),
     zeros = inputs.map(({ shape }) => tensor("zeros", shape, "state"));
@@ -183,7 +183,7 @@ test(
   "bf16 tensors: half the bytes, written from floats or words, read as floats or words, searched " +
     "half by half",
   async () => {
-    const gpu = await testGpu(), r = new Recorder({ variant: "portable", training: false });
+    const gpu = await testGpu(), r = new Recorder({ target: "portable", training: false });
     // An odd length: the last half of the last word belongs to no number.
     const tensors = (["trainable", "input", "state", "output"] as const).map((role) => tensor(role, [5], role, "bf16"));
     const [weight, input, fromWeight, fromInput] = tensors as [Tensor, Tensor, Tensor, Tensor];
@@ -223,7 +223,7 @@ async function makeStored(
   formats: readonly Format[],
   length: number,
 ): Promise<{ gpu: Gpu; executor: Executor; program: Program; tensors: readonly Tensor[]; input: Tensor }> {
-  const gpu = await testGpu(), r = new Recorder({ variant: "portable", training: false });
+  const gpu = await testGpu(), r = new Recorder({ target: "portable", training: false });
   const tensors = formats.map((format) => tensor(`frozen ${format}`, [length], "frozen", format)),
     input = tensor("input", [length], "input", "f16");
   for (const x of [...tensors, input]) r.run(copyKernel, { x, out: tensor("out", [3], "state", "u32") }, {});
@@ -354,7 +354,7 @@ test("an executor after another's destroy() starts afresh", async () => {
 });
 
 test("create() refuses a plan beyond the limits before it allocates", async () => {
-  const gpu = await testGpu(), r = new Recorder({ variant: "portable", training: false });
+  const gpu = await testGpu(), r = new Recorder({ target: "portable", training: false });
   const elements = Math.floor(gpu.device.limits.maxStorageBufferBindingSize / 4) + 64;
   fill(r, tensor("giant", [elements], "trainable"), 0);
   const spies = spy(gpu.device);
@@ -366,7 +366,7 @@ test("create() refuses a plan beyond the limits before it allocates", async () =
 });
 
 test("create() names the kernel that does not compile", async () => {
-  const gpu = await testGpu(), r = new Recorder({ variant: "portable", training: false });
+  const gpu = await testGpu(), r = new Recorder({ target: "portable", training: false });
   fill(r, tensor("x", [4], "trainable"), 0);
   const [step] = r.steps;
   const broken = {

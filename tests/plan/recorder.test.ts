@@ -12,7 +12,7 @@ const variable = (label: string, shape: readonly number[], needsGradient = true)
   needsGradient,
 });
 
-const training = (): Recorder => new Recorder({ variant: "portable", training: true });
+const training = (): Recorder => new Recorder({ target: "portable", training: true });
 
 function seed(r: Recorder, output: Variable): Tensor {
   const gradient = tensor("seed", output.value.shape, "state");
@@ -120,7 +120,7 @@ test("gradients of parameters and of activations have their roles, shapes and la
 });
 
 test("without training nothing has a gradient", () => {
-  const r = new Recorder({ variant: "portable", training: false }),
+  const r = new Recorder({ target: "portable", training: false }),
     x = variable("x", [2, 3]),
     w = variable("w", [3, 3]);
   linear(r, x, w);

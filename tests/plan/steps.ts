@@ -26,7 +26,7 @@ export function step(
     params: Object.fromEntries(Object.keys(params).map((id) => [id, "u32" as const])),
     groups: () => 1,
   });
-  return { kernel, tensors: [...reads, ...writes], params, grid: [1, 1, 1] };
+  return { kernel, tensors: [...reads, ...writes], params, dispatchSize: [1, 1, 1] };
 }
 
 export const program = (steps: readonly Step[], name = "program"): Program => ({ name, steps });

@@ -6,7 +6,7 @@ import { parseConfig } from "../../src/recipe/config/config.ts";
 import { fitBudget, planRun } from "../../src/recipe/run.ts";
 import type { Settings } from "../train/tiny.ts";
 
-const PLANNED = { vocab_size: 256, variant: "portable" } as const;
+const PLANNED = { vocab_size: 256, target: "portable" } as const;
 const configOf = (settings: Settings) =>
   parseConfig({
     tokenizer: "byte",

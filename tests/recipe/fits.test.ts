@@ -2,12 +2,12 @@ import type { AdapterReport } from "../../src/gpu/device.ts";
 import { bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
 import { ConfigError, parseConfig } from "../../src/recipe/config/config.ts";
 import { checkRunFits, compareOptimizers, planRun, prepareRun, type Run } from "../../src/recipe/run.ts";
-import { gridOf, type OptimizerName, OPTIMIZERS } from "../../src/optim/presets.ts";
+import { type OptimizerName, OPTIMIZERS, resolveOptimizer } from "../../src/optim/presets.ts";
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import { matrixBytes, momentBytes, poolBytes } from "../optim/state_bytes.ts";
 import { type Settings, TEXT, TINY } from "../train/tiny.ts";
 
-const PLANNED = { vocab_size: 256, variant: "portable" } as const;
+const PLANNED = { vocab_size: 256, target: "portable" } as const;
 const configOf = (settings: Settings) => parseConfig({ ...TINY, max_length: 64, ...settings });
 const runOf = (per_device_train_batch_size: number, settings: Settings = {}): Run =>
   prepareRun(configOf({ per_device_train_batch_size, ...settings }), TEXT, "portable");
@@ -17,7 +17,7 @@ function adapterWith(limit: number): AdapterReport {
   const limits = new Proxy({} as AdapterReport["limits"], { get: () => limit });
   return { name: "made up", vendor: "", architecture: "", software: true, features: [], limits };
 }
-const gpuWith = (limit: number) => ({ adapter: adapterWith(limit), variant: "portable" as const });
+const gpuWith = (limit: number) => ({ adapter: adapterWith(limit), target: "portable" as const });
 const bytesOf = (run: Run): number => totalBytes(bytesByRole(run.plan.buffers));
 const largestBuffer = (run: Run): number => Math.max(...run.plan.buffers.map(({ bytes }) => bytes));
 
@@ -91,15 +91,15 @@ test("an optimizer that a model cannot have is one row with the reason", () => {
 function stateBytesOf(optim: OptimizerName): number {
   const matrices = { q: [16, 16], k: [8, 16], v: [8, 16], o: [16, 16], gate: [32, 16], down: [16, 32], up: [32, 16] },
     { q, k, v, o, gate, down, up } = matrices;
-  const norm = [16], embedding = 256 * 16, grid = gridOf(optim, {});
-  const others = (norms: number): number => momentBytes(grid, embedding) + norms * momentBytes(grid, 16);
+  const norm = [16], embedding = 256 * 16, spec = resolveOptimizer(optim, {});
+  const others = (norms: number): number => momentBytes(spec, embedding) + norms * momentBytes(spec, 16);
   // Two of seven matrices at a time, from the last one down, round and round.
-  if (grid.split === "blocks") {
-    return others(3) + poolBytes(grid, [[up, down], [gate, o], [v, k], [q, up], [down, gate], [o, v], [k, q]]);
+  if (spec.split === "blocks") {
+    return others(3) + poolBytes(spec, [[up, down], [gate, o], [v, k], [q, up], [down, gate], [o, v], [k, q]]);
   }
-  if (grid.split === "layers") return others(1) + poolBytes(grid, [[norm, q, k, v, o, norm, gate, up, down]]);
-  const rankOf = (shape: readonly number[]): number => grid.rank ?? Math.min(...shape) / 4;
-  return others(3) + Object.values(matrices).reduce((sum, shape) => sum + matrixBytes(grid, shape, rankOf(shape)), 0);
+  if (spec.split === "layers") return others(1) + poolBytes(spec, [[norm, q, k, v, o, norm, gate, up, down]]);
+  const rankOf = (shape: readonly number[]): number => spec.rank ?? Math.min(...shape) / 4;
+  return others(3) + Object.values(matrices).reduce((sum, shape) => sum + matrixBytes(spec, shape, rankOf(shape)), 0);
 }
 
 test("updates in the backward pass keep the gradients of a step apart no longer than needed", () => {

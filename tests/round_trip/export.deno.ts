@@ -3,8 +3,8 @@
 //   adapter, the merged model, and the logits of both. check.py reads it.
 //   node tests/round_trip/run.mjs OUTPUT_FOLDER MODEL_FOLDER…
 
-import { adapterFiles } from "../../src/checkpoint/model/peft.ts";
-import { encodeJson, type Files, modelFiles } from "../../src/checkpoint/model/save.ts";
+import { adapterFiles } from "../../src/checkpoint/model/peft_adapter.ts";
+import { encodeJson, type FolderFiles, modelFiles } from "../../src/checkpoint/model/save.ts";
 import { encodeSafetensors } from "../../src/checkpoint/safetensors/writer.ts";
 import { directoryFolder } from "../../src/checkpoint/source/directory.deno.ts";
 import { openPretrained } from "../../src/checkpoint/model/pretrained.ts";
@@ -20,9 +20,9 @@ import { tensor } from "../../src/plan/tensor.ts";
 import { parseConfig } from "../../src/recipe/config/config.ts";
 import type { RunData } from "../../src/recipe/data.ts";
 import { loaderOf } from "../../src/recipe/fine_tuning.ts";
-import { BatchWriter, type InputValues, sequenceInputs } from "../../src/train/inputs.ts";
+import { BatchWriter, type InputValues, sequenceInputs } from "../../src/train/batch_inputs.ts";
 import { planPrograms, type Tables, tablesOf, tableTensors } from "../../src/train/programs.ts";
-import { loraOf } from "../../src/recipe/model.ts";
+import { loraOf } from "../../src/recipe/trained_model.ts";
 import { prepareRun } from "../../src/recipe/run.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 
@@ -65,7 +65,7 @@ async function exportModel(path: string): Promise<string> {
     tokenizer: new IdTokenizer(vocab_size),
     data,
     base: { architecture, json, storedAs: pretrained.storedAs },
-  }, gpu.variant);
+  }, gpu.target);
   const tables = tablesOf(run.model, T), logits = logitsProgram(run.model, tables);
   const trainer = await Trainer.create(gpu, run.model, run.programs, planPrograms(run.programs, [logits]), {
     seed: 1,
@@ -111,7 +111,7 @@ async function exportModel(path: string): Promise<string> {
     new Map([["logits.safetensors", computed], [
       "task.json",
       encodeJson({ classification: classesOf(plain) !== undefined }),
-    ]]) as Files,
+    ]]) as FolderFiles,
   );
   trainer.destroy();
   return target;
@@ -127,7 +127,7 @@ function randomBatch(model: Model, step: number): Batch {
 }
 
 function logitsProgram(model: Model, tables: Tables) {
-  const r = new Recorder({ variant: gpu.variant, training: false }),
+  const r = new Recorder({ target: gpu.target, training: false }),
     classes = classesOf(model);
   const batch = sequenceInputs("export", model, { B, T, packed: false, training: false });
   const out = tensor("exported logits", classes ? [B, classes.length] : [B * T, model.config.vocab_size], "output");

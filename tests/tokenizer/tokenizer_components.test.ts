@@ -1,6 +1,6 @@
 import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
 import { compileDecoder } from "../../src/tokenizer/hugging_face/decoder.ts";
-import { compileModel } from "../../src/tokenizer/hugging_face/model.ts";
+import { compileModel } from "../../src/tokenizer/hugging_face/tokenizer_model.ts";
 import { compileNormalizer } from "../../src/tokenizer/hugging_face/normalizer.ts";
 import { compilePostProcessor } from "../../src/tokenizer/hugging_face/post_processor.ts";
 import { compilePreTokenizer } from "../../src/tokenizer/hugging_face/pre_tokenizer.ts";

@@ -4,7 +4,7 @@
 import { assert, assertEquals, test } from "../harness.ts";
 import { openTiny } from "../recipe/resume/checkpoints.ts";
 import { type Settings, TINY } from "./tiny.ts";
-import type { Variant } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { LLAMA } from "../../src/models/llama.ts";
 import type { Parameter } from "../../src/models/parameter.ts";
 import { type BytesByRole, bytesByRole, totalBytes } from "../../src/plan/ledger.ts";
@@ -35,10 +35,10 @@ const LORA = {
 type Stored = "f32" | "bf16" | "f16";
 
 /** The plan of a run on SmolLM, whose files hold matrices as `stored`. */
-function planSmol(stored: Stored, settings: Settings = {}, variant: Variant = "tiled") {
+function planSmol(stored: Stored, settings: Settings = {}, target: KernelTarget = "tiled") {
   const { model, plan } = planRun(parseConfig({ ...LORA, ...settings }), {
     vocab_size: 49152,
-    variant,
+    target,
     base: { architecture: LLAMA, json: SMOL, storedAs: () => stored },
   });
   return {
@@ -86,11 +86,11 @@ for (
 }
 
 test("that run fits below 400 MB with a base in bf16 and below 220 MB in nf4", () => {
-  for (const variant of ["tiled", "portable", "portable_small"] as const) {
-    const [bf16, nf4] = [planSmol("bf16", {}, variant), planSmol("bf16", { load_in_4bit: true }, variant)].map((
+  for (const target of ["tiled", "portable", "portable_small"] as const) {
+    const [bf16, nf4] = [planSmol("bf16", {}, target), planSmol("bf16", { load_in_4bit: true }, target)].map((
       { bytes },
     ) => totalBytes(bytes)) as [number, number];
-    assert(bf16 < 400e6 && nf4 < 220e6, `${variant}: ${bf16} bytes with bf16, ${nf4} with nf4`);
+    assert(bf16 < 400e6 && nf4 < 220e6, `${target}: ${bf16} bytes with bf16, ${nf4} with nf4`);
   }
 });
 
@@ -99,7 +99,7 @@ test(
     "else there is",
   () => {
     const config = parseConfig({ ...TINY, num_hidden_layers: 3, trainable_modules: ["norm"], dtype: "bfloat16" });
-    const { model, plan } = planRun(config, { vocab_size: 256, variant: "portable" }),
+    const { model, plan } = planRun(config, { vocab_size: 256, target: "portable" }),
       bytes = bytesByRole(plan.buffers);
     assertEquals([bytes.trainable, bytes.gradient, bytes.state], [7 * 64, 7 * 64, 14 * 64]);
     const frozen = model.parameters.filter(({ needsGradient }) => !needsGradient), ropeBytes = 4 * 16 * 8;
@@ -161,7 +161,7 @@ test("the backward pass stops below the first trainable layer", () => {
   const planned = (settings: Settings) =>
     planRun(parseConfig({ ...TINY, num_hidden_layers: LAYERS, max_grad_norm: 0, ...settings }), {
       vocab_size: 256,
-      variant: "portable",
+      target: "portable",
     });
   const stepsOf = (settings: Settings): number => planned(settings).programs.train!.steps.length;
   const all = stepsOf({}), forward = planned({}).programs.evaluate!.steps.length;

@@ -123,11 +123,11 @@ test("the summary has every number the command line promises", async () => {
 for (const stopAfter of [1, 4]) {
   test(`a run stopped after step ${stopAfter} ends in good order, with every step told`, async () => {
     for (const logging_steps of [1, 10]) {
-      let asked = 0;
+      let requests = 0;
       // Asked before each step, and once more after it.
       const { events, losses, summary } = await trainTiny({ max_steps: 50, logging_steps }, {
         ...NEVER,
-        stopped: () => ++asked > 2 * stopAfter - 1,
+        stopped: () => ++requests > 2 * stopAfter - 1,
       });
       assertEquals(stepsOf(events, "step"), upTo(stopAfter));
       assertEquals([summary.steps, losses.length], [stopAfter, stopAfter]);
@@ -196,7 +196,7 @@ test("a listener that fails ends the run with its error", async () => {
 });
 
 test("a loss that is not finite ends the run, naming the step and the first bad tensor", async () => {
-  const gpu = await sharedGpu(), told: number[] = [];
+  const gpu = await sharedGpu(), reported: number[] = [];
   const settings = {
     learning_rate: 1e30,
     lr_scheduler_type: "constant",
@@ -206,7 +206,12 @@ test("a loss that is not finite ends the run, naming the step and the first bad 
   };
   const error = await assertRejects(
     () =>
-      train(gpu, prepareTiny(gpu, settings), NEVER, (event) => void (event.type === "step" && told.push(event.step))),
+      train(
+        gpu,
+        prepareTiny(gpu, settings),
+        NEVER,
+        (event) => void (event.type === "step" && reported.push(event.step)),
+      ),
     "The loss of step ",
   );
   assert(error instanceof NonFiniteLossError, error.name);
@@ -214,7 +219,7 @@ test("a loss that is not finite ends the run, naming the step and the first bad 
     /^The loss of step (\d+) is (?:NaN|-?Infinity); first bad tensor: \S+ \([\w ]+\)\. Use a smaller learning_rate/
       .exec(error.message)?.[1];
   assert(step !== undefined, error.message);
-  assertEquals(told, upTo(Number(step) - 1));
+  assertEquals(reported, upTo(Number(step) - 1));
 });
 
 test(

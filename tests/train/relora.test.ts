@@ -4,7 +4,7 @@ import { assert, assertClose, assertEquals, test } from "../harness.ts";
 import { contextOf, openTiny } from "../recipe/resume/checkpoints.ts";
 import { NEVER, ofType, prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
 import { blobSource } from "../../src/checkpoint/source/blob.ts";
-import { denseLayers } from "../../src/models/parts.ts";
+import { linearLayers } from "../../src/models/parts.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";
 import { mergeAdapters } from "../../src/train/relora.ts";
@@ -26,7 +26,7 @@ async function mergeNow(trainer: Trainer, seed: number): Promise<void> {
 }
 
 test("merging keeps the logits, makes B zeros and A new, and moves the weights beside them only", async () => {
-  const { run, trainer, go } = await openTiny(RELORA), { executor } = trainer, layers = denseLayers(run.model);
+  const { run, trainer, go } = await openTiny(RELORA), { executor } = trainer, layers = linearLayers(run.model);
   const words = () => Promise.all(run.model.parameters.map(({ value }) => executor.readWords(value)));
   const logits = () => trainer.nextLogits(run.programs.generate!, [79, 110, 32, 100]);
   const numbers = () =>
@@ -74,7 +74,7 @@ test(
     "moments begin anew",
   async () => {
     const { run, trainer, go } = await openTiny(RELORA),
-      layers = denseLayers(run.model),
+      layers = linearLayers(run.model),
       { train: program } = run.programs;
     assert(
       layers.every(({ weight }) => !weight.needsGradient && weight.value.role === "trainable"),
@@ -97,12 +97,12 @@ test(
   },
 );
 
-interface Told {
+interface Reported {
   readonly events: readonly TrainEvent[];
   readonly weights: readonly Uint32Array[];
 }
 
-async function trainFrom(settings: Settings, resumed?: Resumed): Promise<Told> {
+async function trainFrom(settings: Settings, resumed?: Resumed): Promise<Reported> {
   const gpu = await sharedGpu(), run = prepareTiny(gpu, settings), events: TrainEvent[] = [];
   const trainer = await train(gpu, run, NEVER, (event) => void events.push(event), { resumed });
   const weights = await Promise.all(run.model.parameters.map(({ value }) => trainer.executor.readWords(value)));

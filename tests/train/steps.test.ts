@@ -108,9 +108,9 @@ test("two layers of width 64 with clipping and AdamW take at most 120 dispatches
     max_length: 64,
     per_device_train_batch_size: 4,
   });
-  for (const variant of ["portable", "portable_small", "tiled"] as const) {
-    const { length } = planRun(config, { vocab_size: 256, variant }).programs.train!.steps;
-    assert(length <= 120, `${variant}: ${length} dispatches`);
+  for (const target of ["portable", "portable_small", "tiled"] as const) {
+    const { length } = planRun(config, { vocab_size: 256, target }).programs.train!.steps;
+    assert(length <= 120, `${target}: ${length} dispatches`);
   }
 });
 

@@ -35,7 +35,7 @@ let shared: Promise<Gpu> | undefined;
 export const sharedGpu = (): Promise<Gpu> => (shared ??= openGpu());
 
 export const prepareTiny = (gpu: Gpu, settings: Settings = {}): Run =>
-  prepareRun(parseConfig({ ...TINY, ...settings }), TEXT, gpu.variant);
+  prepareRun(parseConfig({ ...TINY, ...settings }), TEXT, gpu.target);
 
 /** The micro-batches of a step, which of a text are there at once. */
 export function batchesOf(run: Run, step: number): readonly Batch[] {

@@ -1,7 +1,7 @@
 import { directoryFolder } from "../source/directory.deno.ts";
 import type { Folder } from "../source/source.ts";
 import { syncFolder } from "../store/directory.deno.ts";
-import { type Contents, type Files, piecesOf, type WritableFolder } from "./save.ts";
+import { type FileContents, type FolderFiles, piecesOf, type WritableFolder } from "./save.ts";
 
 /** A folder on the disk: one that is read, or a new one that is written whole or not at all. */
 export const directory = (path: string): Folder & WritableFolder => ({
@@ -24,7 +24,7 @@ async function holdsFiles(path: string): Promise<boolean> {
 }
 
 /** Writes a folder whole or not at all: into a temporary neighbour, which is then renamed. */
-export async function writeFolder(path: string, files: Files): Promise<void> {
+export async function writeFolder(path: string, files: FolderFiles): Promise<void> {
   const temporary = `${path}.partial`;
   // A killed process may have left a folder there.
   await Deno.remove(temporary, { recursive: true }).catch(() => {});
@@ -49,7 +49,7 @@ export async function writeFolder(path: string, files: Files): Promise<void> {
 }
 
 /** Returns once the bytes are on the disk, not just with the system. */
-async function writeFile(path: string, contents: Contents): Promise<void> {
+async function writeFile(path: string, contents: FileContents): Promise<void> {
   using file = await Deno.open(path, { write: true, create: true, truncate: true });
   for await (const bytes of piecesOf(contents)) {
     for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));

@@ -6,7 +6,7 @@ import { GROUP, size, type Tensor } from "../../plan/tensor.ts";
 import type { TensorEntry } from "../safetensors/header.ts";
 import { toFloat32 } from "../safetensors/numbers.ts";
 import type { TensorFile } from "../safetensors/reader.ts";
-import { matchNames } from "./names.ts";
+import { matchNames } from "./tensor_names.ts";
 
 /** Types with the same bits in file and device. */
 const SAME_BITS: Readonly<Record<string, Tensor["type"]>> = { F32: "f32", BF16: "bf16", F16: "f16" };

@@ -5,9 +5,9 @@ import type { Architecture, Model } from "../../models/architecture.ts";
 import { architectureOf, ARCHITECTURES, createModel } from "../../models/model.ts";
 import type { WeightType } from "../../models/parameter.ts";
 import { openCheckpoint, PIECE_BYTES, type TensorFile } from "../safetensors/reader.ts";
-import { Sha256 } from "../sha256.ts";
+import { createSha256 } from "../sha256.ts";
 import type { ByteSource, Folder } from "../source/source.ts";
-import { matchNames, mayBeNew } from "./names.ts";
+import { matchNames, mayBeNew } from "./tensor_names.ts";
 
 /** A file as a checkpoint names it: a run that resumes must find it again unchanged. */
 export interface FileIdentity {
@@ -78,7 +78,7 @@ export async function openPretrained(
     folder,
     architecture,
     json,
-    generation: await readJson(folder, "generation_config.json"),
+    generation: await readJsonFile(folder, "generation_config.json"),
     tokenizer,
     weights,
     isNew: new Set(missing.map(({ value }) => value.label)),
@@ -89,7 +89,7 @@ export async function openPretrained(
 
 /** The config.json of a folder. @throws RangeError if it is missing or no JSON object. */
 export async function readModelConfig(folder: Folder): Promise<Json> {
-  const json = await readJson(folder, "config.json");
+  const json = await readJsonFile(folder, "config.json");
   if (!json) {
     throw new RangeError(`Cannot load ${folder.name}: it has no config.json. Give the folder of a Hugging Face model`);
   }
@@ -97,7 +97,7 @@ export async function readModelConfig(folder: Folder): Promise<Json> {
 }
 
 /** A JSON object in a folder; null if there is no such file. */
-export async function readJson(folder: Folder, name: string): Promise<Json | null> {
+export async function readJsonFile(folder: Folder, name: string): Promise<Json | null> {
   const bytes = await readWhole(folder, name);
   if (!bytes) return null;
   try {
@@ -175,7 +175,7 @@ export async function identitiesOf(folder: Folder, names: readonly string[]): Pr
 }
 
 async function identityOf(source: ByteSource): Promise<FileIdentity> {
-  const sha256 = new Sha256();
+  const sha256 = createSha256();
   for (let start = 0; start < source.size; start += PIECE_BYTES) {
     sha256.update(await source.read(start, Math.min(start + PIECE_BYTES, source.size)));
   }

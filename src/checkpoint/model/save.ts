@@ -1,27 +1,27 @@
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { Json } from "../../models/config_reader.ts";
-import { product } from "../../models/factorised.ts";
+import { product } from "../../models/low_rank_linear.ts";
 import { mergedWeight } from "../../models/lora.ts";
 import type { Model } from "../../models/architecture.ts";
 import type { Parameter } from "../../models/parameter.ts";
-import { denseLayers, factorisedLayers } from "../../models/parts.ts";
+import { linearLayers, lowRankLayers } from "../../models/parts.ts";
 import type { Executor } from "../../plan/executor.ts";
 import { size, type Tensor } from "../../plan/tensor.ts";
 import { type TensorToWrite, writeSafetensors } from "../safetensors/writer.ts";
 
 /** The contents of a file: whole, or in pieces, made as they are consumed. */
-export type Contents = Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array<ArrayBuffer>>;
+export type FileContents = Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array<ArrayBuffer>>;
 /** Files of a folder by name. */
-export type Files = ReadonlyMap<string, Contents>;
+export type FolderFiles = ReadonlyMap<string, FileContents>;
 
 /** A place where the files of a folder are written. */
 export interface WritableFolder {
   /** Writes the files, in pieces as they are made. Resolves once they are stored. */
-  write(files: Files): Promise<void>;
+  write(files: FolderFiles): Promise<void>;
 }
 
 /** The pieces of a file. */
-export async function* piecesOf(contents: Contents): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+export async function* piecesOf(contents: FileContents): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
   if (contents instanceof Uint8Array) yield contents;
   else yield* contents;
 }
@@ -46,11 +46,11 @@ interface Output extends Omit<TensorToWrite, "bytes"> {
  * added to their weights. Weights frozen in 16 bits are written in them, bit for bit; everything else in f32. Tensors
  * are read from the device one after another.
  */
-export function modelFiles({ model, json, tokenizer, generation }: ModelToSave, executor: Executor): Files {
+export function modelFiles({ model, json, tokenizer, generation }: ModelToSave, executor: Executor): FolderFiles {
   const outputs = outputsOf(model), byName = new Map(outputs.map((output) => [output.name, output]));
   const wide = outputs.some(({ dtype }) => dtype === "F32");
   const metadata = new Map([["format", "pt"]]);
-  return new Map<string, Contents>([
+  return new Map<string, FileContents>([
     ["config.json", encodeJson(configOf(json, wide ? "float32" : undefined))],
     ...(generation ? [["generation_config.json", encodeJson(generation)] as const] : []),
     ...tokenizerFiles(tokenizer),
@@ -76,8 +76,8 @@ function configOf({ torch_dtype, dtype, quantization_config: _, ...json }: Json,
 }
 
 function outputsOf(model: Model): Output[] {
-  const adapted = new Map(denseLayers(model).flatMap((layer) => (layer.lora ? [[layer.weight, layer] as const] : [])));
-  const inside = new Set<Parameter>(factorisedLayers(model).flatMap(({ a, b }) => [a, b]));
+  const adapted = new Map(linearLayers(model).flatMap((layer) => (layer.lora ? [[layer.weight, layer] as const] : [])));
+  const inside = new Set<Parameter>(lowRankLayers(model).flatMap(({ a, b }) => [a, b]));
   for (const { lora } of adapted.values()) inside.add(lora!.a).add(lora!.b);
   const plain = model.parameters.filter((parameter) => !inside.has(parameter)).map((parameter): Output => {
     const layer = adapted.get(parameter), { value } = parameter;
@@ -90,7 +90,7 @@ function outputsOf(model: Model): Output[] {
         mergedWeight(layer, await executor.read(value), await executor.read(a.value), await executor.read(b.value)),
     );
   });
-  const products = factorisedLayers(model).map(({ name, a, b, scale }) => {
+  const products = lowRankLayers(model).map(({ name, a, b, scale }) => {
     const shape = [b.value.shape[0]!, a.value.shape[1]!];
     return f32Output(
       `${name}.weight`,

@@ -1,4 +1,4 @@
-import type { Refuse } from "./json.ts";
+import type { Refuse } from "./lossless_json.ts";
 
 /**
  * Bits of an element of each type that the format knows, in the order of the reference's enumeration

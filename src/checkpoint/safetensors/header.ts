@@ -1,5 +1,5 @@
 import { describeShape, type Dtype, isDtype, tensorBytes } from "./dtype.ts";
-import { isCounts, isObject, type Json, quote, type Refuse, scanObject } from "./json.ts";
+import { isCounts, isObject, type LosslessJson, quote, type Refuse, scanObject } from "./lossless_json.ts";
 
 /** The format's own cap on the header. */
 export const MAX_HEADER_BYTES = 100_000_000;
@@ -65,7 +65,7 @@ export function decodeText(bytes: Uint8Array, refuse: Refuse): string {
   }
 }
 
-function parseMetadata(value: Json, refuse: Refuse): Metadata {
+function parseMetadata(value: LosslessJson, refuse: Refuse): Metadata {
   if (!isObject(value)) return refuse("its __metadata__ is not an object of texts");
   for (const [key, text] of value) {
     if (typeof text !== "string") refuse(`${quote(key)} in its __metadata__ is not a text`);
@@ -75,7 +75,7 @@ function parseMetadata(value: Json, refuse: Refuse): Metadata {
 
 const FIELDS = ["dtype", "shape", "data_offsets"];
 
-function parseEntry(name: string, entry: Json, refuse: Refuse): Placed {
+function parseEntry(name: string, entry: LosslessJson, refuse: Refuse): Placed {
   const fail: Refuse = (problem) => refuse(`tensor ${quote(name)} ${problem}`);
   if (!isObject(entry)) return fail("is not described by an object");
   const absent = FIELDS.find((field) => !entry.has(field)),

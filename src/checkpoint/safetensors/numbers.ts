@@ -1,30 +1,6 @@
+import { bf16ToF32 } from "../../gpu/formats/bf16.ts";
+import { f16ToF32 } from "../../gpu/formats/f16.ts";
 import type { Dtype } from "./dtype.ts";
-
-/** The f32 of an f16, both as bits. Exact: f32 has the subnormal numbers of f16 as normal ones. */
-function halfToFloat(half: number): number {
-  const sign = (half & 0x8000) << 16, exponent = (half >> 10) & 31, mantissa = half & 1023;
-  if (exponent === 31) return sign | 0x7f800000 | (mantissa << 13);
-  if (exponent > 0) return sign | ((exponent + 112) << 23) | (mantissa << 13);
-  if (mantissa === 0) return sign;
-  const shift = Math.clz32(mantissa) - 21; // brings the first 1 to bit 10, where it is implied
-  return sign | ((113 - shift) << 23) | (((mantissa << shift) & 1023) << 13);
-}
-
-/** Table of the f32 of all f16, made once: an element costs a load and no branch. */
-let halves: Int32Array<ArrayBuffer> | undefined;
-
-function fromF16(bits: Uint16Array): Float32Array<ArrayBuffer> {
-  const table = halves ??= Int32Array.from({ length: 65_536 }, (_, half) => halfToFloat(half));
-  const floats = new Int32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) floats[i] = table[bits[i]!]!;
-  return new Float32Array(floats.buffer);
-}
-
-function fromBF16(bits: Uint16Array): Float32Array<ArrayBuffer> {
-  const floats = new Int32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) floats[i] = bits[i]! << 16;
-  return new Float32Array(floats.buffer);
-}
 
 type View = new (
   buffer: ArrayBuffer,
@@ -33,8 +9,8 @@ type View = new (
 ) => ArrayLike<number> & { readonly BYTES_PER_ELEMENT: number };
 const CONVERT = {
   F32: [Float32Array, (view) => view as Float32Array<ArrayBuffer>],
-  F16: [Uint16Array, (view) => fromF16(view as Uint16Array)],
-  BF16: [Uint16Array, (view) => fromBF16(view as Uint16Array)],
+  F16: [Uint16Array, (view) => f16ToF32(view as Uint16Array)],
+  BF16: [Uint16Array, (view) => bf16ToF32(view as Uint16Array)],
   F64: [Float64Array, (view) => Float32Array.from(view)],
   I32: [Int32Array, (view) => Float32Array.from(view)],
   U32: [Uint32Array, (view) => Float32Array.from(view)],

@@ -1,7 +1,7 @@
 import { isInside } from "../source/path.ts";
 import type { ByteSource, Folder } from "../source/source.ts";
 import { decodeText, type Header, headerLength, type Metadata, parseHeader, type TensorEntry } from "./header.ts";
-import { isObject, type Json, quote, type Refuse, scanObject } from "./json.ts";
+import { isObject, type LosslessJson, quote, type Refuse, scanObject } from "./lossless_json.ts";
 
 /** Tensors of one file or of several, none of which is ever held whole. */
 export interface TensorFile {
@@ -168,7 +168,7 @@ async function readIndex(source: ByteSource, refuse: Refuse): Promise<WeightMap>
 }
 
 /** Reads the total size by its value: some writers add ".0". */
-function parseTotalSize(size: Json | undefined, refuse: Refuse): number | undefined {
+function parseTotalSize(size: LosslessJson | undefined, refuse: Refuse): number | undefined {
   if (size === undefined || typeof size === "number") return size;
   return typeof size === "object" && size !== null && "digits" in size
     ? Number(size.digits)

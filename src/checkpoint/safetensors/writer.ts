@@ -1,6 +1,6 @@
 import { describeShape, type Dtype, DTYPE_BITS, tensorBytes } from "./dtype.ts";
 import { MAX_HEADER_BYTES, type Metadata } from "./header.ts";
-import { quote, type Refuse } from "./json.ts";
+import { quote, type Refuse } from "./lossless_json.ts";
 
 /** A tensor to write, with the number of bytes of its data. */
 export interface TensorToWrite {

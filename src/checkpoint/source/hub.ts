@@ -1,5 +1,5 @@
 import { HubApiError, listFiles, modelInfo } from "@huggingface/hub";
-import { type HubCache, readJson } from "./hub_cache.ts";
+import { type HubCache, readCachedJson } from "./hub_cache.ts";
 import { HubUnreachableError, patientFetch, type Pause } from "./hub_fetch.ts";
 import { type HubEntry, hubFile } from "./hub_file.ts";
 import { isInside } from "./path.ts";
@@ -103,7 +103,7 @@ async function pinCommit(hub: Hub): Promise<string> {
     await cache.replace(known, JSON.stringify({ commit: sha }));
     return sha;
   } catch (error) {
-    const commit = error instanceof HubUnreachableError ? (await readJson(cache, known))?.["commit"] : undefined;
+    const commit = error instanceof HubUnreachableError ? (await readCachedJson(cache, known))?.["commit"] : undefined;
     return typeof commit === "string" && isCommit(commit) ? commit : refuse(hub, error as Error);
   }
 }
@@ -111,7 +111,7 @@ async function pinCommit(hub: Hub): Promise<string> {
 /** The files of a commit, which never change: they are requested once. */
 async function filesOf(hub: Hub, commit: string): Promise<ReadonlyMap<string, HubEntry>> {
   const { repo, cache } = hub, known = `${repo}/records/${commit}.json`;
-  const kept = await readJson(cache, known);
+  const kept = await readCachedJson(cache, known);
   if (kept) return new Map(Object.entries(kept as Record<string, HubEntry>));
   const files = new Map<string, HubEntry>();
   try {

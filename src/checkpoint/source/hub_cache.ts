@@ -25,7 +25,7 @@ export interface HubCache {
 }
 
 /** The JSON object of a small file, null if it is absent or torn. */
-export async function readJson(cache: HubCache, name: string): Promise<Readonly<Record<string, unknown>> | null> {
+export async function readCachedJson(cache: HubCache, name: string): Promise<Readonly<Record<string, unknown>> | null> {
   try {
     const value: unknown = JSON.parse(new TextDecoder().decode(await cache.read(name, 0, (await cache.size(name))!)));
     return typeof value === "object" && value !== null ? value as Readonly<Record<string, unknown>> : null;

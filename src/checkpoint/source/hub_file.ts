@@ -1,5 +1,5 @@
-import { Sha256 } from "../sha256.ts";
-import { type HubCache, readJson } from "./hub_cache.ts";
+import { createSha256 } from "../sha256.ts";
+import { type HubCache, readCachedJson } from "./hub_cache.ts";
 import { HubUnreachableError, type Pause, WAITS } from "./hub_fetch.ts";
 import type { ByteSource } from "./source.ts";
 
@@ -25,7 +25,7 @@ export interface HubPlace {
 }
 
 /** Bytes that are requested, kept and resumed at once. Large enough that the round trips do not count. */
-export const PIECE_BYTES = 8 << 20;
+export const HUB_PIECE_BYTES = 8 << 20;
 
 /** Error of an answer whose body ended early. Another attempt may cure it. */
 class InterruptedError extends Error {}
@@ -35,7 +35,7 @@ class InterruptedError extends Error {}
  * ones. The read that brings the last missing piece also checks the whole against its hash.
  */
 export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Promise<ByteSource> {
-  const { name, cache, bytes } = place, count = Math.ceil(size / PIECE_BYTES);
+  const { name, cache, bytes } = place, count = Math.ceil(size / HUB_PIECE_BYTES);
   let { pieces, checked } = await readRecord(place, size, count);
   const writeRecord = (): Promise<void> =>
     cache.replace(place.record, JSON.stringify({ size, pieces: pieces.join(""), checked }));
@@ -46,13 +46,13 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
     await cache.remove(bytes);
   }
   async function keep(piece: number, data: Uint8Array<ArrayBuffer>): Promise<void> {
-    await cache.write(bytes, piece * PIECE_BYTES, data);
+    await cache.write(bytes, piece * HUB_PIECE_BYTES, data);
     pieces[piece] = 1;
     await writeRecord();
   }
   /** Fetches the pieces from `first` up to, not including, `last`, in one request. */
   async function fetchPieces(first: number, last: number): Promise<void> {
-    const start = first * PIECE_BYTES, end = Math.min(last * PIECE_BYTES, size);
+    const start = first * HUB_PIECE_BYTES, end = Math.min(last * HUB_PIECE_BYTES, size);
     const response = await place.request(start, end);
     // A server that knows no ranges sends the whole file, which is taken whole, once.
     const whole = response.status === 200;
@@ -65,7 +65,13 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
         } of ${size}, the hub sent ${range}. Start again, it may have changed`,
       );
     }
-    await takeBody(name, response, whole ? 0 : start, whole ? size : end, (at, data) => keep(at / PIECE_BYTES, data));
+    await takeBody(
+      name,
+      response,
+      whole ? 0 : start,
+      whole ? size : end,
+      (at, data) => keep(at / HUB_PIECE_BYTES, data),
+    );
   }
   async function fill(first: number, last: number): Promise<void> {
     for (let attempt = 0;;) {
@@ -111,7 +117,7 @@ export async function hubFile({ size, sha256 }: HubEntry, place: HubPlace): Prom
       if (start === end) return new Uint8Array(0);
       if (!checked) {
         // Reads take turns, so that no piece is fetched twice. One that fails does not hold up the next.
-        const filled = turn.then(() => fill(Math.floor(start / PIECE_BYTES), Math.ceil(end / PIECE_BYTES)));
+        const filled = turn.then(() => fill(Math.floor(start / HUB_PIECE_BYTES), Math.ceil(end / HUB_PIECE_BYTES)));
         turn = filled.catch(() => {});
         await filled;
       }
@@ -126,8 +132,8 @@ async function readRecord(
   size: number,
   count: number,
 ): Promise<{ pieces: number[]; checked: boolean }> {
-  const found = await readJson(cache, record), text = String(found?.["pieces"] ?? "");
-  const there = Math.min(size, (text.lastIndexOf("1") + 1) * PIECE_BYTES), kept = await cache.size(bytes) ?? 0;
+  const found = await readCachedJson(cache, record), text = String(found?.["pieces"] ?? "");
+  const there = Math.min(size, (text.lastIndexOf("1") + 1) * HUB_PIECE_BYTES), kept = await cache.size(bytes) ?? 0;
   const isTrue = found?.["size"] === size && text.length === count && /^[01]*$/.test(text) && kept >= there &&
     kept <= size;
   const pieces = Array.from({ length: count }, (_, i) => isTrue ? Number(text[i]) : 0);
@@ -143,7 +149,7 @@ async function takeBody(
   keep: (at: number, data: Uint8Array<ArrayBuffer>) => Promise<void>,
 ): Promise<void> {
   const reader = (response.body ?? new Blob().stream()).getReader();
-  let at = start, piece = new Uint8Array(Math.min(PIECE_BYTES, end - start)), filled = 0;
+  let at = start, piece = new Uint8Array(Math.min(HUB_PIECE_BYTES, end - start)), filled = 0;
   try {
     while (true) {
       const { done, value } = await reader.read().catch((error) => {
@@ -166,7 +172,7 @@ async function takeBody(
         if (filled < piece.length) continue;
         await keep(at, piece);
         at += filled, filled = 0;
-        piece = piece.subarray(0, Math.min(PIECE_BYTES, end - at));
+        piece = piece.subarray(0, Math.min(HUB_PIECE_BYTES, end - at));
       }
     }
   } finally {
@@ -176,9 +182,9 @@ async function takeBody(
 }
 
 async function hashOf(cache: HubCache, name: string, size: number): Promise<string> {
-  const hash = new Sha256();
-  for (let at = 0; at < size; at += PIECE_BYTES) {
-    hash.update(await cache.read(name, at, Math.min(at + PIECE_BYTES, size)));
+  const hash = createSha256();
+  for (let at = 0; at < size; at += HUB_PIECE_BYTES) {
+    hash.update(await cache.read(name, at, Math.min(at + HUB_PIECE_BYTES, size)));
   }
   return hash.hex();
 }

@@ -3,9 +3,9 @@ import {
   checkKeep,
   type CheckpointStore,
   checkStep,
-  dropped,
   noCheckpoint,
   RunInUseError,
+  stepsToDrop,
   StorageFullError,
 } from "./store.ts";
 
@@ -33,7 +33,7 @@ export async function openDirectoryStore(folder: string, keep: number): Promise<
       checkStep(step);
       for (const name of await namesIn(folder)) if (PARTIAL.test(name)) await remove(`${folder}/${name}`);
       await writeWhole(folder, fileOf(step), bytes);
-      for (const old of dropped(await list(), step, keep)) await remove(`${folder}/${fileOf(old)}`);
+      for (const old of stepsToDrop(await list(), step, keep)) await remove(`${folder}/${fileOf(old)}`);
     },
     async open(step) {
       const source = await files.open(fileOf(step));

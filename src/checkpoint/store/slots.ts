@@ -1,12 +1,12 @@
-import { Sha256 } from "../sha256.ts";
+import { createSha256 } from "../sha256.ts";
 import { blobSource } from "../source/blob.ts";
 import {
   checkKeep,
   type CheckpointStore,
   checkStep,
-  dropped,
   noCheckpoint,
   RunInUseError,
+  stepsToDrop,
   StorageFullError,
 } from "./store.ts";
 
@@ -98,7 +98,7 @@ export async function openSlots(
       }
       whole.add(generation);
       const after = new Map([...before].map(([old, record]) => [old, record.generation])).set(step, generation);
-      for (const old of dropped([...after.keys()].sort((a, b) => a - b), step, keep)) after.delete(old);
+      for (const old of stepsToDrop([...after.keys()].sort((a, b) => a - b), step, keep)) after.delete(old);
       await keepOnly([...after.values()]);
     },
     async open(step) {
@@ -142,7 +142,7 @@ const PIECE_BYTES = 4 << 20;
 async function agrees(place: Slots, { generation, bytes, sha256 }: CommitRecord): Promise<boolean> {
   const payload = await place.read(payloadOf(generation));
   if (payload?.size !== bytes) return false;
-  const hash = new Sha256(), source = blobSource("", payload);
+  const hash = createSha256(), source = blobSource("", payload);
   try {
     for (let at = 0; at < bytes; at += PIECE_BYTES) {
       hash.update(await source.read(at, Math.min(at + PIECE_BYTES, bytes)));
@@ -158,7 +158,7 @@ async function writePayload(
   name: string,
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<{ bytes: number; sha256: string }> {
-  const hash = new Sha256();
+  const hash = createSha256();
   let bytes = 0;
   async function* measured(): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {

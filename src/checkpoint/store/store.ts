@@ -54,7 +54,7 @@ export const noCheckpoint = (run: string, step: number, steps: readonly number[]
   );
 
 /** The ascending `steps`, `saved` among them, that go once `saved` is safe. */
-export function dropped(steps: readonly number[], saved: number, keep: number): number[] {
+export function stepsToDrop(steps: readonly number[], saved: number, keep: number): number[] {
   const kept = steps.filter((step) => step <= saved).slice(-keep);
   return steps.filter((step) => !kept.includes(step));
 }

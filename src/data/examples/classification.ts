@@ -1,6 +1,6 @@
 import { kindOf } from "../rows/jsonl.ts";
 import type { NumberedRow } from "../rows/read_rows.ts";
-import { placeOf, refuseShape, type Skipped, textOf } from "./example.ts";
+import { columnText, placeOf, refuseShape, type Skipped } from "./example.ts";
 
 /** A text, or two, and the class it belongs to. */
 export interface ClassExample {
@@ -45,7 +45,7 @@ export function classificationExample(source: NumberedRow, options: Classificati
   const pair = PAIRS.find(([first, second]) => first in row && second in row);
   const column = pair ? pair[0] : TEXTS.find((name) => name in row);
   if (column === undefined || !("label" in row)) return refuseShape(source, SHAPES);
-  const text = textOf(source, column), second = pair ? textOf(source, pair[1]) : null;
+  const text = columnText(source, column), second = pair ? columnText(source, pair[1]) : null;
   const label = labelIndex(source, options.labels);
   if (`${text}${second ?? ""}`.trim() === "") return "empty";
   const encoded = options.encode(text, second), input_ids = encoded.input_ids.slice(0, max_length);

@@ -41,7 +41,7 @@ export function exampleOf(
 export const placeOf = ({ file, number }: NumberedRow): string => `row ${number} of ${file}`;
 
 /** The text of a column; "" for null, which tables hold if there is none. */
-export function textOf(source: NumberedRow, key: string): string {
+export function columnText(source: NumberedRow, key: string): string {
   const value = source.row[key];
   if (value === null || value === undefined) return "";
   if (typeof value !== "string") {

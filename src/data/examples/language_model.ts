@@ -2,7 +2,7 @@ import { kindOf } from "../rows/jsonl.ts";
 import type { NumberedRow } from "../rows/read_rows.ts";
 import { reasonOf } from "../rows/row_source.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { type Example, exampleOf, placeOf, refuseShape, type Skipped, textOf } from "./example.ts";
+import { columnText, type Example, exampleOf, placeOf, refuseShape, type Skipped } from "./example.ts";
 
 /** A turn of a conversation. */
 export interface Message {
@@ -51,16 +51,16 @@ export function languageModelExample(source: NumberedRow, options: ExampleOption
   if ("messages" in row) return fromMessages(source, options);
   if ("prompt" in row && "completion" in row) {
     if (typeof row["prompt"] === "object" && row["prompt"] !== null) return fromMessagePair(source, options);
-    return fromPair(textOf(source, "prompt"), textOf(source, "completion"), options);
+    return fromPair(columnText(source, "prompt"), columnText(source, "completion"), options);
   }
   if ("instruction" in row && "output" in row) {
     return fromPair(
-      alpacaPrompt(textOf(source, "instruction"), textOf(source, "input")),
-      textOf(source, "output"),
+      alpacaPrompt(columnText(source, "instruction"), columnText(source, "input")),
+      columnText(source, "output"),
       options,
     );
   }
-  return "text" in row ? fromText(textOf(source, "text"), options) : refuseShape(source, SHAPES);
+  return "text" in row ? fromText(columnText(source, "text"), options) : refuseShape(source, SHAPES);
 }
 
 function fromIds(source: NumberedRow, { max_length, vocab_size }: ExampleOptions): Example | Skipped {

@@ -1,5 +1,5 @@
 /// <reference path="./papaparse.d.ts" />
-import { checkUnfinished, type ReadableBytes, refuse, type Row, textPieces } from "./row_source.ts";
+import { checkUnfinished, type ReadableBytes, refuseRows, type Row, textPieces } from "./row_source.ts";
 
 const QUOTING = 'Put fields with quotes, delimiters or newlines in double quotes, and write "" for a quote in them';
 
@@ -18,14 +18,14 @@ export async function* readCsv(file: ReadableBytes, delimiter: "," | "\t"): Asyn
     for (const [index, fields] of data.entries()) {
       const wrong = errors.find(({ row }) => row === index);
       if (wrong) {
-        refuse(file, `${header ? `row ${count + 1}` : "the header"} has wrong quotes (${wrong.message})`, QUOTING);
+        refuseRows(file, `${header ? `row ${count + 1}` : "the header"} has wrong quotes (${wrong.message})`, QUOTING);
       }
       if (fields.length === 1 && fields[0] === "") continue;
       if (!header) checkHeader(file, header = fields);
       else yield toRow(file, header, fields, ++count);
     }
     // An error is in the unfinished row now, which cannot end well any more.
-    if (errors.length > 0) refuse(file, `row ${count + 1} has wrong quotes (${errors[0]!.message})`, QUOTING);
+    if (errors.length > 0) refuseRows(file, `row ${count + 1} has wrong quotes (${errors[0]!.message})`, QUOTING);
     unfinished = text.slice(meta.cursor);
   };
 
@@ -46,12 +46,12 @@ function checkHeader(file: ReadableBytes, header: readonly string[]): void {
   const wrong = header.find((name, index) => name.trim() === "" || header.indexOf(name) !== index);
   if (wrong === undefined) return;
   const problem = wrong.trim() === "" ? "a column without a name" : `two columns named "${wrong}"`;
-  refuse(file, `its first line has ${problem}`, "The first line names the columns, each once");
+  refuseRows(file, `its first line has ${problem}`, "The first line names the columns, each once");
 }
 
 function toRow(file: ReadableBytes, header: readonly string[], fields: readonly string[], number: number): Row {
   if (fields.length !== header.length) {
-    refuse(
+    refuseRows(
       file,
       `row ${number} has ${fields.length} fields, expected ${header.length} (${header.join(", ")})`,
       QUOTING,

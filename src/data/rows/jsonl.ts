@@ -1,4 +1,4 @@
-import { checkUnfinished, type ReadableBytes, reasonOf, refuse, type Row, textPieces } from "./row_source.ts";
+import { checkUnfinished, type ReadableBytes, reasonOf, refuseRows, type Row, textPieces } from "./row_source.ts";
 
 /**
  * Rows of a JSON Lines file: one object a line, blank lines skipped. Holds a piece of the file and one line.
@@ -24,10 +24,10 @@ function parseLine(file: ReadableBytes, line: string, number: number): Row {
   try {
     value = JSON.parse(line);
   } catch (error) {
-    refuse(file, `line ${number} is not valid JSON (${reasonOf(error)})`, "Write one JSON object on each line");
+    refuseRows(file, `line ${number} is not valid JSON (${reasonOf(error)})`, "Write one JSON object on each line");
   }
   if (!isRow(value)) {
-    refuse(file, `line ${number} holds ${kindOf(value)}, expected an object`, "Write one JSON object on each line");
+    refuseRows(file, `line ${number} holds ${kindOf(value)}, expected an object`, "Write one JSON object on each line");
   }
   return value;
 }

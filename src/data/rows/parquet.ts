@@ -1,5 +1,5 @@
 import type { AsyncBuffer, DecodedArray, FileMetaData, SchemaTree } from "hyparquet";
-import { type ReadableBytes, reasonOf, refuse, type Row } from "./row_source.ts";
+import { type ReadableBytes, reasonOf, refuseRows, type Row } from "./row_source.ts";
 
 const READABLE_CODECS: readonly string[] = ["UNCOMPRESSED", "SNAPPY"];
 
@@ -22,7 +22,7 @@ export async function* readParquet(file: ReadableBytes): AsyncGenerator<Row> {
     for (const { element: { name } } of schema.children) {
       const values = await attempt(file, () => scan.readColumn({ column: name, rowStart, rowEnd }));
       if (values.length !== rowEnd - rowStart) {
-        refuse(
+        refuseRows(
           file,
           `column ${name} has ${values.length} values for rows ${rowStart + 1} to ${rowEnd}`,
           "Copy the file again",
@@ -63,7 +63,7 @@ function checkColumns(file: ReadableBytes, { row_groups }: FileMetaData, leaves:
   for (const { columns } of row_groups) {
     const paths = columns.map(({ meta_data }) => meta_data?.path_in_schema?.join("."));
     if (paths.length === new Set(leaves).size && leaves.every((path, index) => path === paths[index])) continue;
-    refuse(
+    refuseRows(
       file,
       `a row group has the columns ${paths.join(", ")}, its schema ${leaves.join(", ")}`,
       "Copy the file again",
@@ -75,7 +75,7 @@ async function attempt<T>(file: ReadableBytes, read: () => T | Promise<T>): Prom
   try {
     return await read();
   } catch (error) {
-    return refuse(file, `it is no whole Parquet file (${reasonOf(error)})`, "Copy the file again");
+    return refuseRows(file, `it is no whole Parquet file (${reasonOf(error)})`, "Copy the file again");
   }
 }
 
@@ -84,7 +84,7 @@ function checkCodecs(file: ReadableBytes, { row_groups }: FileMetaData): void {
     for (const { meta_data } of columns) {
       if (!meta_data || READABLE_CODECS.includes(meta_data.codec)) continue;
       const column = meta_data.path_in_schema.join(".");
-      refuse(
+      refuseRows(
         file,
         `column ${column} is compressed with ${meta_data.codec}, expected SNAPPY or none`,
         "Write it again with Snappy, or as JSONL",

@@ -1,8 +1,8 @@
 import { readCsv } from "./csv.ts";
-import { readJson } from "./json.ts";
+import { readJsonRows } from "./json.ts";
 import { readJsonLines } from "./jsonl.ts";
 import { readParquet } from "./parquet.ts";
-import { type ReadableBytes, refuse, type Row } from "./row_source.ts";
+import { type ReadableBytes, refuseRows, type Row } from "./row_source.ts";
 
 export type RowFormat = "jsonl" | "json" | "csv" | "tsv" | "parquet";
 
@@ -17,7 +17,7 @@ const FORMATS: Readonly<Record<string, RowFormat>> = {
 
 const READERS: Readonly<Record<RowFormat, (file: ReadableBytes) => AsyncGenerator<Row>>> = {
   jsonl: readJsonLines,
-  json: readJson,
+  json: readJsonRows,
   csv: (file) => readCsv(file, ","),
   tsv: (file) => readCsv(file, "\t"),
   parquet: readParquet,
@@ -34,7 +34,7 @@ export function formatOf(name: string): RowFormat | "text" {
  * @throws RangeError that names the file and the row or line, if the file is empty, damaged or in another format.
  */
 export async function* readRows(file: ReadableBytes, format: RowFormat): AsyncGenerator<Row> {
-  if (file.size === 0) refuse(file, "expected some rows, got an empty file", "Choose another file");
+  if (file.size === 0) refuseRows(file, "expected some rows, got an empty file", "Choose another file");
   yield* READERS[format](file);
 }
 
@@ -54,7 +54,11 @@ export async function* readFiles(files: readonly ReadableBytes[]): AsyncGenerato
   for (const file of files) {
     const format = formatOf(file.name);
     if (format === "text") {
-      refuse(file, `expected a name that ends in .${Object.keys(FORMATS).join(", .")}`, "Rename or convert the file");
+      refuseRows(
+        file,
+        `expected a name that ends in .${Object.keys(FORMATS).join(", .")}`,
+        "Rename or convert the file",
+      );
     }
     let number = 0;
     for await (const row of readRows(file, format)) yield { row, file: file.name, number: ++number };

@@ -21,7 +21,7 @@ const PIECE_BYTES = 1 << 20;
 const LONGEST_ROW = 1 << 24;
 
 /** Throws the error of a file that is not what its name says. */
-export function refuse(file: ReadableBytes, problem: string, advice: string): never {
+export function refuseRows(file: ReadableBytes, problem: string, advice: string): never {
   throw new RangeError(`Cannot read the rows of ${file.name}: ${problem}. ${advice}`);
 }
 
@@ -45,7 +45,7 @@ export async function* textPieces(file: ReadableBytes): AsyncGenerator<string> {
 /** Checks the text kept for a row that has not ended yet. @throws RangeError if it is longer than any row should be. */
 export function checkUnfinished(file: ReadableBytes, text: string, place: string): void {
   if (text.length <= LONGEST_ROW) return;
-  refuse(
+  refuseRows(
     file,
     `${place} has more than ${LONGEST_ROW} characters`,
     "Look there for a missing newline or a quote that is not closed",

@@ -23,7 +23,7 @@ const SPLITS: Readonly<Record<string, keyof SplitFiles>> = {
  */
 const SPLIT_NAME = /^(train|validation|valid|val|dev|test)(?:[-_](\d+)(?:-of-(\d+))?(?:-[0-9a-f]+)?)?\.(\w+)$/i;
 
-interface Part {
+interface SplitPart {
   readonly name: string;
   readonly split: keyof SplitFiles;
   readonly index: number;
@@ -56,7 +56,7 @@ export function splitFiles(names: readonly string[]): SplitFiles {
   return found;
 }
 
-function parsePart(name: string): Part[] {
+function parsePart(name: string): SplitPart[] {
   const match = SPLIT_NAME.exec(name.slice(name.lastIndexOf("/") + 1));
   if (!match || (formatOf(name) === "text" && match[4]!.toLowerCase() !== "txt")) return [];
   const [, split, index, of] = match;
@@ -69,7 +69,7 @@ function parsePart(name: string): Part[] {
   }];
 }
 
-function checkParts(files: readonly Part[], split: string): void {
+function checkParts(files: readonly SplitPart[], split: string): void {
   const [first] = files;
   const other = files.find(({ format, of }) => format !== first!.format || of !== first!.of);
   if (other) {

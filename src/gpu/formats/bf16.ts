@@ -22,10 +22,13 @@ export function toBf16(values: Float32Array<ArrayBuffer>): Uint32Array<ArrayBuff
   return words;
 }
 
-/** The first `length` numbers in the words of a bf16 tensor. Exact. */
-export function fromBf16(words: Uint32Array<ArrayBuffer>, length: number): Float32Array<ArrayBuffer> {
-  const halves = new Uint16Array(words.buffer, words.byteOffset, length);
-  const bits = new Uint32Array(length);
-  for (let i = 0; i < length; i++) bits[i] = halves[i]! << 16;
-  return new Float32Array(bits.buffer);
+/** The f32 of bf16 numbers that are given as bits. Exact. */
+export function bf16ToF32(halves: Uint16Array): Float32Array<ArrayBuffer> {
+  const floats = new Int32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) floats[i] = halves[i]! << 16;
+  return new Float32Array(floats.buffer);
 }
+
+/** The first `length` numbers in the words of a bf16 tensor. Exact. */
+export const fromBf16 = (words: Uint32Array<ArrayBuffer>, length: number): Float32Array<ArrayBuffer> =>
+  bf16ToF32(new Uint16Array(words.buffer, words.byteOffset, length));

@@ -50,7 +50,7 @@ const FORMATS: Readonly<Record<Format, Definition>> = {
 /** True if groups of numbers share a scale. */
 export const isQuantised = (format: Format): boolean => FORMATS[format].grouped;
 /** Numbers that can be packed without their neighbours: a word or a group of them. */
-export const numbersTogether = (format: Format): number => (isQuantised(format) ? GROUP : FORMATS[format].perWord);
+export const packUnit = (format: Format): number => (isQuantised(format) ? GROUP : FORMATS[format].perWord);
 /** Words of the numbers alone, which is where the scales start. */
 export const dataWords = (format: Format, length: number): number => Math.ceil(length / FORMATS[format].perWord);
 /** Words of a tensor of `length` numbers. */

@@ -5,7 +5,7 @@ import { size, type Tensor } from "../../plan/tensor.ts";
 import { type WeightForm, weightText } from "./weight.ts";
 import applyCode from "../../../shaders/apply.wgsl" with { type: "text" };
 import clipCode from "../../../shaders/lib/clip.wgsl" with { type: "text" };
-import clockCode from "../../../shaders/lib/clock.wgsl" with { type: "text" };
+import stepInputsCode from "../../../shaders/lib/step_inputs.wgsl" with { type: "text" };
 import finiteCode from "../../../shaders/lib/finite.wgsl" with { type: "text" };
 import scheduleCode from "../../../shaders/lib/schedule.wgsl" with { type: "text" };
 import threadCode from "../../../shaders/lib/thread.wgsl" with { type: "text" };
@@ -15,10 +15,10 @@ const applyKernel = memoize((weight: WeightForm) => {
   return defineKernel({
     name: "apply",
     code: applyCode,
-    libraries: [threadCode, scheduleCode, clockCode, clipCode, finiteCode, ...libraries],
+    libraries: [threadCode, scheduleCode, stepInputsCode, clipCode, finiteCode, ...libraries],
     bindings: {
       schedule: "read",
-      clock: "read",
+      step_inputs: "read",
       clip: "read",
       delta: "read",
       parameter: "read_write",
@@ -32,7 +32,7 @@ const applyKernel = memoize((weight: WeightForm) => {
 /** Records parameter -= learning rate · lr_scale · delta, with weight decay: the last step of an update in several. */
 export function recordApply(
   r: Recorder,
-  tensors: Readonly<Record<"schedule" | "clock" | "clip" | "delta" | "parameter", Tensor>>,
+  tensors: Readonly<Record<"schedule" | "step_inputs" | "clip" | "delta" | "parameter", Tensor>>,
   weight: WeightForm,
   { weight_decay, lr_scale, key: [seed, purpose] }: {
     readonly weight_decay: number;

@@ -3,10 +3,10 @@ import { memoize } from "../../gpu/memoize.ts";
 import { SCALAR, vectorsOf } from "../../ops/vector.ts";
 import type { Recorder } from "../../plan/recorder.ts";
 import { size, type Tensor } from "../../plan/tensor.ts";
-import type { StateFreeRule } from "../grid.ts";
+import type { StateFreeRule } from "../optimizer_spec.ts";
 import axisSquaresCode from "../../../shaders/axis_squares.wgsl" with { type: "text" };
 import clipCode from "../../../shaders/lib/clip.wgsl" with { type: "text" };
-import clockCode from "../../../shaders/lib/clock.wgsl" with { type: "text" };
+import stepInputsCode from "../../../shaders/lib/step_inputs.wgsl" with { type: "text" };
 import finiteCode from "../../../shaders/lib/finite.wgsl" with { type: "text" };
 import growthLimiterCode from "../../../shaders/growth_limiter.wgsl" with { type: "text" };
 import normRatioCode from "../../../shaders/norm_ratio.wgsl" with { type: "text" };
@@ -16,7 +16,7 @@ import stateFreeCode from "../../../shaders/state_free.wgsl" with { type: "text"
 import threadCode from "../../../shaders/lib/thread.wgsl" with { type: "text" };
 
 interface Common {
-  readonly clock: Tensor;
+  readonly step_inputs: Tensor;
   readonly clip: Tensor;
   /** (m, n) The residual of the gradient, changed in place. */
   readonly residual: Tensor;
@@ -25,39 +25,39 @@ interface Common {
 const stateFreeKernel = defineKernel({
   name: "state_free",
   code: stateFreeCode,
-  libraries: [threadCode, clockCode, clipCode, finiteCode],
-  bindings: { clock: "read", clip: "read", x: "read_write" },
+  libraries: [threadCode, stepInputsCode, clipCode, finiteCode],
+  bindings: { step_inputs: "read", clip: "read", x: "read_write" },
   params: { n: "u32", factor: "f32" },
-  constants: { WORKGROUP: 64, FREE_SIGN: false, FREE_SGD: false, PARTLY: false, ...SCALAR },
+  constants: { WORKGROUP: 64, FREE_SIGN: false, FREE_SGD: false, ACTIVE_SUBSET_ONLY: false, ...SCALAR },
   groups: perThread,
 });
 
 /**
- * Records residual = factor · sign(residual), or factor · residual, or 0. `partly`: only in steps where clock.count is
- * 0, so that nothing is state-full.
+ * Records residual = factor · sign(residual), or factor · residual, or 0. `activeSubsetOnly`: only in steps where
+ * step_inputs.count is 0, so that nothing is state-full.
  */
 export function signResidual(
   r: Recorder,
-  { clock, clip, residual }: Common,
+  { step_inputs, clip, residual }: Common,
   rule: StateFreeRule,
   factor: number,
-  partly: boolean,
+  activeSubsetOnly: boolean,
 ): void {
   const { constants, width } = vectorsOf(size(residual));
   const kernel = stateFreeKernel.with({
     ...constants,
     FREE_SIGN: rule === "sign_sgd",
     FREE_SGD: rule === "sgd",
-    PARTLY: partly,
+    ACTIVE_SUBSET_ONLY: activeSubsetOnly,
   });
-  r.run(kernel, { clock, clip, x: residual }, { n: size(residual) / width, factor });
+  r.run(kernel, { step_inputs, clip, x: residual }, { n: size(residual) / width, factor });
 }
 
 const axisSquaresKernel = defineKernel({
   name: "axis_squares",
   code: axisSquaresCode,
-  libraries: [clockCode],
-  bindings: { clock: "read", x: "read", squares: "read_write" },
+  libraries: [stepInputsCode],
+  bindings: { step_inputs: "read", x: "read", squares: "read_write" },
   params: { rows: "u32", columns: "u32", layers: "u32" },
   constants: { WORKGROUP: 16, ROWS: true, COUNTED: false },
   groups: (
@@ -76,12 +76,12 @@ type Axis = "rows" | "columns";
  * Records the sums of squares of each row or column of x (rows, columns): (layers, sums), to be added up over the
  * layers.
  */
-function axisSquares(r: Recorder, x: Tensor, clock: Tensor, axis: Axis, counted = false): Tensor {
+function axisSquares(r: Recorder, x: Tensor, step_inputs: Tensor, axis: Axis, counted = false): Tensor {
   const [rows, columns] = matrixOf(x);
   const sums = axis === "rows" ? rows : columns, length = axis === "rows" ? columns : rows;
   const layers = Math.max(1, Math.min(ceilDiv(WANTED_THREADS, sums), Math.floor(length / SMALLEST_SHARE), 64));
   const squares = r.tensor("squares", [layers, sums], "scratch");
-  r.run(axisSquaresKernel.with({ ROWS: axis === "rows", COUNTED: counted }), { clock, x, squares }, {
+  r.run(axisSquaresKernel.with({ ROWS: axis === "rows", COUNTED: counted }), { step_inputs, x, squares }, {
     rows,
     columns,
     layers,
@@ -113,9 +113,9 @@ const normRatioKernel = memoize((constants: { readonly RATIO: boolean; readonly 
 });
 
 const scaleResidualKernel = memoize(
-  (constants: { readonly LIMITED: boolean; readonly ROWS: boolean; readonly PARTLY: boolean }) => {
+  (constants: { readonly LIMITED: boolean; readonly ROWS: boolean; readonly ACTIVE_SUBSET_ONLY: boolean }) => {
     const bindings: Record<string, Access> = {
-      clock: "read",
+      step_inputs: "read",
       ratio: "read",
       ...(constants.LIMITED ? { factor: "read" } : {}),
       x: "read_write",
@@ -123,7 +123,7 @@ const scaleResidualKernel = memoize(
     return defineKernel({
       name: "scale_residual",
       code: scaleResidualCode,
-      libraries: [threadCode, clockCode],
+      libraries: [threadCode, stepInputsCode],
       bindings,
       params: { n: "u32", columns: "u32", factor: "f32" },
       constants: { WORKGROUP: 64, ...constants },
@@ -134,17 +134,17 @@ const scaleResidualKernel = memoize(
 
 /**
  * Records residual = factor · residual / root mean square of its row (or column): SCALE's normalised gradient (Glentis
- * et al., 2025). A row of zeros stays. `partly`: only in steps where clock.count is 0.
+ * et al., 2025). A row of zeros stays. `activeSubsetOnly`: only in steps where step_inputs.count is 0.
  */
 export function normalizeResidual(
   r: Recorder,
-  { clock, clip, residual }: Common,
+  { step_inputs, clip, residual }: Common,
   axis: Axis,
   factor: number,
-  partly: boolean,
+  activeSubsetOnly: boolean,
 ): void {
   const [rows, columns] = matrixOf(residual);
-  const squares = axisSquares(r, residual, clock, axis);
+  const squares = axisSquares(r, residual, step_inputs, axis);
   const [layers, n] = squares.shape as [number, number];
   const ratio = r.tensor("ratio", [n], "scratch");
   r.run(normRatioKernel({ RATIO: false, SINGLE: false }), { clip, x_squares: squares, ratio }, {
@@ -153,7 +153,11 @@ export function normalizeResidual(
     scale: 1,
     length: axis === "rows" ? columns : rows,
   });
-  r.run(scaleResidualKernel({ LIMITED: false, ROWS: axis === "rows", PARTLY: partly }), { clock, ratio, x: residual }, {
+  r.run(scaleResidualKernel({ LIMITED: false, ROWS: axis === "rows", ACTIVE_SUBSET_ONLY: activeSubsetOnly }), {
+    step_inputs,
+    ratio,
+    x: residual,
+  }, {
     n: size(residual),
     columns,
     factor,
@@ -163,9 +167,9 @@ export function normalizeResidual(
 const growthLimiterKernel = defineKernel({
   name: "growth_limiter",
   code: growthLimiterCode,
-  libraries: [clockCode, clipCode, reduceCode, finiteCode],
+  libraries: [stepInputsCode, clipCode, reduceCode, finiteCode],
   bindings: {
-    clock: "read",
+    step_inputs: "read",
     clip: "read",
     ratio: "read",
     squares: "read",
@@ -185,7 +189,7 @@ export interface NormScaling {
   readonly axis: Axis | null;
   /** True for one ratio of the whole matrix, not one for each row or column. */
   readonly single: boolean;
-  /** True if the compact matrix's length along the other axis is clock.count. */
+  /** True if the compact matrix's length along the other axis is step_inputs.count. */
   readonly counted: boolean;
   /** Factor that direction and x have already. */
   readonly scale: number;
@@ -204,7 +208,7 @@ export interface NormScaling {
  */
 export function scaleByNorms(
   r: Recorder,
-  { clock, clip, residual, x, direction, previous }: Common & {
+  { step_inputs, clip, residual, x, direction, previous }: Common & {
     readonly x: Tensor;
     readonly direction: Tensor;
     readonly previous: Tensor;
@@ -212,22 +216,22 @@ export function scaleByNorms(
   { axis, single, counted, scale, front, back, limited }: NormScaling,
 ): void {
   const columns = matrixOf(residual)[1], along = axis ?? "rows";
-  const x_squares = axisSquares(r, x, clock, along, counted),
-    direction_squares = axisSquares(r, direction, clock, along, counted);
-  const squares = axisSquares(r, residual, clock, along);
+  const x_squares = axisSquares(r, x, step_inputs, along, counted),
+    direction_squares = axisSquares(r, direction, step_inputs, along, counted);
+  const squares = axisSquares(r, residual, step_inputs, along);
   const n = squares.shape[1]!;
   const ratio = r.tensor("ratio", [n], "scratch");
   recordRatio(r, { clip, x_squares, direction_squares, ratio }, single, scale);
   const factor = r.tensor("factor", [1], "scratch");
-  r.run(growthLimiterKernel, { clock, clip, ratio, squares, previous, factor }, {
+  r.run(growthLimiterKernel, { step_inputs, clip, ratio, squares, previous, factor }, {
     n,
     layers: squares.shape[0]!,
     front,
     back,
     growth: limited ? GROWTH : ANY_GROWTH,
   });
-  r.run(scaleResidualKernel({ LIMITED: true, ROWS: along === "rows", PARTLY: false }), {
-    clock,
+  r.run(scaleResidualKernel({ LIMITED: true, ROWS: along === "rows", ACTIVE_SUBSET_ONLY: false }), {
+    step_inputs,
     ratio,
     factor,
     x: residual,

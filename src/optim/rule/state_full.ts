@@ -6,7 +6,7 @@ import { size, type Tensor, tensor } from "../../plan/tensor.ts";
 import { dynamicMap } from "./dynamic_map.ts";
 import { type RuleName, type RuleNumbers, RULES } from "./rules.ts";
 import clipCode from "../../../shaders/lib/clip.wgsl" with { type: "text" };
-import clockCode from "../../../shaders/lib/clock.wgsl" with { type: "text" };
+import stepInputsCode from "../../../shaders/lib/step_inputs.wgsl" with { type: "text" };
 import eightBitCode from "../../../shaders/lib/eight_bit.wgsl" with { type: "text" };
 import finiteCode from "../../../shaders/lib/finite.wgsl" with { type: "text" };
 import fourCode from "../../../shaders/lib/four.wgsl" with { type: "text" };
@@ -72,12 +72,12 @@ function bindingsOf({ rule, keep }: StateFullForm, first: Record<string, Access>
 }
 
 const kernel32 = memoize(({ width, ...form }: StateFullForm & { readonly width: number }) => {
-  const { bindings, constants } = bindingsOf(form, { clock: "read", clip: "read" });
+  const { bindings, constants } = bindingsOf(form, { step_inputs: "read", clip: "read" });
   const vectors = width === 4 ? vectorsOf(4).constants : SCALAR;
   return defineKernel({
     name: "state_full",
     code: stateFullCode,
-    libraries: [threadCode, clockCode, clipCode, finiteCode, momentsCode, RULES[form.rule].code],
+    libraries: [threadCode, stepInputsCode, clipCode, finiteCode, momentsCode, RULES[form.rule].code],
     bindings,
     params: PARAMS,
     constants: { ...vectors, ...constants, WORKGROUP: 64, NUMBER: vectors["VECTOR"]!, NESTEROV: form.nesterov },
@@ -86,13 +86,13 @@ const kernel32 = memoize(({ width, ...form }: StateFullForm & { readonly width: 
 });
 
 const kernel8 = memoize((form: StateFullForm) => {
-  const { bindings, constants } = bindingsOf(form, { clock: "read", clip: "read", codes: "read" });
+  const { bindings, constants } = bindingsOf(form, { step_inputs: "read", clip: "read", codes: "read" });
   const common = {
     bindings,
     params: PARAMS,
     constants: { ...vectorsOf(4).constants, ...constants, NUMBER: "vec4f", NESTEROV: form.nesterov },
   };
-  const libraries = [clockCode, clipCode, finiteCode, momentsCode, RULES[form.rule].code, eightBitCode, fourCode];
+  const libraries = [stepInputsCode, clipCode, finiteCode, momentsCode, RULES[form.rule].code, eightBitCode, fourCode];
   return {
     portable: defineKernel({
       ...common,
@@ -122,19 +122,19 @@ export interface StateFullOptions {
   /** Minus the factor of x, if x is kept. */
   readonly x_scale: number;
   readonly bits: 32 | 8;
-  /** Numbers of x for each one that clock.count counts. */
+  /** Numbers of x for each one that step_inputs.count counts. */
   readonly stride: number;
 }
 
 /**
  * Records the state-full rule on a dense tensor of gradients: direction = scale · rule(x), and x = -x_scale · x.
- * If there is no `direction`, x itself becomes the direction. Numbers beyond clock.count · stride are left alone.
+ * If there is no `direction`, x itself becomes the direction. Numbers beyond step_inputs.count · stride are left alone.
  * @param codes for 8-bit state, see codesTensor().
  */
 export function recordStateFull(
   r: Recorder,
   tensors: {
-    readonly clock: Tensor;
+    readonly step_inputs: Tensor;
     readonly clip: Tensor;
     readonly x: Tensor;
     readonly direction?: Tensor;

@@ -1,15 +1,15 @@
 import { ceilDiv, defineKernel } from "../../gpu/kernel.ts";
-import type { Variant } from "../../gpu/device.ts";
+import type { KernelTarget } from "../../gpu/device.ts";
 import { memoize } from "../../gpu/memoize.ts";
 import type { Access } from "../../gpu/kernel.ts";
 import type { Recorder } from "../../plan/recorder.ts";
 import { size, type Tensor } from "../../plan/tensor.ts";
-import type { StateFreeRule } from "../grid.ts";
+import type { StateFreeRule } from "../optimizer_spec.ts";
 import { type RuleName, type RuleNumbers, RULES } from "./rules.ts";
 import { type SelectionKind, selectionText } from "../split/selection.ts";
 import { type WeightForm, weightText } from "./weight.ts";
 import clipCode from "../../../shaders/lib/clip.wgsl" with { type: "text" };
-import clockCode from "../../../shaders/lib/clock.wgsl" with { type: "text" };
+import stepInputsCode from "../../../shaders/lib/step_inputs.wgsl" with { type: "text" };
 import finiteCode from "../../../shaders/lib/finite.wgsl" with { type: "text" };
 import momentsCode from "../../../shaders/lib/moments.wgsl" with { type: "text" };
 import scheduleCode from "../../../shaders/lib/schedule.wgsl" with { type: "text" };
@@ -29,8 +29,8 @@ interface UpdateForm {
   readonly rule: RuleName | "none";
   readonly nesterov: boolean;
   readonly selection: SelectionKind | null;
-  /** True if, without a selection, clock.count decides between all elements and none. */
-  readonly partly: boolean;
+  /** True if, without a selection, step_inputs.count decides between all elements and none. */
+  readonly activeSubsetOnly: boolean;
   readonly free: StateFreeRule;
   readonly weight: WeightForm;
   /**
@@ -51,7 +51,7 @@ const updateKernel = memoize((form: UpdateForm) => {
   const vector = isWhole(form), first = selection ? 6 : 5;
   const bindings: Record<string, Access> = {
     this_schedule: "read",
-    this_clock: "read",
+    this_step_inputs: "read",
     this_clip: "read",
     gradient: "read",
     parameter: "read_write",
@@ -63,7 +63,7 @@ const updateKernel = memoize((form: UpdateForm) => {
     name: "update",
     code: updateCode,
     libraries: [
-      ...[threadCode, scheduleCode, clockCode, clipCode, finiteCode],
+      ...[threadCode, scheduleCode, stepInputsCode, clipCode, finiteCode],
       ...libraries,
       ...(rule === "none" ? [] : [momentsCode, RULES[rule].code]),
       ...(selection ? [selectionText(selection, weight.width).code] : []),
@@ -94,7 +94,7 @@ const updateKernel = memoize((form: UpdateForm) => {
       A_BINDING: first,
       B_BINDING: first + 1,
       WHOLE: selection === null,
-      PARTLY: selection !== null || form.partly || states === 0,
+      ACTIVE_SUBSET_ONLY: selection !== null || form.activeSubsetOnly || states === 0,
       NESTEROV: form.nesterov,
       FREE_SIGN: free === "sign_sgd",
       FREE_SGD: free === "sgd",
@@ -126,7 +126,7 @@ function componentsText(width: 1 | 4): string {
 function columnsText(width: 1 | 4, rows: number): string {
   const each = (text: (row: number, at: string) => string): string =>
     [...Array(rows).keys()].map((row) => text(row, `i + ${row}u * across`)).join("\n");
-  const change = (row: number, raw: string): string => `column_change(slot + ${row}u * clock.count, ${raw})`;
+  const change = (row: number, raw: string): string => `column_change(slot + ${row}u * step_inputs.count, ${raw})`;
   return [
     each((row, at) => `  let raw${row} = gradient[${at}];\n  var change${row} = free_change(raw${row});`),
     width === 1 ? "  if (here.bits != 0u) {" : `  for (var rest = here.bits; rest != 0u; rest &= rest - 1u) {
@@ -152,16 +152,16 @@ const BANDS = [64, 32, 16, 8], LANES = { portable: 8, portable_small: 4 };
 
 /** A thread's share is one row on GPUs, which want neighbours at neighbouring addresses, and if no band divides. */
 function shareOf(
-  variant: Variant,
+  target: KernelTarget,
   selection: SelectionKind | null,
   height: number,
 ): Pick<UpdateForm, "rows" | "lanes"> {
   const band = BANDS.find((rows) => height % rows === 0);
-  if (selection !== "columns" || variant === "tiled" || band === undefined) return { rows: 1, lanes: 1 };
-  return { rows: band / LANES[variant], lanes: LANES[variant] };
+  if (selection !== "columns" || target === "tiled" || band === undefined) return { rows: 1, lanes: 1 };
+  return { rows: band / LANES[target], lanes: LANES[target] };
 }
 
-export interface UpdateOptions {
+export interface FusedUpdateOptions {
   readonly form: Omit<UpdateForm, "weight" | "rows" | "lanes">;
   readonly weight: WeightForm;
   readonly numbers: RuleNumbers;
@@ -179,28 +179,28 @@ export interface UpdateOptions {
  * 32-bit rule, and a state-free part that needs no more than its own element.
  * @param tensors gradient and parameter of one shape; `selection` for splits within the matrix; `state` of the rule.
  */
-export function recordUpdate(
+export function recordFusedUpdate(
   r: Recorder,
   tensors: UpdateInputs & {
-    readonly clock: Tensor;
+    readonly step_inputs: Tensor;
     readonly gradient: Tensor;
     readonly parameter: Tensor;
     readonly selection?: Tensor;
     readonly state: readonly Tensor[];
   },
-  { form, weight, numbers, weight_decay, lr_scale, inactive_lr_scale, scale, key: [seed, purpose] }: UpdateOptions,
+  { form, weight, numbers, weight_decay, lr_scale, inactive_lr_scale, scale, key: [seed, purpose] }: FusedUpdateOptions,
 ): void {
-  const { state: [a, b], schedule, clock, clip, ...rest } = tensors, { width } = weight;
+  const { state: [a, b], schedule, step_inputs, clip, ...rest } = tensors, { width } = weight;
   const named: Record<string, Tensor> = {
     this_schedule: schedule,
-    this_clock: clock,
+    this_step_inputs: step_inputs,
     this_clip: clip,
     ...rest,
     ...(a ? { a } : {}),
     ...(b ? { b } : {}),
   };
   const columns = form.selection === "rows" || form.selection === "columns" ? tensors.parameter.shape.at(-1)! : 0;
-  const share = shareOf(r.variant, form.selection, tensors.parameter.shape[0]!);
+  const share = shareOf(r.target, form.selection, tensors.parameter.shape[0]!);
   r.run(updateKernel({ ...form, ...share, weight }), named, {
     n: size(tensors.parameter) / width,
     columns,

@@ -6,11 +6,11 @@ import { dctFill, dctSelect } from "./basis/dct.ts";
 import { randomNormal } from "./basis/normal.ts";
 import { powerIteration, randomOrthogonal } from "./basis/power_iteration.ts";
 import { rotateMoments } from "./basis/rotate.ts";
-import type { Projection, Side } from "../grid.ts";
+import type { Projection, ProjectionType } from "../optimizer_spec.ts";
 import type { Refresh, Subspace, SubspaceContext } from "./subspace.ts";
 
 /** Sides of a matrix (m, n) that a projection of this type acts on. */
-export function sidesOf(proj_type: Side, [m, n]: readonly [number, number]): readonly ("left" | "right")[] {
+export function sidesOf(proj_type: ProjectionType, [m, n]: readonly [number, number]): readonly ("left" | "right")[] {
   const smaller = m >= n ? "right" : "left";
   switch (proj_type) {
     case "std":
@@ -25,13 +25,13 @@ export function sidesOf(proj_type: Side, [m, n]: readonly [number, number]): rea
 }
 
 /** Length of the side that is projected, of which a density is a share. */
-export const projectedLength = (proj_type: Side, shape: readonly [number, number]): number =>
+export const projectedLength = (proj_type: ProjectionType, shape: readonly [number, number]): number =>
   Math.min(...sidesOf(proj_type, shape).map((side) => (side === "left" ? shape[0] : shape[1])));
 
 export interface LowRankOptions {
   readonly rank: number;
   readonly proj: Projection;
-  readonly proj_type: Side;
+  readonly proj_type: ProjectionType;
   readonly seed: number;
   /** Betas of moments that follow the subspace to its new basis; undefined if they do not. */
   readonly rotate: { readonly beta1: number; readonly beta2: number } | undefined;
@@ -86,7 +86,7 @@ function basisOf(
   /** The refresh between a copy of the old basis and the moments' rotation to the new one. */
   const turning = (
     r: Recorder,
-    { clock }: SubspaceContext,
+    { step_inputs }: SubspaceContext,
     refresh: Refresh,
     moments: readonly Tensor[],
     current: () => Tensor,
@@ -96,7 +96,7 @@ function basisOf(
     const before = refresh === "warm" && rotate && moments.length > 0 ? copyTensor(r, current()) : undefined;
     renew();
     const after = current();
-    if (before) rotateMoments(r, before, after, moments, side, clock, rotate!);
+    if (before) rotateMoments(r, before, after, moments, side, step_inputs, rotate!);
     return after;
   };
   if (proj === "dct") {
@@ -125,9 +125,9 @@ function basisOf(
     return {
       side,
       state: [],
-      record(r, { clock }) {
+      record(r, { step_inputs }) {
         const basis = r.tensor("basis", [length, rank], "scratch");
-        randomNormal(r, basis, clock, { ...stream, deviation: 1 / Math.sqrt(rank) });
+        randomNormal(r, basis, step_inputs, { ...stream, deviation: 1 / Math.sqrt(rank) });
         return basis;
       },
     };
@@ -139,8 +139,11 @@ function basisOf(
     record: (r, context, refresh, moments) =>
       turning(r, context, refresh, moments, () => basis, () => {
         if (proj === "svd") {
-          powerIteration(r, context.gradient, basis, side, context.clock, { ...stream, cold: refresh === "cold" });
-        } else randomOrthogonal(r, basis, context.clock, stream);
+          powerIteration(r, context.gradient, basis, side, context.step_inputs, {
+            ...stream,
+            cold: refresh === "cold",
+          });
+        } else randomOrthogonal(r, basis, context.step_inputs, stream);
       }),
   };
 }

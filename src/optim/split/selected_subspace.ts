@@ -21,7 +21,7 @@ export interface SelectedSubspace extends Subspace {
 /**
  * Selected columns, rows or elements of a matrix (m, n), at most `count` of them: FRUGAL's coordinate splits (Zmushko
  * et al., 2025). Elements (randk) cost a bit each beside their moments; which they are is a function of (seed, purpose,
- * clock.drawn).
+ * step_inputs.drawn).
  */
 export function selectedSubspace(
   kind: SelectionKind,
@@ -30,14 +30,14 @@ export function selectedSubspace(
   count: number,
   seed: number,
 ): SelectedSubspace {
-  const access = (r: Recorder, { clock, gradient }: SubspaceContext, selection: Tensor): PreparedSubspace => ({
+  const access = (r: Recorder, { step_inputs, gradient }: SubspaceContext, selection: Tensor): PreparedSubspace => ({
     selection,
     down() {
       const chosen = r.tensor("chosen", shapes[kind], "scratch");
-      gather(r, kind, { clock, selection, gradient, chosen });
+      gather(r, kind, { step_inputs, selection, gradient, chosen });
       return chosen;
     },
-    up: (x, accumulate) => scatter(r, kind, { clock, selection, chosen: x, out: gradient }, accumulate),
+    up: (x, accumulate) => scatter(r, kind, { step_inputs, selection, chosen: x, out: gradient }, accumulate),
   });
   const shapes = { columns: [m, count], rows: [count, n], randk: [count] } as const;
   // A selection of everything leaves a residual of exact zeros.
@@ -52,7 +52,7 @@ export function selectedSubspace(
       selection: undefined,
       refreshes: true,
       prepare(r, context, refresh) {
-        if (refresh !== "none") randomMask(r, mask, context.clock, m * n, purposeKey(seed, `randk ${label}`));
+        if (refresh !== "none") randomMask(r, mask, context.step_inputs, m * n, purposeKey(seed, `randk ${label}`));
         return access(r, context, maskSelection(r, mask));
       },
     };

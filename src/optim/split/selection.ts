@@ -3,7 +3,7 @@ import type { Constants } from "../../gpu/preprocess.ts";
 import type { Recorder } from "../../plan/recorder.ts";
 import { SCALAR } from "../../ops/vector.ts";
 import { size, type Tensor } from "../../plan/tensor.ts";
-import clockCode from "../../../shaders/lib/clock.wgsl" with { type: "text" };
+import stepInputsCode from "../../../shaders/lib/step_inputs.wgsl" with { type: "text" };
 import finiteCode from "../../../shaders/lib/finite.wgsl" with { type: "text" };
 import gatherCode from "../../../shaders/gather.wgsl" with { type: "text" };
 import maskSelectionCode from "../../../shaders/mask_selection.wgsl" with { type: "text" };
@@ -34,7 +34,7 @@ export function selectionText(
 }
 
 const byElement = {
-  libraries: [threadCode, clockCode, finiteCode, selectionCode],
+  libraries: [threadCode, stepInputsCode, finiteCode, selectionCode],
   params: { n: "u32", columns: "u32" },
   constants: { WORKGROUP: 64, ACCUMULATE: false, ...SCALAR, ...selectionText("columns", 1).constants },
   groups: perThread,
@@ -43,20 +43,25 @@ const gatherKernel = defineKernel({
   ...byElement,
   name: "gather",
   code: gatherCode,
-  bindings: { clock: "read", selection: "read", gradient: "read", chosen: "read_write" },
+  bindings: { step_inputs: "read", selection: "read", gradient: "read", chosen: "read_write" },
 });
 const scatterKernel = defineKernel({
   ...byElement,
   name: "scatter",
   code: scatterCode,
-  bindings: { clock: "read", selection: "read", chosen: "read", out: "read_write" },
+  bindings: { step_inputs: "read", selection: "read", chosen: "read", out: "read_write" },
 });
 
 /** Records chosen = the selected elements of `gradient` (m, n), in row-major order. */
 export function gather(
   r: Recorder,
   kind: SelectionKind,
-  tensors: { readonly clock: Tensor; readonly selection: Tensor; readonly gradient: Tensor; readonly chosen: Tensor },
+  tensors: {
+    readonly step_inputs: Tensor;
+    readonly selection: Tensor;
+    readonly gradient: Tensor;
+    readonly chosen: Tensor;
+  },
 ): void {
   r.run(gatherKernel.with(selectionText(kind, 1).constants), tensors, {
     n: size(tensors.gradient),
@@ -71,7 +76,7 @@ export function gather(
 export function scatter(
   r: Recorder,
   kind: SelectionKind,
-  tensors: { readonly clock: Tensor; readonly selection: Tensor; readonly chosen: Tensor; readonly out: Tensor },
+  tensors: { readonly step_inputs: Tensor; readonly selection: Tensor; readonly chosen: Tensor; readonly out: Tensor },
   accumulate: boolean,
 ): void {
   r.run(scatterKernel.with({ ...selectionText(kind, 1).constants, ACCUMULATE: accumulate }), tensors, {
@@ -83,25 +88,26 @@ export function scatter(
 const randomMaskKernel = defineKernel({
   name: "random_mask",
   code: randomMaskCode,
-  libraries: [threadCode, clockCode, philoxCode],
-  bindings: { clock: "read", mask: "read_write" },
+  libraries: [threadCode, stepInputsCode, philoxCode],
+  bindings: { step_inputs: "read", mask: "read_write" },
   params: { n: "u32", words: "u32", seed: "u32", purpose: "u32" },
   constants: { WORKGROUP: 64, HALF: 1 },
   groups: ({ words }) => ceilDiv(words, 64),
 });
 
 /**
- * Records a mask of `clock.count` random ones among n elements, a bit each: a function of the key and of clock.drawn.
+ * Records a mask of `step_inputs.count` random ones among n elements, a bit each: a function of the key and of
+ * step_inputs.drawn.
  */
 export function randomMask(
   r: Recorder,
   mask: Tensor,
-  clock: Tensor,
+  step_inputs: Tensor,
   n: number,
   [seed, purpose]: readonly [number, number],
 ): void {
   const HALF = Math.max(1, Math.ceil(Math.ceil(Math.log2(n)) / 2));
-  r.run(randomMaskKernel.with({ HALF }), { clock, mask }, { n, words: size(mask), seed, purpose });
+  r.run(randomMaskKernel.with({ HALF }), { step_inputs, mask }, { n, words: size(mask), seed, purpose });
 }
 
 const maskSelectionKernel = defineKernel({

@@ -6,7 +6,7 @@ export type Refresh = "none" | "cold" | "warm";
 
 /** Tensors that the parts of an update share. */
 export interface SubspaceContext {
-  readonly clock: Tensor;
+  readonly step_inputs: Tensor;
   readonly gradient: Tensor;
 }
 
@@ -17,11 +17,11 @@ export interface SubspaceContext {
 export interface Subspace {
   /** Largest shape of the result of `down`. */
   readonly shape: readonly number[];
-  /** Elements per selected row or column: clock.count * stride elements are in use. */
+  /** Elements per selected row or column: step_inputs.count * stride elements are in use. */
   readonly stride: number;
   /** The axis of the matrix that survives whole, for norms along it. */
   readonly axis: "rows" | "columns" | null;
-  /** True if clock.count, which may be below its largest in `shape`, limits the elements in use. */
+  /** True if step_inputs.count, which may be below its largest in `shape`, limits the elements in use. */
   readonly counted: boolean;
   /** True if all of a gradient is in it: the rest is rounding noise then, which must not be taken for a residual. */
   readonly complete: boolean;

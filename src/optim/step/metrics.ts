@@ -1,5 +1,5 @@
 import { defineKernel } from "../../gpu/kernel.ts";
-import { range } from "../../ops/text.ts";
+import { range } from "../../ops/codegen.ts";
 import type { Recorder } from "../../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../../plan/tensor.ts";
 import clipCode from "../../../shaders/lib/clip.wgsl" with { type: "text" };

@@ -1,4 +1,4 @@
-import type { Grid } from "../grid.ts";
+import type { OptimizerSpec } from "../optimizer_spec.ts";
 
 /** The subspaces of one group of parameters: all of them change at the same steps. */
 export interface Phase {
@@ -30,7 +30,7 @@ const STILL_FALLING = 0.005, GAP_GROWTH = 1.5;
  * validation loss.
  */
 export class Switching {
-  readonly #grid: Grid;
+  readonly #spec: OptimizerSpec;
   readonly #max_steps: number;
   #phases!: Phase[];
   #gap!: number;
@@ -38,15 +38,15 @@ export class Switching {
   #begun!: number;
   #restarted!: number;
 
-  constructor(grid: Grid, max_steps: number) {
-    this.#grid = grid;
+  constructor(spec: OptimizerSpec, max_steps: number) {
+    this.#spec = spec;
     this.#max_steps = max_steps;
     this.beginAt(0);
   }
 
   /** Restarts everything at a step that is still to come, moments and subspaces, as at step 0. */
   beginAt(step: number): void {
-    const { update_gap, stagger, badam_switch } = this.#grid, groups = Math.min(stagger, update_gap);
+    const { update_gap, stagger, badam_switch } = this.#spec, groups = Math.min(stagger, update_gap);
     this.#gap = update_gap;
     this.#evaluation = null;
     this.#begun = this.#restarted = step;
@@ -88,14 +88,14 @@ export class Switching {
 
   /** Density of a subspace drawn at a step. */
   densityAt(step: number): number {
-    const { density, density_end } = this.#grid;
+    const { density, density_end } = this.#spec;
     if (density_end === null) return density;
     return density + (density_end - density) * Math.min(1, step / Math.max(1, this.#max_steps));
   }
 
   /** Reports a validation loss, which may lengthen the gap. */
   evaluated(loss: number): void {
-    const { update_gap_max } = this.#grid, before = this.#evaluation;
+    const { update_gap_max } = this.#spec, before = this.#evaluation;
     this.#evaluation = loss;
     if (update_gap_max === null || before === null) return;
     if ((before - loss) / before < STILL_FALLING) {

@@ -2,13 +2,13 @@ import { generateStories } from "../../data/corpus.ts";
 import { type Gpu, openGpu } from "../../gpu/device.ts";
 import { countParameters } from "../../models/parameter.ts";
 import { bytesByRole } from "../../plan/ledger.ts";
-import { nextRun, type PlannedRun, type RunResult } from "./compare.ts";
+import { nextRun, type PlannedRun, type RunResult } from "./comparison_results.ts";
 import type { Comparison } from "./settings.ts";
 import { ConfigError } from "../config/config.ts";
 import { NonFiniteLossError, type TrainEvent } from "../../train/events.ts";
 import { train } from "../../train/loop.ts";
-import type { BaseModel } from "../model.ts";
-import type { RecoveryOptions } from "../../train/recovery.ts";
+import type { BaseModel } from "../trained_model.ts";
+import type { RecoveryOptions } from "../../train/device_recovery.ts";
 import { type FineTuningSources, prepareFineTuning } from "../fine_tuning.ts";
 import { checkRunFits, type PreparedText, prepareRun, prepareText, type Run } from "../run.ts";
 import type { Point } from "../../report/svg.ts";
@@ -42,7 +42,7 @@ export async function prepareComparison(
   available: number,
 ): Promise<PreparedComparison> {
   const { methods, seeds } = comparison;
-  const prepare = typeof source === "object" ? tunings(source, gpu) : trainings(comparison, source, gpu);
+  const prepare = typeof source === "object" ? fineTunings(source, gpu) : trainings(comparison, source, gpu);
   for (const method of methods) {
     for (const entry of method.sweep) {
       await prepare({ method, entry, seed: seeds[0]! }).then(({ run, base }) => checkRunFits(run, gpu, available, base))
@@ -64,14 +64,15 @@ function trainings({ base }: Comparison, text: string | undefined, gpu: Gpu): Pr
     const { tokenizer, vocab_size } = config, key = `${tokenizer} ${vocab_size}`;
     const prepared = texts.get(key) ?? prepareText({ tokenizer, vocab_size }, text ?? generateStories(base.seed));
     texts.set(key, prepared);
-    return { run: prepareRun({ ...config, seed }, prepared, gpu.variant) };
+    return { run: prepareRun({ ...config, seed }, prepared, gpu.target) };
   };
 }
 
-const tunings = (sources: FineTuningSources, gpu: Gpu): PreparedComparison["prepare"] => async ({ entry, seed }) => {
-  const { config, prepared, load } = await prepareFineTuning({ ...entry.config, seed }, sources);
-  return { run: prepareRun(config, prepared, gpu.variant), load, base: prepared.base };
-};
+const fineTunings =
+  (sources: FineTuningSources, gpu: Gpu): PreparedComparison["prepare"] => async ({ entry, seed }) => {
+    const { config, prepared, load } = await prepareFineTuning({ ...entry.config, seed }, sources);
+    return { run: prepareRun(config, prepared, gpu.target), load, base: prepared.base };
+  };
 
 /**
  * Runs, one after another, what `results` lack of a comparison, and gives each result as it is found; the caller adds

@@ -22,7 +22,7 @@ export const oneOf = <const T extends readonly string[]>(names: T) =>
 export const patterns = v.array(text, "must be a list of parts of module names");
 
 /** Bytes of a size such as "512MB" or "1.5 GiB"; undefined if it is none. */
-export function bytesOf(size: string): number | undefined {
+export function parseByteSize(size: string): number | undefined {
   const [, number, prefix, binary] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*$/i.exec(size) ?? [];
   if (number === undefined) return undefined;
   return Number(number) * (binary ? 1024 : 1000) ** " KMGT".indexOf((prefix || " ").toUpperCase());

@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import { ConfigError, LAYERWISE, nameSettings, nearestName, show } from "./names.ts";
+import { ConfigError, LAYERWISE, nameSettings, nearestName, show } from "./setting_names.ts";
 import { type ConfigKey, entries, schema } from "./schema.ts";
 import type { TrainingConfig } from "./training_config.ts";
 
-export { ALIASES, ConfigError, nameSettings, nearestName } from "./names.ts";
-export { bytesOf } from "./checks.ts";
+export { ALIASES, ConfigError, nameSettings, nearestName } from "./setting_names.ts";
+export { parseByteSize } from "./checks.ts";
 export { CONFIG_KEYS, type ConfigKey } from "./schema.ts";
 export type { TrainingConfig } from "./training_config.ts";
 

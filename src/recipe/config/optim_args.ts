@@ -1,6 +1,13 @@
 import * as v from "valibot";
 import { BLOCK_ORDERS } from "../../optim/split/blocks.ts";
-import { type Grid, PROJECTIONS, SIDES, SPLITS, STATE_FREE_RULES, SWITCHES } from "../../optim/grid.ts";
+import {
+  type OptimizerSpec,
+  PROJECTION_TYPES,
+  PROJECTIONS,
+  SPLITS,
+  STATE_FREE_RULES,
+  SWITCHES,
+} from "../../optim/optimizer_spec.ts";
 import { RULE_NAMES } from "../../optim/rule/rules.ts";
 import { count, flag, fraction, oneOf, patterns, positive, share, zeroOrMore } from "./checks.ts";
 import type { OptimArgs } from "./training_config.ts";
@@ -15,7 +22,7 @@ const entries = {
   density_end: v.optional(v.nullable(share)),
   rank: v.optional(v.nullable(count)),
   proj: v.optional(oneOf(PROJECTIONS)),
-  proj_type: v.optional(oneOf(SIDES)),
+  proj_type: v.optional(oneOf(PROJECTION_TYPES)),
   block_order: v.optional(oneOf(BLOCK_ORDERS)),
   active_update_rule: v.optional(oneOf([...RULE_NAMES, "none"])),
   optim_bits: v.optional(v.picklist([8, 32], "must be 8 or 32")),
@@ -61,7 +68,7 @@ export function nameOptimArgs(given: Readonly<Record<string, unknown>>): Record<
   );
 }
 
-/** The changes that optim_args make to a grid. */
-export function gridChanges({ state_free_modules: _modules, ...rest }: OptimArgs): Partial<Grid> {
+/** The changes that optim_args make to a spec. */
+export function specChanges({ state_free_modules: _modules, ...rest }: OptimArgs): Partial<OptimizerSpec> {
   return Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
 }

@@ -3,13 +3,13 @@ import { LR_SCHEDULER_TYPES } from "../../optim/step/schedule.ts";
 import { OPTIMIZERS } from "../../optim/presets.ts";
 import {
   bounded,
-  bytesOf,
   count,
   countOrZero,
   flag,
   fraction,
   layers,
   oneOf,
+  parseByteSize,
   patterns,
   positive,
   stepsOrShare,
@@ -17,7 +17,7 @@ import {
   zeroOrMore,
 } from "./checks.ts";
 import { optimArgs } from "./optim_args.ts";
-import { peftConfig } from "./peft.ts";
+import { peftConfig } from "./peft_config.ts";
 import type { TrainingConfig } from "./training_config.ts";
 
 /**
@@ -77,7 +77,7 @@ export const entries = {
   adapter: v.optional(text, ""),
   relora_steps: v.optional(countOrZero, 0),
   memory_budget: v.optional(
-    v.nullable(v.pipe(text, v.check((x) => bytesOf(x) !== undefined, 'must be a size such as "512MB"'))),
+    v.nullable(v.pipe(text, v.check((x) => parseByteSize(x) !== undefined, 'must be a size such as "512MB"'))),
     null,
   ),
   max_grad_norm: v.optional(zeroOrMore, 1),

@@ -1,4 +1,4 @@
-import type { Grid } from "../../optim/grid.ts";
+import type { OptimizerSpec } from "../../optim/optimizer_spec.ts";
 import type { OptimizerName } from "../../optim/presets.ts";
 import type { LearningRateScheduleType } from "../../optim/step/schedule.ts";
 
@@ -32,7 +32,7 @@ export interface SchedulerOptions {
 
 /** Changes of an optimizer's preset; what is not given is the preset's own. */
 export type OptimArgs =
-  & { readonly [Key in keyof Grid]?: Grid[Key] | undefined }
+  & { readonly [Key in keyof OptimizerSpec]?: OptimizerSpec[Key] | undefined }
   & {
     /** Linear layers that never keep state, by parts of their names. */
     readonly state_free_modules?: readonly string[] | undefined;

@@ -1,5 +1,5 @@
 import type { Span } from "../tokenizer.ts";
-import { type Description, show } from "./description.ts";
+import { type ComponentDescription, show } from "./description.ts";
 
 /** A text that is one token wherever it stands, as tokenizer.json lists it. */
 export interface AddedToken {
@@ -20,7 +20,7 @@ export interface Section extends Span {
   readonly id: number | undefined;
 }
 
-export function addedTokenOf(description: Description, id: unknown = description["id"]): AddedToken {
+export function addedTokenOf(description: ComponentDescription, id: unknown = description["id"]): AddedToken {
   const { content, special } = description;
   if (typeof content !== "string" || content === "" || !Number.isInteger(id) || Number(id) < 0) {
     throw new RangeError(

@@ -1,10 +1,10 @@
 import { BYTE_CHARACTERS } from "../byte_level.ts";
 import { decodeUTF8 } from "../tokenizer.ts";
-import { type Description, descriptionOf, descriptionsOf, refuse } from "./description.ts";
+import { type ComponentDescription, descriptionOf, descriptionsOf, refuseComponent } from "./description.ts";
 import { patternOf } from "./pattern.ts";
 
 /** A step that turns tokens into pieces of text, which are joined after the last of a chain. */
-type Step = (tokens: readonly string[]) => readonly string[];
+type DecoderStep = (tokens: readonly string[]) => readonly string[];
 
 /**
  * Compiles a `decoder` of tokenizer.json. It is not the library's own, whose ByteFallback gives one U+FFFD for several
@@ -19,7 +19,7 @@ export function compileDecoder(value: unknown): (tokens: readonly string[]) => s
   return (tokens) => step(tokens).join("");
 }
 
-function stepOf(description: Description): Step {
+function stepOf(description: ComponentDescription): DecoderStep {
   const { type } = description;
   switch (type) {
     case "Sequence": {
@@ -50,20 +50,20 @@ function stepOf(description: Description): Step {
     case "WordPiece":
       return wordPiece(String(description["prefix"] ?? "##"), description["cleanup"] !== false);
     default:
-      return refuse("its decoder", `"${String(type)}"`);
+      return refuseComponent("its decoder", `"${String(type)}"`);
   }
 }
 
 const BYTE_OF = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
 const encoder = new TextEncoder();
 
-function byteLevel(): Step {
+function byteLevel(): DecoderStep {
   const remembered = new Map<string, readonly number[]>();
   return (tokens) => {
     const bytes: number[] = [];
     for (const token of tokens) {
       let known = remembered.get(token);
-      if (!known) remembered.set(token, known = bytesOf(token));
+      if (!known) remembered.set(token, known = tokenBytes(token));
       for (const byte of known) bytes.push(byte);
     }
     return [decodeUTF8(Uint8Array.from(bytes))];
@@ -71,7 +71,7 @@ function byteLevel(): Step {
 }
 
 /** Bytes of a token in GPT-2's visible form, or its own UTF-8 bytes if it has another character. */
-function bytesOf(token: string): number[] {
+function tokenBytes(token: string): number[] {
   const bytes = Array.from(token, (character) => BYTE_OF.get(character));
   return bytes.includes(undefined) ? Array.from(encoder.encode(token)) : bytes as number[];
 }
@@ -106,7 +106,7 @@ function byteFallback(tokens: readonly string[]): string[] {
 }
 
 /** A step that takes up to `start` and `stop` times `content` from the ends of each token. */
-function strip(content: string, start: number, stop: number): Step {
+function strip(content: string, start: number, stop: number): DecoderStep {
   return (tokens) =>
     tokens.map((token) => {
       const characters = Array.from(token);
@@ -117,7 +117,7 @@ function strip(content: string, start: number, stop: number): Step {
     });
 }
 
-function wordPiece(prefix: string, cleanup: boolean): Step {
+function wordPiece(prefix: string, cleanup: boolean): DecoderStep {
   return (tokens) =>
     tokens.map((token, place) => {
       const piece = place === 0 ? token : token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`;

@@ -1,17 +1,17 @@
 /** A part of tokenizer.json: an object, with a "type" if it is a component. */
-export type Description = Readonly<Record<string, unknown>>;
+export type ComponentDescription = Readonly<Record<string, unknown>>;
 
 /** `value` as an object of JSON, null if it is absent or null. */
-export function descriptionOf(value: unknown, name: string): Description | null {
+export function descriptionOf(value: unknown, name: string): ComponentDescription | null {
   if (value === undefined || value === null) return null;
-  if (typeof value === "object" && !Array.isArray(value)) return value as Description;
+  if (typeof value === "object" && !Array.isArray(value)) return value as ComponentDescription;
   throw new TypeError(
     `Cannot use the tokenizer: expected ${name} to be an object, got ${show(value)}. Save it again with its library`,
   );
 }
 
 /** `value` as a list of objects of JSON. */
-export function descriptionsOf(value: unknown, name: string): readonly Description[] {
+export function descriptionsOf(value: unknown, name: string): readonly ComponentDescription[] {
   if (!Array.isArray(value)) {
     throw new TypeError(
       `Cannot use the tokenizer: expected ${name} to be a list, got ${show(value)}. Save it again with its library`,
@@ -19,12 +19,12 @@ export function descriptionsOf(value: unknown, name: string): readonly Descripti
   }
   return value.map((item, place) => {
     const description = descriptionOf(item, `${name}[${place}]`);
-    return description ?? refuse(`${name}[${place}]`, "null");
+    return description ?? refuseComponent(`${name}[${place}]`, "null");
   });
 }
 
 /** Ends loading at a construct whose ids could not be those of Hugging Face's `tokenizers`. */
-export function refuse(name: string, got: string): never {
+export function refuseComponent(name: string, got: string): never {
   throw new RangeError(
     `Cannot use the tokenizer: ${name} is ${got}, which is not supported and would give wrong ids. Use a model with ` +
       "another tokenizer",

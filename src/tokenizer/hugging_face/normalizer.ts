@@ -1,4 +1,4 @@
-import { type Description, descriptionOf, descriptionsOf, refuse } from "./description.ts";
+import { type ComponentDescription, descriptionOf, descriptionsOf, refuseComponent } from "./description.ts";
 import { patternOf } from "./pattern.ts";
 
 type Normalizer = (text: string) => string;
@@ -50,14 +50,14 @@ export function compileNormalizer(value: unknown): Normalizer | null {
     case "BertNormalizer":
       return bertNormalizer(description);
     default:
-      return refuse("its normalizer", `"${String(type)}"`);
+      return refuseComponent("its normalizer", `"${String(type)}"`);
   }
 }
 
 /** Lowercases each character for itself: a sigma at the end of a word stays an ordinary one. */
 const lowercase: Normalizer = (text) => Array.from(text, (character) => character.toLowerCase()).join("");
 
-function bertNormalizer(description: Description): Normalizer {
+function bertNormalizer(description: ComponentDescription): Normalizer {
   const lower = description["lowercase"] === true, strip = (description["strip_accents"] ?? lower) === true;
   return (text) => {
     if (description["clean_text"] === true) {

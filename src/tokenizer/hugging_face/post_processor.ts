@@ -1,4 +1,4 @@
-import { type Description, descriptionOf, descriptionsOf, refuse, show } from "./description.ts";
+import { type ComponentDescription, descriptionOf, descriptionsOf, refuseComponent, show } from "./description.ts";
 
 /** Ids with the special tokens around them, and the type of each. */
 interface Processed {
@@ -9,7 +9,7 @@ interface Processed {
 /** Puts special tokens around one text or two. */
 export type PostProcessor = (first: readonly number[], second: readonly number[] | null) => Processed;
 
-interface Piece {
+interface TemplatePiece {
   /** 0 or 1: the text that stands here; a list: these special tokens. */
   readonly from: 0 | 1 | readonly number[];
   readonly type: number;
@@ -34,7 +34,7 @@ export function compilePostProcessor(value: unknown): PostProcessor {
     case "RobertaProcessing": {
       const roberta = description!["type"] === "RobertaProcessing";
       const cls = [idOf(description!, "cls")], sep = [idOf(description!, "sep")], second = roberta ? 0 : 1;
-      const single: Piece[] = [{ from: cls, type: 0 }, { from: 0, type: 0 }, { from: sep, type: 0 }];
+      const single: TemplatePiece[] = [{ from: cls, type: 0 }, { from: 0, type: 0 }, { from: sep, type: 0 }];
       return fromTemplates(single, [
         ...single,
         ...(roberta ? [{ from: sep, type: 0 }] : []),
@@ -45,15 +45,15 @@ export function compilePostProcessor(value: unknown): PostProcessor {
     case "Sequence": {
       const steps = descriptionsOf(description!["processors"], "processors").filter(({ type }) => type !== "ByteLevel");
       return steps.length > 1
-        ? refuse("its post_processor", "a Sequence that adds tokens twice")
+        ? refuseComponent("its post_processor", "a Sequence that adds tokens twice")
         : compilePostProcessor(steps[0]);
     }
     default:
-      return refuse("its post_processor", `"${String(description!["type"])}"`);
+      return refuseComponent("its post_processor", `"${String(description!["type"])}"`);
   }
 }
 
-function fromTemplates(single: readonly Piece[], pair: readonly Piece[]): PostProcessor {
+function fromTemplates(single: readonly TemplatePiece[], pair: readonly TemplatePiece[]): PostProcessor {
   return (first, second) => {
     const ids: number[] = [], types: number[] = [];
     for (const { from, type } of second ? pair : single) {
@@ -63,14 +63,14 @@ function fromTemplates(single: readonly Piece[], pair: readonly Piece[]): PostPr
   };
 }
 
-function idOf(description: Description, name: string): number {
+function idOf(description: ComponentDescription, name: string): number {
   const value = description[name];
   return Array.isArray(value) && Number.isInteger(value[1])
     ? value[1]
-    : refuse(`"${name}" of its post_processor`, show(value));
+    : refuseComponent(`"${name}" of its post_processor`, show(value));
 }
 
-function templateOf(description: Description, name: string): Piece[] {
+function templateOf(description: ComponentDescription, name: string): TemplatePiece[] {
   const tokens = descriptionOf(description["special_tokens"], "special_tokens") ?? {};
   return descriptionsOf(description[name], `"${name}" of post_processor`).map(({ SpecialToken, Sequence }) => {
     const piece = descriptionOf(SpecialToken ?? Sequence, "a piece of a template") ?? {};
@@ -79,6 +79,6 @@ function templateOf(description: Description, name: string): Piece[] {
     const ids = descriptionOf(tokens[String(piece["id"])], `special token ${show(piece["id"])}`)?.["ids"];
     return Array.isArray(ids) && ids.every(Number.isInteger)
       ? { from: ids as number[], type }
-      : refuse("a template's special token", show(piece));
+      : refuseComponent("a template's special token", show(piece));
   });
 }

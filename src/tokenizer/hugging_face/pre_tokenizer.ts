@@ -1,6 +1,6 @@
 import { splitWords } from "../byte_level.ts";
-import { type Description, descriptionOf, descriptionsOf, refuse, show } from "./description.ts";
-import { type Part, partsOf, patternOf } from "./pattern.ts";
+import { type ComponentDescription, descriptionOf, descriptionsOf, refuseComponent, show } from "./description.ts";
+import { partsOf, patternOf, type TextPart } from "./pattern.ts";
 
 /** Cuts a text into words. `first` is true at the beginning of the whole text. */
 type Split = (text: string, first: boolean) => string[];
@@ -16,7 +16,7 @@ const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
 const WORDS_AND_SIGNS = new RegExp(`[${WORD}]+|[^${WORD}\\p{White_Space}]+`, "gu");
 
 const PUNCTUATION = /[!-/:-@[-`{-~\p{P}]/gu;
-const MERGED: Readonly<Record<string, (parts: readonly Part[]) => string[]>> = {
+const MERGED: Readonly<Record<string, (parts: readonly TextPart[]) => string[]>> = {
   Isolated: (parts) => parts.map(({ text }) => text),
   Removed: (parts) => parts.filter(({ matched }) => !matched).map(({ text }) => text),
   Contiguous: (parts) => joined(parts, (part, before) => part.matched === before.matched),
@@ -26,7 +26,7 @@ const MERGED: Readonly<Record<string, (parts: readonly Part[]) => string[]>> = {
 };
 
 /** The parts with some of them joined to the one before. */
-function joined(parts: readonly Part[], joins: (part: Part, before: Part) => boolean): string[] {
+function joined(parts: readonly TextPart[], joins: (part: TextPart, before: TextPart) => boolean): string[] {
   const words: string[] = [];
   parts.forEach((part, place) => {
     if (place > 0 && joins(part, parts[place - 1]!)) words[words.length - 1] += part.text;
@@ -50,7 +50,7 @@ export function compilePreTokenizer(value: unknown): PreTokenizer {
   const steps = descriptionsOf(description["pretokenizers"], "pretokenizers").map(compilePreTokenizer);
   const byte_level = steps.at(-1)?.byte_level === true;
   if (steps.slice(0, -1).some((step) => step.byte_level)) {
-    refuse("its pre_tokenizer", "a Sequence that goes on after ByteLevel");
+    refuseComponent("its pre_tokenizer", "a Sequence that goes on after ByteLevel");
   }
   return {
     split: (text, first) =>
@@ -59,7 +59,7 @@ export function compilePreTokenizer(value: unknown): PreTokenizer {
   };
 }
 
-function splitOf(description: Description): Split {
+function splitOf(description: ComponentDescription): Split {
   const { type } = description;
   switch (type) {
     case "ByteLevel":
@@ -82,19 +82,19 @@ function splitOf(description: Description): Split {
     case "Metaspace":
       return metaspace(description);
     default:
-      return refuse("its pre_tokenizer", `"${String(type)}"`);
+      return refuseComponent("its pre_tokenizer", `"${String(type)}"`);
   }
 }
 
 function splitBy(pattern: RegExp, behavior: unknown, invert: boolean = false): Split {
-  const merge = MERGED[String(behavior)] ?? refuse("the behavior of a Split", show(behavior));
+  const merge = MERGED[String(behavior)] ?? refuseComponent("the behavior of a Split", show(behavior));
   return (text) => {
     const parts = partsOf(text, pattern);
     return merge(invert ? parts.map((part) => ({ text: part.text, matched: !part.matched })) : parts);
   };
 }
 
-function byteLevel(description: Description): Split {
+function byteLevel(description: ComponentDescription): Split {
   const prefix = description["add_prefix_space"] === true, words = description["use_regex"] !== false;
   return (text) => {
     if (prefix && !text.startsWith(" ")) text = ` ${text}`;
@@ -103,11 +103,11 @@ function byteLevel(description: Description): Split {
 }
 
 /** SentencePiece's way with spaces: each becomes a visible sign, one more before the text, and words begin with it. */
-function metaspace(description: Description): Split {
+function metaspace(description: ComponentDescription): Split {
   const sign = String(description["replacement"] ?? "▁");
   const scheme = description["prepend_scheme"] ?? (description["add_prefix_space"] === false ? "never" : "always");
   if (description["str_rep"] !== undefined && description["str_rep"] !== sign) {
-    refuse("its Metaspace", show(description));
+    refuseComponent("its Metaspace", show(description));
   }
   const pattern = patternOf({ String: sign });
   return (text, first) => {

@@ -8,7 +8,7 @@ import {
   type AdapterToSave,
   loadAdapter,
   readAdapterConfig,
-} from "../../../src/checkpoint/model/peft.ts";
+} from "../../../src/checkpoint/model/peft_adapter.ts";
 import { openCheckpoint } from "../../../src/checkpoint/safetensors/reader.ts";
 import { filesFolder } from "../../../src/checkpoint/source/blob.ts";
 import type { Folder } from "../../../src/checkpoint/source/source.ts";

@@ -1,6 +1,6 @@
 // Model folders in memory, and small models on the device that are saved to them and loaded from them.
 
-import { type Files, modelFiles, type ModelToSave } from "../../../src/checkpoint/model/save.ts";
+import { type FolderFiles, modelFiles, type ModelToSave } from "../../../src/checkpoint/model/save.ts";
 import { encodeSafetensors, type TensorData } from "../../../src/checkpoint/safetensors/writer.ts";
 import { filesFolder } from "../../../src/checkpoint/source/blob.ts";
 import type { Folder } from "../../../src/checkpoint/source/source.ts";
@@ -17,7 +17,7 @@ const T = 6;
 /** A model on the device whose only program is its evaluation. */
 export async function openModel(model: Model, load: LoadWeights): Promise<OpenedModel> {
   const gpu = await testGpu();
-  const evaluate = recordEvaluate({ variant: gpu.variant, model, tables: tablesOf(model, T), B: 1, T });
+  const evaluate = recordEvaluate({ target: gpu.target, model, tables: tablesOf(model, T), B: 1, T });
   const session = await Session.open(gpu, model, [evaluate], planPrograms({ evaluate }), { load });
   return { session, evaluate, executor: session.executor, destroy: () => session.destroy() };
 }
@@ -45,7 +45,7 @@ export interface SavedFolder {
   readonly files: ReadonlyMap<string, Blob>;
 }
 
-export async function collect(files: Files, name = "made"): Promise<SavedFolder> {
+export async function collect(files: FolderFiles, name = "made"): Promise<SavedFolder> {
   const blobs = new Map<string, Blob>();
   for (const [path, contents] of files) {
     blobs.set(path, new Blob(contents instanceof Uint8Array ? [contents] : await Array.fromAsync(contents)));

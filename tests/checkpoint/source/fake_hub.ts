@@ -11,7 +11,7 @@ export interface FakeHub {
   readonly fetch: typeof globalThis.fetch;
   handle(request: Request): Response;
   /** What was asked: "model", "tree", or "path start-end". */
-  readonly asked: string[];
+  readonly requests: string[];
   /** For the next requests, in order: instead of an answer, or from one. Undefined: none. */
   readonly faults: (Fault | undefined)[];
   gated: boolean;
@@ -32,7 +32,7 @@ function hashOf(bytes: Uint8Array): string {
 
 /** Files as the hub has them; those of more than 1000 bytes are LFS files, with a hash. */
 export function fakeHub(files: Readonly<Record<string, Uint8Array<ArrayBuffer>>>): FakeHub {
-  const asked: string[] = [], faults: (Fault | undefined)[] = [];
+  const requests: string[] = [], faults: (Fault | undefined)[] = [];
   const entries = Object.entries(files).map(([path, bytes]) => {
     const lfs = bytes.length > 1000 && { lfs: { oid: hashOf(bytes), size: bytes.length, pointerSize: 130 } };
     return { type: "file", path, size: bytes.length, oid: "0".repeat(40), ...lfs };
@@ -45,7 +45,7 @@ export function fakeHub(files: Readonly<Record<string, Uint8Array<ArrayBuffer>>>
     const known = [`/api/models/${REPO}/`, `/${REPO}/resolve/`].some((begin) => pathname.startsWith(begin));
     const path = decodeURIComponent(pathname.split(`/resolve/${COMMIT}/`)[1] ?? ""),
       [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("Range") ?? "") ?? [];
-    asked.push(
+    requests.push(
       pathname.includes("/revision/") ? "model" : pathname.includes("/tree/") ? "tree" : `${path} ${start}-${end}`,
     );
     if (!known) return fail(404, "RepoNotFound");
@@ -73,7 +73,7 @@ export function fakeHub(files: Readonly<Record<string, Uint8Array<ArrayBuffer>>>
     });
   }
   const hub: FakeHub = {
-    asked,
+    requests,
     faults,
     gated: false,
     rangeless: false,

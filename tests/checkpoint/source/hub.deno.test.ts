@@ -38,10 +38,10 @@ test("over HTTP: ranges, a connection that breaks off, the token", () =>
       source = (await (await hubFolder(REPO, options)).open("model.safetensors"))!;
     hub.faults.push(cut(10_000_000, true), cut(0, true));
     assertBytes(await source.read(0, big.length), big);
-    assertEquals(hub.asked.filter((what) => what.startsWith("model.")).length, 3);
-    hub.asked.length = 0;
+    assertEquals(hub.requests.filter((what) => what.startsWith("model.")).length, 3);
+    hub.requests.length = 0;
     assertBytes(await (await (await hubFolder(REPO, options)).open("model.safetensors"))!.read(0, big.length), big);
-    assertEquals(hub.asked, ["model"]);
+    assertEquals(hub.requests, ["model"]);
   }));
 
 test("without a server the error names the host", async () => {

@@ -136,7 +136,7 @@ interface Rounded {
 
 /** Rounds numbers on the device, number i with half i of the random bits. The length is a multiple of four. */
 async function round(values: Floats, randomHalves: readonly number[]): Promise<Rounded> {
-  const gpu = await openGpu(), n = values.length, r = new Recorder({ variant: gpu.variant, training: false });
+  const gpu = await openGpu(), n = values.length, r = new Recorder({ target: gpu.target, training: false });
   const x = tensor("x", [n], "state"),
     random = tensor("random", [n / 2], "state", "u32"),
     nearest = tensor("nearest", [n], "state", "u32");

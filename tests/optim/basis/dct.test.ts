@@ -1,13 +1,13 @@
 // Cosine bases against the formula in f64, and which cosines are chosen.
 
 import { assert, assertClose, assertEquals, assertThrows, random, test } from "../../harness.ts";
-import { testVariants } from "../../ops/run_op.ts";
+import { testTargets } from "../../ops/run_op.ts";
 import { uniform } from "../../ops/values.ts";
 import { matmul, type Reals } from "../../reference/ops.ts";
 import { EPS } from "../../tolerances.ts";
-import type { Variant } from "../../../src/gpu/device.ts";
+import type { KernelTarget } from "../../../src/gpu/device.ts";
 import { dctFill, dctSelect, dctTable, dctTableValues } from "../../../src/optim/split/basis/dct.ts";
-import type { Side } from "../../../src/optim/split/basis/power_iteration.ts";
+import type { BasisSide } from "../../../src/optim/split/basis/power_iteration.ts";
 import { Recorder } from "../../../src/plan/recorder.ts";
 import type { Tensor } from "../../../src/plan/tensor.ts";
 import { type Data, floats, portable, realsOf, runTurns, withPrograms, words } from "./run_basis.ts";
@@ -36,7 +36,7 @@ test("dctFill(): the columns of the orthonormal DCT-II that the indices name, at
 });
 
 /** The k cosines of most energy in f64. */
-function strongest(gradient: Reals, m: number, n: number, side: Side, k: number): number[] {
+function strongest(gradient: Reals, m: number, n: number, side: BasisSide, k: number): number[] {
   const d = side === "right" ? n : m;
   const energies = Array.from({ length: d }, (_, f) => {
     const column = cosine(d, f);
@@ -50,10 +50,10 @@ function strongest(gradient: Reals, m: number, n: number, side: Side, k: number)
 
 /** A cold choice from the first gradient, a warm one from each of the others. */
 function choose(
-  variant: Variant,
+  target: KernelTarget,
   m: number,
   n: number,
-  side: Side,
+  side: BasisSide,
   k: number,
   gradients: readonly Reals[],
 ): Promise<number[][]> {
@@ -62,7 +62,7 @@ function choose(
     d = side === "right" ? n : m,
     table = dctTable(d);
   const records = [true, false].map((cold) => (r: Recorder) => dctSelect(r, gradient, indices, side, table, cold));
-  return withPrograms(variant, records, async (executor, [cold, warm]) => {
+  return withPrograms(target, records, async (executor, [cold, warm]) => {
     executor.write(table, dctTableValues(d));
     executor.write(indices, new Uint32Array(k).fill(0xffffffff));
     const results: number[][] = [];
@@ -76,7 +76,7 @@ function choose(
 }
 
 test("dctSelect(): the k strongest cosines, strongest first, of either side", async () => {
-  for (const variant of await testVariants()) {
+  for (const target of await testTargets()) {
     for (
       const [m, n, side, k] of [[33, 21, "right", 5], [21, 33, "left", 5], [9, 40, "right", 40], [70, 70, "left", 1], [
         3,
@@ -87,7 +87,7 @@ test("dctSelect(): the k strongest cosines, strongest first, of either side", as
     ) {
       const gradients = [1, 2].map((seed) => uniform(random(seed), m * n));
       const expected = gradients.map((gradient) => strongest(gradient, m, n, side, k));
-      assertEquals(await choose(variant, m, n, side, k, gradients), expected, `${variant}, (${m}, ${n}), ${side}`);
+      assertEquals(await choose(target, m, n, side, k, gradients), expected, `${target}, (${m}, ${n}), ${side}`);
     }
   }
 });
@@ -119,7 +119,7 @@ test(
 );
 
 test("dctSelect() and dctTable() refuse what does not fit", () => {
-  const r = new Recorder({ variant: "portable", training: true });
+  const r = new Recorder({ target: "portable", training: true });
   assertThrows(
     () => dctSelect(r, floats("g", 6, 4), words("indices", 5), "right", dctTable(4), true),
     "Cannot choose 5 cosines for the right of g (6,4): expected at most 4",

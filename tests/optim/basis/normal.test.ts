@@ -5,8 +5,8 @@ import { integers } from "../../ops/values.ts";
 import { defineKernel, perThread } from "../../../src/gpu/kernel.ts";
 import { philox4x32, type Words4 } from "../../../src/random/philox.ts";
 import { randomNormal, type RandomStream } from "../../../src/optim/split/basis/normal.ts";
-import { clockTensor } from "../../../src/optim/step/clock.ts";
-import { clockWords, type Data, floats, realsOf, runTurns, words } from "./run_basis.ts";
+import { stepInputsTensor } from "../../../src/optim/step/step_inputs.ts";
+import { type Data, floats, realsOf, runTurns, stepInputWords, words } from "./run_basis.ts";
 import philoxCode from "../../../shaders/lib/philox.wgsl" with { type: "text" };
 import threadCode from "../../../shaders/lib/thread.wgsl" with { type: "text" };
 
@@ -71,13 +71,13 @@ async function draw(
   steps: readonly number[],
   stream: Partial<RandomStream> = {},
 ): Promise<Uint32Array<ArrayBuffer>[]> {
-  const out = floats("out", size), clock = clockTensor("clock");
+  const out = floats("out", size), step_inputs = stepInputsTensor("step inputs");
   const turns = steps.map((drawn) =>
-    new Map<typeof out, Data>([[out, new Float32Array(size).fill(NaN)], [clock, clockWords({ drawn })]])
+    new Map<typeof out, Data>([[out, new Float32Array(size).fill(NaN)], [step_inputs, stepInputWords({ drawn })]])
   );
   const results = await runTurns(
     "portable",
-    (r) => randomNormal(r, out, clock, { deviation: 2, seed: 1, purpose: "test", ...stream }),
+    (r) => randomNormal(r, out, step_inputs, { deviation: 2, seed: 1, purpose: "test", ...stream }),
     turns,
     [out],
   );

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows, random, test } from "../../harness.ts";
-import { testVariants } from "../../ops/run_op.ts";
+import { testTargets } from "../../ops/run_op.ts";
 import { uniform } from "../../ops/values.ts";
 import type { Reals } from "../../reference/ops.ts";
 import { gramSchmidt } from "../../reference/svd.ts";
-import type { Variant } from "../../../src/gpu/device.ts";
+import type { KernelTarget } from "../../../src/gpu/device.ts";
 import { orthonormalise } from "../../../src/optim/split/basis/orthonormalise.ts";
 import { Recorder } from "../../../src/plan/recorder.ts";
 import { floats, orthonormalityError, portable, spanError, withPrograms, words } from "./run_basis.ts";
@@ -15,12 +15,12 @@ interface Result {
 
 /** Orthonormalises the matrices (d, k) of each size: all in one plan, whose pipelines are then compiled once. */
 function runSizes(
-  variant: Variant,
+  target: KernelTarget,
   sizes: readonly { readonly d: number; readonly k: number; readonly ys: readonly Reals[] }[],
 ): Promise<Result[][]> {
   const tensors = sizes.map(({ d, k }) => ({ y: floats("y", d, k), q: floats("q", d, k), good: words("good", 1) }));
   const records = tensors.map(({ y, q, good }) => (r: Recorder) => void orthonormalise(r, y, good, q));
-  return withPrograms(variant, records, async (executor, programs) => {
+  return withPrograms(target, records, async (executor, programs) => {
     const results: Result[][] = [];
     for (const [i, { y, q, good }] of tensors.entries()) {
       const ofSize: Result[] = [];
@@ -35,8 +35,8 @@ function runSizes(
   });
 }
 
-const run = async (variant: Variant, d: number, k: number, ys: readonly Reals[]): Promise<Result[]> =>
-  (await runSizes(variant, [{ d, k, ys }]))[0]!;
+const run = async (target: KernelTarget, d: number, k: number, ys: readonly Reals[]): Promise<Result[]> =>
+  (await runSizes(target, [{ d, k, ys }]))[0]!;
 
 /** Columns that are all the same but for noise of `share` of their length. */
 function alike(next: () => number, d: number, k: number, share: number): Reals {
@@ -57,19 +57,19 @@ const SIZES: readonly (readonly [number, number])[] = [
   [130, 65],
   [200, 128],
 ];
-/** Of the variants only the matmuls differ. */
+/** Only the matmuls differ between targets. */
 const TILED_SIZES: typeof SIZES = [[30, 7], [130, 65]];
 
 test("orthonormalise(): orthonormal columns with the span of y's, from columns apart and nearly alike", async () => {
-  for (const variant of await testVariants()) {
-    const sizes = (variant === "tiled" ? TILED_SIZES : SIZES).map(([d, k]) => {
+  for (const target of await testTargets()) {
+    const sizes = (target === "tiled" ? TILED_SIZES : SIZES).map(([d, k]) => {
       const next = random(100 * d + k), apart = uniform(next, d * k);
       return { d, k, ys: [apart, alike(next, d, k, 1e-3), apart] };
     });
-    const results = await runSizes(variant, sizes);
+    const results = await runSizes(target, sizes);
     sizes.forEach(({ d, k, ys }, i) => {
       for (const [which, name, allowed] of [[0, "apart", 4e-6], [1, "alike", 1e-3]] as const) {
-        const where = `${variant}, (${d}, ${k}), ${name}`, { q, good } = results[i]![which]!;
+        const where = `${target}, (${d}, ${k}), ${name}`, { q, good } = results[i]![which]!;
         assertEquals(good, 1, `${where}: good`);
         // The largest seen is 1e-6.
         const error = orthonormalityError(q, k);
@@ -79,7 +79,7 @@ test("orthonormalise(): orthonormal columns with the span of y's, from columns a
         const moved = spanError(q, gramSchmidt(ys[which]!, k), k);
         assert(moved < allowed, `${where}: the span moved by ${moved}`);
       }
-      assertEquals(results[i]![2], results[i]![0], `${variant}, (${d}, ${k}): the same bits again`);
+      assertEquals(results[i]![2], results[i]![0], `${target}, (${d}, ${k}): the same bits again`);
     });
   }
 });
@@ -125,7 +125,7 @@ test("orthonormalise(): dependent columns are made independent, or refused", asy
 });
 
 test("orthonormalise(): refuses more columns than rows", () => {
-  const r = new Recorder({ variant: "portable", training: true });
+  const r = new Recorder({ target: "portable", training: true });
   assertThrows(
     () => orthonormalise(r, floats("y", 4, 5), words("good", 1)),
     "Cannot orthonormalise the columns of y (4,5): expected (d, k) with 0 < k <= d",

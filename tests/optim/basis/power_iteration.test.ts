@@ -1,16 +1,15 @@
 // Power iteration against singular vectors in f64, and the bases that it must leave alone.
 
 import { assert, assertEquals, assertThrows, random, test } from "../../harness.ts";
-import { testVariants, type Words } from "../../ops/run_op.ts";
+import { testTargets, type Words } from "../../ops/run_op.ts";
 import { uniform } from "../../ops/values.ts";
 import { matmul, type Reals } from "../../reference/ops.ts";
 import { gramSchmidt, svd, transpose } from "../../reference/svd.ts";
-import type { Variant } from "../../../src/gpu/device.ts";
-import { powerIteration, randomOrthogonal, type Side } from "../../../src/optim/split/basis/power_iteration.ts";
-import { clockTensor } from "../../../src/optim/step/clock.ts";
+import type { KernelTarget } from "../../../src/gpu/device.ts";
+import { type BasisSide, powerIteration, randomOrthogonal } from "../../../src/optim/split/basis/power_iteration.ts";
+import { stepInputsTensor } from "../../../src/optim/step/step_inputs.ts";
 import { Recorder } from "../../../src/plan/recorder.ts";
 import {
-  clockWords,
   type Data,
   floats,
   orthonormalityError,
@@ -18,6 +17,7 @@ import {
   realsOf,
   runTurns,
   spanError,
+  stepInputWords,
   withPrograms,
 } from "./run_basis.ts";
 
@@ -30,7 +30,7 @@ function matrixOf(next: () => number, m: number, n: number, values: readonly num
 }
 
 /** The leading singular vectors (d, k) of the side that a basis multiplies. */
-function leading(gradient: Reals, n: number, side: Side, k: number): Reals {
+function leading(gradient: Reals, n: number, side: BasisSide, k: number): Reals {
   const d = side === "right" ? n : gradient.length / n,
     { v } = svd(side === "right" ? gradient : transpose(gradient, n), d);
   return Float64Array.from({ length: d * k }, (_, at) => v[Math.floor(at / k) * d + (at % k)]!);
@@ -40,7 +40,7 @@ interface Case {
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  readonly side: Side;
+  readonly side: BasisSide;
 }
 
 interface Refresh {
@@ -50,18 +50,18 @@ interface Refresh {
 }
 
 /** The basis after each refresh. */
-function refresh(variant: Variant, { m, n, k, side }: Case, turns: readonly Refresh[]): Promise<Words[]> {
+function refresh(target: KernelTarget, { m, n, k, side }: Case, turns: readonly Refresh[]): Promise<Words[]> {
   const gradient = floats("gradient", m, n),
     basis = floats("basis", side === "right" ? n : m, k),
-    clock = clockTensor("clock");
+    step_inputs = stepInputsTensor("step inputs");
   const records = [true, false].map((cold) => (r: Recorder) =>
-    powerIteration(r, gradient, basis, side, clock, { ...STREAM, cold })
+    powerIteration(r, gradient, basis, side, step_inputs, { ...STREAM, cold })
   );
-  return withPrograms(variant, records, async (executor, [coldProgram, warmProgram]) => {
+  return withPrograms(target, records, async (executor, [coldProgram, warmProgram]) => {
     const results: Words[] = [];
     for (const { gradient: values, cold = false, drawn = 0 } of turns) {
       const written = new Float32Array(values);
-      executor.write(clock, clockWords({ drawn }));
+      executor.write(step_inputs, stepInputWords({ drawn }));
       executor.write(gradient, written);
       executor.run(cold ? coldProgram! : warmProgram!);
       results.push(await executor.readWords(basis));
@@ -80,12 +80,12 @@ const CASES: readonly Case[] = [
 const GAPPED = [8, 4, 2, 1, 0.1, 0.08, 0.06, 0.04, 0.02, 0.01];
 
 test("powerIteration(): finds the singular vectors behind a gap, one by one", async () => {
-  for (const variant of await testVariants()) {
-    for (const one of variant === "tiled" ? CASES.slice(0, 2) : CASES) {
+  for (const target of await testTargets()) {
+    for (const one of target === "tiled" ? CASES.slice(0, 2) : CASES) {
       const gradient = matrixOf(random(one.m), one.m, one.n, GAPPED),
         expected = leading(gradient, one.n, one.side, one.k);
-      const results = await refresh(variant, one, [{ gradient, cold: true }, ...Array(9).fill({ gradient })]),
-        where = `${variant}, ${JSON.stringify(one)}`;
+      const results = await refresh(target, one, [{ gradient, cold: true }, ...Array(9).fill({ gradient })]),
+        where = `${target}, ${JSON.stringify(one)}`;
       const last = realsOf(results.at(-1)!);
       // Of what lies beyond the gap a hundredth is left by each iteration; rounding turns the last vector by EPS times
       // 8 / 1.
@@ -186,13 +186,13 @@ test(
   },
 );
 
-test("randomOrthogonal(): orthonormal at any shape, square too; another basis for each clock.drawn", async () => {
+test("randomOrthogonal(): orthonormal at any shape, square too; another basis for each step_inputs.drawn", async () => {
   for (const [d, k] of [[5, 1], [33, 7], [32, 32], [96, 96]] as const) {
-    const basis = floats("basis", d, k), clock = clockTensor("clock");
-    const turns = [0, 0, 50].map((drawn) => new Map<typeof basis, Data>([[clock, clockWords({ drawn })]]));
+    const basis = floats("basis", d, k), step_inputs = stepInputsTensor("step inputs");
+    const turns = [0, 0, 50].map((drawn) => new Map<typeof basis, Data>([[step_inputs, stepInputWords({ drawn })]]));
     const [[first], [again], [later]] = await runTurns(
       await portable(),
-      (r) => randomOrthogonal(r, basis, clock, STREAM),
+      (r) => randomOrthogonal(r, basis, step_inputs, STREAM),
       turns,
       [basis],
     ) as [[Words], [Words], [Words]];
@@ -205,11 +205,11 @@ test("randomOrthogonal(): orthonormal at any shape, square too; another basis fo
 });
 
 test("powerIteration(): refuses a basis that does not fit", () => {
-  const r = new Recorder({ variant: "portable", training: true }),
+  const r = new Recorder({ target: "portable", training: true }),
     gradient = floats("g", 6, 4),
-    clock = clockTensor("clock");
-  const record = (side: Side, d: number, k: number) => () =>
-    powerIteration(r, gradient, floats("p", d, k), side, clock, { ...STREAM, cold: false });
+    step_inputs = stepInputsTensor("step inputs");
+  const record = (side: BasisSide, d: number, k: number) => () =>
+    powerIteration(r, gradient, floats("p", d, k), side, step_inputs, { ...STREAM, cold: false });
   assertThrows(record("right", 6, 2), "Cannot refresh p (6,2) from the right of g (6,4): expected (4, at most 4)");
   assertThrows(record("left", 6, 5), "Cannot refresh p (6,5) from the left of g (6,4): expected (6, at most 4)");
 });

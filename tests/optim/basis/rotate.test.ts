@@ -1,17 +1,17 @@
 // Moments in a new basis, against the formula in f64.
 
 import { assert, assertClose, assertEquals, random, test } from "../../harness.ts";
-import { testVariants } from "../../ops/run_op.ts";
+import { testTargets } from "../../ops/run_op.ts";
 import { absolute, uniform } from "../../ops/values.ts";
 import { matmul, type Reals } from "../../reference/ops.ts";
 import { gramSchmidt, transpose } from "../../reference/svd.ts";
 import { EPS } from "../../tolerances.ts";
-import type { Variant } from "../../../src/gpu/device.ts";
-import type { Side } from "../../../src/optim/split/basis/power_iteration.ts";
+import type { KernelTarget } from "../../../src/gpu/device.ts";
+import type { BasisSide } from "../../../src/optim/split/basis/power_iteration.ts";
 import { rotateMoments } from "../../../src/optim/split/basis/rotate.ts";
-import { clockTensor } from "../../../src/optim/step/clock.ts";
+import { stepInputsTensor } from "../../../src/optim/step/step_inputs.ts";
 import type { Tensor } from "../../../src/plan/tensor.ts";
-import { clockWords, type Data, floats, portable, realsOf, runTurns } from "./run_basis.ts";
+import { type Data, floats, portable, realsOf, runTurns, stepInputWords } from "./run_basis.ts";
 
 const BETAS = { beta1: 0.9, beta2: 0.999 };
 type Betas = typeof BETAS;
@@ -59,8 +59,8 @@ interface Turn {
 
 /** The moments after rotation, given and returned as the left's. */
 async function rotate(
-  variant: Variant,
-  side: Side,
+  target: KernelTarget,
+  side: BasisSide,
   k: number,
   turns: readonly Turn[],
   betas: Betas = BETAS,
@@ -69,7 +69,7 @@ async function rotate(
   const { before: { length }, m: { length: n } } = turns[0]!.moments,
     w = n / k,
     shape = side === "left" ? [k, w] : [w, k];
-  const clock = clockTensor("clock"),
+  const step_inputs = stepInputsTensor("step inputs"),
     before = floats("before", length / k, k),
     after = floats("after", length / k, k),
     m = floats("m", ...shape),
@@ -82,8 +82,8 @@ async function rotate(
       [m, across(moments.m)],
       ...(second ? [[v, across(moments.v)] as const] : []),
       [
-        clock,
-        clockWords({
+        step_inputs,
+        stepInputWords({
           bias_correction1: 1 - betas.beta1 ** (t + 1),
           bias_correction2: 1 - betas.beta2 ** (t + 1),
           restart,
@@ -93,8 +93,8 @@ async function rotate(
   );
   const moments = second ? [m, v] : [m];
   const results = await runTurns(
-    variant,
-    (r) => rotateMoments(r, before, after, moments, side, clock, betas),
+    target,
+    (r) => rotateMoments(r, before, after, moments, side, step_inputs, betas),
     written,
     moments,
   );
@@ -106,14 +106,14 @@ const SHAPES = [[12, 4, 8], [13, 5, 7], [9, 1, 3], [40, 16, 33]] as const;
 const STEPS = [1, 2, 10, 1000];
 
 test("rotateMoments(): as the formula says, on either side, at any step", async () => {
-  for (const variant of await testVariants()) {
-    for (const [d, k, w] of variant === "tiled" ? SHAPES.slice(-1) : SHAPES) {
+  for (const target of await testTargets()) {
+    for (const [d, k, w] of target === "tiled" ? SHAPES.slice(-1) : SHAPES) {
       const moments = momentsOf(d, d, k, w);
       for (const side of ["left", "right"] as const) {
-        const results = await rotate(variant, side, k, STEPS.map((t) => ({ moments, t })));
+        const results = await rotate(target, side, k, STEPS.map((t) => ({ moments, t })));
         STEPS.forEach((t, i) => {
           const expected = rotated(moments, k, t, BETAS),
-            name = `${variant}, ${side}, (${d}, ${k}), ${t} steps`,
+            name = `${target}, ${side}, (${d}, ${k}), ${t} steps`,
             { m, v } = results[i]!;
           // Numbers of order 1: two sums, of d and of k products. The variances inherit the error of the turn's
           // entries, which the sum of absolute terms does not see where those entries are small.

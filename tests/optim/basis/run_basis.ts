@@ -1,10 +1,10 @@
 // Runs what src/optim/basis records, on tensors that the test writes and reads.
 
 import { assertEquals } from "../../harness.ts";
-import { testGpu, testVariants, type Words } from "../../ops/run_op.ts";
+import { testGpu, testTargets, type Words } from "../../ops/run_op.ts";
 import type { Reals } from "../../reference/ops.ts";
-import type { Variant } from "../../../src/gpu/device.ts";
-import { type ClockNumbers, packClock } from "../../../src/optim/step/clock.ts";
+import type { KernelTarget } from "../../../src/gpu/device.ts";
+import { packStepInputs, type StepInputs } from "../../../src/optim/step/step_inputs.ts";
 import { Executor } from "../../../src/plan/executor.ts";
 import { planMemory } from "../../../src/plan/memory.ts";
 import { type Program, Recorder } from "../../../src/plan/recorder.ts";
@@ -12,16 +12,16 @@ import { type Tensor, tensor } from "../../../src/plan/tensor.ts";
 
 export type Data = Float32Array<ArrayBuffer> | Words;
 
-/** The variant without workgroup memory that suits the adapter: for tests of what all variants share. */
-export const portable = async (): Promise<Variant> => (await testVariants())[0]!;
+/** The target without workgroup memory that suits the adapter: for tests of what all targets share. */
+export const portable = async (): Promise<KernelTarget> => (await testTargets())[0]!;
 
 /** Tensors that keep what they hold between runs. */
 export const floats = (label: string, ...shape: readonly number[]): Tensor => tensor(label, shape, "state");
 export const words = (label: string, ...shape: readonly number[]): Tensor => tensor(label, shape, "state", "u32");
 
-/** A clock of which only what a test sets matters. */
-export const clockWords = (numbers: Partial<ClockNumbers>): Words =>
-  packClock({
+/** Step inputs of which only the numbers that a test sets matter. */
+export const stepInputWords = (numbers: Partial<StepInputs>): Words =>
+  packStepInputs({
     bias_correction1: 1,
     bias_correction2: 1,
     step_factor: 1,
@@ -35,13 +35,13 @@ export const clockWords = (numbers: Partial<ClockNumbers>): Words =>
 
 /** Records a program of each of `records`, which may share tensors, and gives `body` an executor for them. */
 export async function withPrograms<T>(
-  variant: Variant,
+  target: KernelTarget,
   records: readonly ((r: Recorder) => void)[],
   body: (executor: Executor, programs: readonly Program[]) => Promise<T>,
 ): Promise<T> {
   const gpu = await testGpu();
   const programs = records.map((record, i) => {
-    const r = new Recorder({ variant, training: true });
+    const r = new Recorder({ target, training: true });
     record(r);
     return { name: `program ${i}`, steps: r.steps };
   });
@@ -57,12 +57,12 @@ export async function withPrograms<T>(
 
 /** Records once; for each turn writes its tensors, runs, and gives the bits of `outputs`. */
 export function runTurns(
-  variant: Variant,
+  target: KernelTarget,
   record: (r: Recorder) => void,
   turns: readonly ReadonlyMap<Tensor, Data>[],
   outputs: readonly Tensor[],
 ): Promise<Words[][]> {
-  return withPrograms(variant, [record], async (executor, [program]) => {
+  return withPrograms(target, [record], async (executor, [program]) => {
     const results: Words[][] = [];
     for (const turn of turns) {
       for (const [target, data] of turn) executor.write(target, data);

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, test } from "../../harness.ts";
 import { checkXml } from "../../report/xml.ts";
 import { sharedGpu, TEXT, TINY } from "../../train/tiny.ts";
-import { describeComparison, rankMethods, type RunResult } from "../../../src/recipe/comparison/compare.ts";
+import { describeComparison, rankMethods, type RunResult } from "../../../src/recipe/comparison/comparison_results.ts";
 import { nameComparison, parseComparison } from "../../../src/recipe/comparison/settings.ts";
 import { comparisonSvg } from "../../../src/report/comparison_chart.ts";
 import { prepareComparison, runComparison } from "../../../src/recipe/comparison/run_comparison.ts";

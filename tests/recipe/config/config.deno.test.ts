@@ -1,5 +1,5 @@
 import { ALIASES, CONFIG_KEYS, parseConfig } from "../../../src/recipe/config/config.ts";
-import { GRID } from "../../../src/optim/grid.ts";
+import { DEFAULT_SPEC } from "../../../src/optim/optimizer_spec.ts";
 import { OPTIMIZERS } from "../../../src/optim/presets.ts";
 import { ALIASES as OPTIM_ARGS_ALIASES, optimArgs } from "../../../src/recipe/config/optim_args.ts";
 import { assert, assertEquals, test } from "../../harness.ts";
@@ -45,9 +45,9 @@ test(
     "every other name",
   () => {
     assertEquals(argumentRows.map(([, key]) => code(key!)[0]!).sort(), Object.keys(optimArgs.entries).sort());
-    const grid: Readonly<Record<string, unknown>> = { ...GRID, state_free_modules: [] };
+    const spec: Readonly<Record<string, unknown>> = { ...DEFAULT_SPEC, state_free_modules: [] };
     for (const [, key, , fallback] of argumentRows) {
-      assertEquals(fallback, `\`${JSON.stringify(grid[code(key!)[0]!])}\``, key!);
+      assertEquals(fallback, `\`${JSON.stringify(spec[code(key!)[0]!])}\``, key!);
     }
     const documented = argumentRows.flatMap(([, key, , , , aliases]) =>
       code(aliases!).map((alias) => [alias, code(key!)[0]!] as const)

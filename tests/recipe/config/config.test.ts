@@ -2,11 +2,11 @@ import { OPTIMIZERS } from "../../../src/optim/presets.ts";
 import { LR_SCHEDULER_TYPES } from "../../../src/optim/step/schedule.ts";
 import {
   ALIASES,
-  bytesOf,
   CONFIG_KEYS,
   ConfigError,
   nameSettings,
   nearestName,
+  parseByteSize,
   parseConfig,
 } from "../../../src/recipe/config/config.ts";
 import { assert, assertEquals, assertThrows, test } from "../../harness.ts";
@@ -452,7 +452,7 @@ test("settings that contradict each other about what is trained are refused with
 });
 
 test("sizes of memory are read as people write them", () => {
-  assertEquals(["512MB", "1.5 GiB", "100", "2k", "3 TB", "7B"].map(bytesOf), [
+  assertEquals(["512MB", "1.5 GiB", "100", "2k", "3 TB", "7B"].map(parseByteSize), [
     512e6,
     1.5 * 2 ** 30,
     100,
@@ -460,7 +460,7 @@ test("sizes of memory are read as people write them", () => {
     3e12,
     7,
   ]);
-  assertEquals(["", "MB", "1 XB", "1,5 GB", "-1", "1 MBB"].map(bytesOf), Array(6).fill(undefined));
+  assertEquals(["", "MB", "1 XB", "1,5 GB", "-1", "1 MBB"].map(parseByteSize), Array(6).fill(undefined));
 });
 
 test("sizes that make no model are refused with the rule they break", () => {

@@ -139,7 +139,7 @@ for (const optim of ["adamw", "frugal", "frugal_blocks", "galore", "fira", "bada
 async function openStored(stored: WeightType, settings: Settings): Promise<Opening> {
   const gpu = await sharedGpu(), { config, tokenizer, data, model } = prepareTiny(gpu, settings);
   const base = { architecture: LLAMA, json: llamaJson(model.config as LlamaConfig), storedAs: () => stored };
-  return await openRun(prepareRun(config, { tokenizer, data, base }, gpu.variant));
+  return await openRun(prepareRun(config, { tokenizer, data, base }, gpu.target));
 }
 
 /** The numbers of tensors in a checkpoint. */
@@ -168,15 +168,15 @@ for (
     const file = await saved(first),
       second = await open({ ...MLP, ...FROM, freeze_trained: true }),
       { state, remapping } = await opened(file, second);
-    const learnt = await numbersIn(file, first, remapping!.frozen);
+    const trainedBeforeFreeze = await numbersIn(file, first, remapping!.frozen);
     second.trainer.restore(state, remapping);
-    const frozen = second.run.model.parameters.filter(({ value }) => learnt.has(value.label));
+    const frozen = second.run.model.parameters.filter(({ value }) => trainedBeforeFreeze.has(value.label));
     assertEquals(frozen.length, 6);
     for (const { value } of frozen) {
       assertEquals(value.type === name, value.shape.length === 2, `${value.label} is ${value.type}`);
       assertEquals(
         await second.trainer.executor.readWords(value),
-        pack(value.type as WeightType, learnt.get(value.label)!),
+        pack(value.type as WeightType, trainedBeforeFreeze.get(value.label)!),
         value.label,
       );
     }
@@ -198,10 +198,10 @@ for (
     ]);
     last.trainer.restore(thawed.state, thawed.remapping);
     for (const { value } of last.run.model.parameters) {
-      if (learnt.has(value.label)) {
+      if (trainedBeforeFreeze.has(value.label)) {
         assertEquals(
           unpack("f32", await last.trainer.executor.readWords(value), size(value)),
-          learnt.get(value.label)!,
+          trainedBeforeFreeze.get(value.label)!,
           value.label,
         );
       }

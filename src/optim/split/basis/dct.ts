@@ -3,7 +3,7 @@ import { matmul } from "../../../ops/matmul.ts";
 import { SCALAR } from "../../../ops/vector.ts";
 import type { Recorder } from "../../../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../../../plan/tensor.ts";
-import type { Side } from "./power_iteration.ts";
+import type { BasisSide } from "./power_iteration.ts";
 import dctEnergyCode from "../../../../shaders/dct_energy.wgsl" with { type: "text" };
 import dctFillCode from "../../../../shaders/dct_fill.wgsl" with { type: "text" };
 import dctSelectCode from "../../../../shaders/dct_select.wgsl" with { type: "text" };
@@ -83,7 +83,7 @@ export function dctSelect(
   r: Recorder,
   gradient: Tensor,
   indices: Tensor,
-  side: Side,
+  side: BasisSide,
   table: Tensor,
   cold: boolean,
 ): void {

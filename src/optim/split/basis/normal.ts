@@ -2,7 +2,7 @@ import { ceilDiv, defineKernel, perThread } from "../../../gpu/kernel.ts";
 import { purposeKey } from "../../../random/philox.ts";
 import type { Recorder } from "../../../plan/recorder.ts";
 import { size, type Tensor } from "../../../plan/tensor.ts";
-import clockCode from "../../../../shaders/lib/clock.wgsl" with { type: "text" };
+import stepInputsCode from "../../../../shaders/lib/step_inputs.wgsl" with { type: "text" };
 import philoxCode from "../../../../shaders/lib/philox.wgsl" with { type: "text" };
 import randomNormalCode from "../../../../shaders/random_normal.wgsl" with { type: "text" };
 import threadCode from "../../../../shaders/lib/thread.wgsl" with { type: "text" };
@@ -10,8 +10,8 @@ import threadCode from "../../../../shaders/lib/thread.wgsl" with { type: "text"
 const randomNormalKernel = defineKernel({
   name: "random_normal",
   code: randomNormalCode,
-  libraries: [threadCode, clockCode, philoxCode],
-  bindings: { clock: "read", out: "read_write" },
+  libraries: [threadCode, stepInputsCode, philoxCode],
+  bindings: { step_inputs: "read", out: "read_write" },
   params: { n: "u32", size: "u32", key0: "u32", key1: "u32", deviation: "f32" },
   constants: { WORKGROUP: 64 },
   groups: perThread,
@@ -24,17 +24,17 @@ export interface RandomStream {
 }
 
 /**
- * Fills `out` with normal(0, deviation²) numbers (Box & Muller, 1958), a pure function of seed, purpose, clock.drawn
- * and index, so nothing need be stored. Adapters round sin, cos and log differently, so the bits are those of
- * one adapter.
- * @param clock (8) u32, see shaders/lib/clock.wgsl.
+ * Fills `out` with normal(0, deviation²) numbers (Box & Muller, 1958), a pure function of seed, purpose,
+ * step_inputs.drawn and index, so nothing need be stored. Adapters round sin, cos and log differently, so the bits are
+ * those of one adapter.
+ * @param step_inputs (8) u32, see shaders/lib/step_inputs.wgsl.
  */
 export function randomNormal(
   r: Recorder,
   out: Tensor,
-  clock: Tensor,
+  step_inputs: Tensor,
   { deviation, seed, purpose }: RandomStream & { readonly deviation: number },
 ): void {
   const [key0, key1] = purposeKey(seed, purpose);
-  r.run(randomNormalKernel, { clock, out }, { n: ceilDiv(size(out), 4), size: size(out), key0, key1, deviation });
+  r.run(randomNormalKernel, { step_inputs, out }, { n: ceilDiv(size(out), 4), size: size(out), key0, key1, deviation });
 }

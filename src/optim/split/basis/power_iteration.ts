@@ -19,11 +19,11 @@ const commitBasisKernel = defineKernel({
 });
 
 /** The side of a gradient G (m, n) that a basis P multiplies: right, G P with P (n, k), or left, Pᵀ G with P (m, k). */
-export type Side = "left" | "right";
+export type BasisSide = "left" | "right";
 
-/** Records a basis (d, k) of k orthonormal directions out of d, drawn again at each clock.drawn. */
-export function randomOrthogonal(r: Recorder, basis: Tensor, clock: Tensor, stream: RandomStream): void {
-  randomNormal(r, basis, clock, { ...stream, deviation: 1 });
+/** Records a basis (d, k) of k orthonormal directions out of d, drawn again at each step_inputs.drawn. */
+export function randomOrthogonal(r: Recorder, basis: Tensor, step_inputs: Tensor, stream: RandomStream): void {
+  randomNormal(r, basis, step_inputs, { ...stream, deviation: 1 });
   orthonormalise(r, basis, goodTensor(r), basis);
 }
 
@@ -35,15 +35,15 @@ export function randomOrthogonal(r: Recorder, basis: Tensor, clock: Tensor, stre
  * independent directions than numbers tell apart.
  * @param gradient (m, n), only read.
  * @param basis state, (n, k) for the right, (m, k) for the left.
- * @param clock (8) u32, see shaders/lib/clock.wgsl; read at a cold start only.
+ * @param step_inputs (8) u32, see shaders/lib/step_inputs.wgsl; read at a cold start only.
  * @throws RangeError if the basis does not fit the gradient, or k exceeds the smaller of m and n.
  */
 export function powerIteration(
   r: Recorder,
   gradient: Tensor,
   basis: Tensor,
-  side: Side,
-  clock: Tensor,
+  side: BasisSide,
+  step_inputs: Tensor,
   { cold, ...stream }: RandomStream & { readonly cold: boolean },
 ): void {
   const [m, n] = gradient.shape as [number, number], [d, k] = basis.shape as [number, number];
@@ -55,14 +55,14 @@ export function powerIteration(
     );
   }
   const good = goodTensor(r);
-  if (cold) randomOrthogonal(r, basis, clock, stream);
+  if (cold) randomOrthogonal(r, basis, step_inputs, stream);
   let candidate = iterate(r, gradient, basis, side, good, true);
   if (cold) candidate = iterate(r, gradient, candidate, side, good, false);
   const { constants, width } = vectorsOf(size(basis));
   r.run(commitBasisKernel.with(constants), { good, candidate, basis }, { n: size(basis) / width });
 }
 
-function iterate(r: Recorder, gradient: Tensor, from: Tensor, side: Side, good: Tensor, fresh: boolean): Tensor {
+function iterate(r: Recorder, gradient: Tensor, from: Tensor, side: BasisSide, good: Tensor, fresh: boolean): Tensor {
   const [m, n] = gradient.shape as [number, number], k = from.shape[1]!;
   const gradientTimes = (x: Tensor): Tensor => {
     const out = r.tensor("gradient times basis", [m, k], "scratch");

@@ -3,4 +3,4 @@
  * slow everywhere.
  */
 export const range = (count: number): number[] => [...Array(count).keys()];
-export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join("\n");
+export const repeatLines = (count: number, line: (i: number) => string): string => range(count).map(line).join("\n");

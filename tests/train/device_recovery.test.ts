@@ -7,13 +7,13 @@ import { fillNormal } from "../../src/random/philox.ts";
 import { size } from "../../src/plan/tensor.ts";
 import type { Control, TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";
-import { Recovery, type RecoveryOptions } from "../../src/train/recovery.ts";
+import { Recovery, type RecoveryOptions } from "../../src/train/device_recovery.ts";
 import type { LoadWeights } from "../../src/train/session.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 
 const MINUTE = 60_000;
 
-interface Told {
+interface Reported {
   readonly events: readonly TrainEvent[];
   /** Bits of all weights at the end. */
   readonly weights: readonly Uint32Array[];
@@ -27,7 +27,7 @@ async function trainLosing(
   settings: Settings,
   losses: readonly number[],
   { load, minutes = 11, waits = [] }: { load?: LoadWeights; minutes?: number; waits?: number[] } = {},
-): Promise<Told> {
+): Promise<Reported> {
   let gpu = losses.length > 0 ? await openGpu() : await sharedGpu(), time = 0;
   const left = new Set(losses), events: TrainEvent[] = [], run = prepareTiny(gpu, settings);
   const recovery: RecoveryOptions = {
@@ -54,10 +54,10 @@ const story = (events: readonly TrainEvent[]): unknown[] =>
     event,
   ) => (event.type === "step" ? { ...event, tokens_per_second: 0, eta_seconds: 0 } : event));
 
-function assertSame(told: Told, expected: Told): void {
-  assertEquals(story(told.events), story(expected.events));
-  assertEquals(told.weights, expected.weights, "weights");
-  const [summary, other] = [told, expected].map(({ events }) => ofType(events, "end")[0]!.summary) as [
+function assertSame(reported: Reported, expected: Reported): void {
+  assertEquals(story(reported.events), story(expected.events));
+  assertEquals(reported.weights, expected.weights, "weights");
+  const [summary, other] = [reported, expected].map(({ events }) => ofType(events, "end")[0]!.summary) as [
     TrainSummary,
     TrainSummary,
   ];
@@ -90,15 +90,15 @@ for (
       const next = random(name.length),
         losses = [...new Set([...Array(count)].map(() => 1 + Math.floor(11 * next())))],
         waits: number[] = [];
-      const told = await trainLosing({ ...RUN, ...settings }, losses, { waits });
-      const recovered = ofType(told.events, "recovered").map(({ step }) => step);
+      const reported = await trainLosing({ ...RUN, ...settings }, losses, { waits });
+      const recovered = ofType(reported.events, "recovered").map(({ step }) => step);
       assertEquals([recovered.length, waits], [losses.length, losses.map(() => 1)], `lost after ${losses}`);
       const gap = "save_steps" in settings ? settings.save_steps : Infinity;
       assert(
         recovered.every((step) => (gap === Infinity ? step === 0 : step % gap === 0)),
         `went on after ${recovered}, lost after ${losses}`,
       );
-      assertSame(told, await trainLosing({ ...RUN, ...settings }, []));
+      assertSame(reported, await trainLosing({ ...RUN, ...settings }, []));
     },
   );
 }
@@ -123,12 +123,12 @@ test("a LoRA run writes its base again after each loss, and goes on with the sam
     peft: "lora r=4 target_modules=all-linear lora_dropout=0.2",
     save_steps: 4,
   };
-  const told = await trainLosing(settings, [2, 7], { load });
-  assertEquals([loads, ofType(told.events, "recovered").map(({ step }) => step)], [3, [0, 4]]);
-  assertSame(told, await trainLosing(settings, [], { load }));
+  const reported = await trainLosing(settings, [2, 7], { load });
+  assertEquals([loads, ofType(reported.events, "recovered").map(({ step }) => step)], [3, [0, 4]]);
+  assertSame(reported, await trainLosing(settings, [], { load }));
   const other = await trainLosing(settings, []);
   assert(
-    other.weights.some((words, i) => words.some((word, at) => word !== told.weights[i]![at])),
+    other.weights.some((words, i) => words.some((word, at) => word !== reported.weights[i]![at])),
     "the base that is loaded makes no difference",
   );
 });
@@ -144,7 +144,7 @@ async function trainOnOwn(
     readonly control?: Control;
     readonly listen?: (event: TrainEvent) => void;
   },
-): Promise<Told> {
+): Promise<Reported> {
   let gpu = await openGpu(), left = 1;
   const lose = (): void => {
     if (left-- > 0) gpu.device.destroy();
@@ -168,7 +168,7 @@ test(
     "is told to end",
   async () => {
     const given: (AbortSignal | undefined)[] = [];
-    const told = await trainOnOwn(RUN, (lose) => ({
+    const reported = await trainOnOwn(RUN, (lose) => ({
       load: async (_executor, _model, signal) => {
         given.push(signal);
         if (given.length === 1) {
@@ -179,7 +179,7 @@ test(
       },
     }));
     assertEquals(given.map((signal) => signal?.aborted), [true, false]);
-    assertSame(told, await trainLosing(RUN, []));
+    assertSame(reported, await trainLosing(RUN, []));
   },
 );
 
@@ -188,7 +188,7 @@ test(
     "result read again",
   async () => {
     const read: number[] = [];
-    const told = await trainOnOwn(RUN, (lose) => ({
+    const reported = await trainOnOwn(RUN, (lose) => ({
       finish: async (trainer) => {
         read.push(trainer.steps);
         lose();
@@ -196,8 +196,12 @@ test(
       },
     }));
     assertEquals(read, [RUN.max_steps, RUN.max_steps]);
-    assertEquals(ofType(told.events, "recovered").map(({ step }) => step), [RUN.max_steps], "no step is made again");
-    assertSame(told, await trainLosing(RUN, []));
+    assertEquals(
+      ofType(reported.events, "recovered").map(({ step }) => step),
+      [RUN.max_steps],
+      "no step is made again",
+    );
+    assertSame(reported, await trainLosing(RUN, []));
   },
 );
 
@@ -206,14 +210,14 @@ test(
     "it began with",
   async () => {
     let stopped = false;
-    const told = await trainOnOwn({ ...RUN, max_steps: 50 }, (lose) => ({
+    const reported = await trainOnOwn({ ...RUN, max_steps: 50 }, (lose) => ({
       control: { stopped: () => stopped, unpaused: () => Promise.resolve() },
       listen: (event) => {
         if (event.type === "step" && event.step === 8) stopped = true;
         if (event.type === "evaluation" && stopped) lose();
       },
     }));
-    const { steps, eval_loss } = ofType(told.events, "end")[0]!.summary;
+    const { steps, eval_loss } = ofType(reported.events, "end")[0]!.summary;
     assert(steps === 8 && Number.isFinite(eval_loss), `${steps} steps, validation loss ${eval_loss}`);
   },
 );
@@ -236,8 +240,8 @@ test(
 );
 
 /** A device that only says what it is. */
-const deviceOf = (name: string, variant: Gpu["variant"] = "portable"): Gpu =>
-  ({ adapter: { name }, variant }) as unknown as Gpu;
+const deviceOf = (name: string, target: Gpu["target"] = "portable"): Gpu =>
+  ({ adapter: { name }, target }) as unknown as Gpu;
 const lost = new DeviceLostError("unknown", "the driver was reset");
 
 test("a device of another adapter, or of other kernels, is refused: it would compute other bits", async () => {

@@ -3,8 +3,8 @@
  * numbers as their text if a double could round them. JSON.parse keeps the last of two equal names and turns
  * 9007199254740993 into ...992.
  */
-export type Json = string | number | OddNumber | boolean | null | readonly Json[] | JsonObject;
-export type JsonObject = ReadonlyMap<string, Json>;
+export type LosslessJson = string | number | OddNumber | boolean | null | readonly LosslessJson[] | JsonObject;
+export type JsonObject = ReadonlyMap<string, LosslessJson>;
 
 /** A number that is not written as a whole one from 0 to 2^53 - 1: 1.0, 4e0, -0, 2^53. */
 export interface OddNumber {
@@ -14,10 +14,10 @@ export interface OddNumber {
 /** Throws an error; `problem` continues a sentence that begins with the file's name. */
 export type Refuse = (problem: string) => never;
 
-export const isObject = (value: Json | undefined): value is JsonObject => value instanceof Map;
+export const isObject = (value: LosslessJson | undefined): value is JsonObject => value instanceof Map;
 
 /** True for a list of whole numbers from 0 to 2^53 - 1. */
-export const isCounts = (value: Json | undefined): value is readonly number[] =>
+export const isCounts = (value: LosslessJson | undefined): value is readonly number[] =>
   Array.isArray(value) && value.every((item) => typeof item === "number");
 
 /** A name for a message: quoted, on one line, cut short. */
@@ -31,7 +31,7 @@ export function scanObject<Value>(
   text: string,
   depth: number,
   refuse: Refuse,
-  convert: (name: string, value: Json) => Value,
+  convert: (name: string, value: LosslessJson) => Value,
 ): { readonly fields: ReadonlyMap<string, Value>; readonly end: number } {
   const scanner = new Scanner(text, refuse);
   if (text[0] !== "{") refuse("its JSON is not an object");
@@ -63,7 +63,7 @@ class Scanner {
     this.#refuse = refuse;
   }
 
-  object<Value>(depth: number, convert: (name: string, value: Json) => Value): ReadonlyMap<string, Value> {
+  object<Value>(depth: number, convert: (name: string, value: LosslessJson) => Value): ReadonlyMap<string, Value> {
     const fields = new Map<string, Value>();
     this.#items("}", () => {
       if (this.#text[this.at] !== '"') this.#fail("a name in quotes is expected");
@@ -77,7 +77,7 @@ class Scanner {
     return fields;
   }
 
-  #value(depth: number): Json {
+  #value(depth: number): LosslessJson {
     const first = this.#text[this.at];
     if (first === '"') return this.#string();
     if (first === "{" || first === "[") {
@@ -92,8 +92,8 @@ class Scanner {
     return word === undefined ? this.#fail("a value is expected") : WORDS[word]!;
   }
 
-  #list(depth: number): readonly Json[] {
-    const list: Json[] = [];
+  #list(depth: number): readonly LosslessJson[] {
+    const list: LosslessJson[] = [];
     this.#items("]", () => list.push(this.#value(depth)));
     return list;
   }

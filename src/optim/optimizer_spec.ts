@@ -22,8 +22,8 @@ export const PROJECTIONS = ["svd", "random", "random_orthogonal", "dct"] as cons
 export type Projection = (typeof PROJECTIONS)[number];
 
 /** The side of a matrix that is projected; std: the smaller one. */
-export const SIDES = ["std", "reverse_std", "left", "right", "full"] as const;
-export type Side = (typeof SIDES)[number];
+export const PROJECTION_TYPES = ["std", "reverse_std", "left", "right", "full"] as const;
+export type ProjectionType = (typeof PROJECTION_TYPES)[number];
 
 /** Policies for the moments when the subspace changes. */
 export const SWITCHES = ["reset", "keep", "rotate"] as const;
@@ -33,14 +33,14 @@ export type Moments = (typeof SWITCHES)[number];
  * One point of the grid of optimizers: split × state-full rule × state-free rule × switch policy × who. Every
  * memory-efficient method is a set of these values; `PRESETS` has the published ones, `optim_args` changes any of them.
  */
-export interface Grid {
+export interface OptimizerSpec {
   readonly split: Split;
   /** Share of a matrix (of its columns, of all matrices, of its rank) that is state-full. */
   readonly density: number;
   /** Rank of a low-rank split; null: `density` of the projected side. */
   readonly rank: number | null;
   readonly proj: Projection;
-  readonly proj_type: Side;
+  readonly proj_type: ProjectionType;
   readonly block_order: BlockOrder;
   /** "none": nothing keeps state. */
   readonly active_update_rule: RuleName | "none";
@@ -80,7 +80,7 @@ export interface Grid {
 }
 
 /** AdamW, from which every preset starts. */
-export const GRID: Grid = {
+export const DEFAULT_SPEC: OptimizerSpec = {
   split: "all",
   density: 0.25,
   rank: null,

@@ -6,8 +6,8 @@ import { type LlamaConfig, llamaJson } from "../models/llama_config.ts";
 import { type LoraConfig, withLora } from "../models/lora.ts";
 import { createModel } from "../models/model.ts";
 import { type Parameter, trainedParameters, type WeightType } from "../models/parameter.ts";
-import { denseLayers, mapModel } from "../models/parts.ts";
-import { matching } from "../optim/members.ts";
+import { linearLayers, mapModel } from "../models/parts.ts";
+import { matching } from "../optim/param_groups.ts";
 import type { Variable } from "../plan/recorder.ts";
 import { ConfigError, type TrainingConfig } from "./config/config.ts";
 
@@ -49,7 +49,7 @@ export function modelOf(config: TrainingConfig, vocab_size: number, base?: BaseM
     throw new ConfigError(`Cannot use "${setting}" ${JSON.stringify(config[setting])}: nothing would be left to train`);
   }
   const merged = config.relora_steps > 0
-    ? new Set<Variable>(denseLayers(model).filter((layer) => layer.lora).map(({ weight }) => weight))
+    ? new Set<Variable>(linearLayers(model).filter((layer) => layer.lora).map(({ weight }) => weight))
     : new Set<Variable>();
   const frozen = freeze(model, {
     trains: (parameter) => trained.has(parameter) || merged.has(parameter),
@@ -100,7 +100,7 @@ function chosenBy(config: TrainingConfig, model: Model): ReadonlySet<Variable> {
 }
 
 const adapters = (model: Model): Parameter[] =>
-  denseLayers(model).flatMap(({ lora }) => (lora ? [lora.a, lora.b] : []));
+  linearLayers(model).flatMap(({ lora }) => (lora ? [lora.a, lora.b] : []));
 
 /**
  * Whole modules that are trained beside adapters; a classifier always is, as in PEFT, which lists the name "score" with

@@ -1,5 +1,5 @@
 // Per-parameter inputs of an optimizer step, written by the host before it.
-struct Clock {
+struct StepInputs {
   // 1 - beta1^t, where t = 1, 2, … counts the steps of the moments themselves.
   bias_correction1: f32,
   // 1 - beta2^t.

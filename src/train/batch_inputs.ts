@@ -1,7 +1,7 @@
 import type { ModelBatch } from "../data/batch.ts";
 import { type EmbeddingSegments, embeddingSegments } from "../data/text.ts";
 import type { Embeddings, Model } from "../models/architecture.ts";
-import type { DropoutSource, ForwardInputs, Indices } from "../models/inputs.ts";
+import type { DropoutSource, ForwardInputs, Indices } from "../models/forward_inputs.ts";
 import type { Data } from "../plan/pieces.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
 import type { BatchShape, Objective, ObjectiveTensors } from "./objective.ts";
@@ -50,7 +50,7 @@ export function sequenceInputs(
     };
   };
   const dropout: DropoutSource | undefined = training && seed !== undefined
-    ? { seed, clock: input("dropout", 2) }
+    ? { seed, mask_counter: input("dropout", 2) }
     : undefined;
   return {
     B,
@@ -108,7 +108,7 @@ export class BatchWriter {
       this.#addIndices(values, token_types, batch.token_type_ids ?? this.#constant(token_types.ids, () => 0));
     }
     if (documents) values.set(documents, batch.documents ?? this.#constant(documents, (i) => (i % 2) * T));
-    if (dropout) values.set(dropout.clock, Uint32Array.of(step, microBatch));
+    if (dropout) values.set(dropout.mask_counter, Uint32Array.of(step, microBatch));
   }
 
   #addIndices(values: InputValues, { ids, segments }: Indices, rows: Words): void {

@@ -3,8 +3,8 @@ import { scale } from "../ops/scale.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { ParameterKind } from "../plan/variable.ts";
 import type { Tensor } from "../plan/tensor.ts";
-import type { FactorisedLayer } from "./factorised.ts";
-import { type DropoutSource, dropped } from "./inputs.ts";
+import type { LowRankLinear } from "./low_rank_linear.ts";
+import { applyDropout, type DropoutSource } from "./forward_inputs.ts";
 import { type Parameter, parameter, type WeightType } from "./parameter.ts";
 
 /** The low-rank path that LoRA (Hu et al., 2021) adds to a linear layer: scale B (A dropout(x)). */
@@ -19,7 +19,7 @@ export interface LoraFactors {
 }
 
 /** A linear layer y = x Wᵀ + bias, under the name of its module. */
-export interface DenseLayer {
+export interface Linear {
   readonly layerKind: "dense";
   readonly name: string;
   /** (out, in), or (in, out) if transposed. */
@@ -31,9 +31,9 @@ export interface DenseLayer {
   readonly lora?: LoraFactors;
 }
 
-export type LinearLayer = DenseLayer | FactorisedLayer;
+export type LinearLayer = Linear | LowRankLinear;
 
-export interface DenseOptions {
+export interface CreateLinearOptions {
   readonly bias?: boolean;
   readonly transposed?: boolean;
   readonly type?: WeightType;
@@ -42,13 +42,13 @@ export interface DenseOptions {
 }
 
 /** A linear layer with weights drawn with a standard deviation, and a bias of zeros if it has one. */
-export function dense(
+export function createLinear(
   name: string,
   out: number,
   width: number,
   deviation: number,
-  { bias = false, transposed = false, type = "f32", kind = "linear" }: DenseOptions = {},
-): DenseLayer {
+  { bias = false, transposed = false, type = "f32", kind = "linear" }: CreateLinearOptions = {},
+): Linear {
   return {
     layerKind: "dense",
     name,
@@ -59,12 +59,12 @@ export function dense(
 }
 
 /** Outputs and inputs of a layer. */
-export function widthsOf({ weight, transposed = false }: DenseLayer): { readonly out: number; readonly width: number } {
+export function widthsOf({ weight, transposed = false }: Linear): { readonly out: number; readonly width: number } {
   const [rows, columns] = weight.value.shape as [number, number];
   return transposed ? { out: columns, width: rows } : { out: rows, width: columns };
 }
 
-export interface ProjectionOptions {
+export interface ApplyLinearOptions {
   /** (N, out), added to y. */
   readonly residual?: Variable;
   /** (N, out): takes y, for results that the host reads. */
@@ -77,25 +77,25 @@ export interface ProjectionOptions {
  * y = x Wᵀ + bias + residual, with what LoRA adds; of a factorised layer y = scale B (A x). x: (N, in), y: (N, out).
  * The scale is applied between two factors, where there are fewest numbers, and B A is never formed.
  */
-export function projection(
+export function applyLinear(
   r: Recorder,
   x: Variable,
   layer: LinearLayer,
-  { dropout, ...options }: ProjectionOptions = {},
+  { dropout, ...options }: ApplyLinearOptions = {},
 ): Variable {
-  if ("a" in layer) return linear(r, between(r, x, layer), layer.b, options);
+  if ("a" in layer) return linear(r, loraDown(r, x, layer), layer.b, options);
   const { weight, bias, transposed = false, lora } = layer;
   const y = linear(r, x, weight, { ...options, ...(bias && { bias }), transposed });
   if (!lora) return y;
   // In place: while B is zeros, y keeps its bits.
-  return linear(r, between(r, dropped(r, x, dropout, lora.dropout, layer.name), lora), lora.b, {
+  return linear(r, loraDown(r, applyDropout(r, x, dropout, lora.dropout, layer.name), lora), lora.b, {
     residual: y,
     out: y.value,
   });
 }
 
 /** scale A x: (N, rank). */
-function between(r: Recorder, x: Variable, { a, scale: factor }: Pick<LoraFactors, "a" | "scale">): Variable {
+function loraDown(r: Recorder, x: Variable, { a, scale: factor }: Pick<LoraFactors, "a" | "scale">): Variable {
   const inner = linear(r, x, a);
   if (factor !== 1) scale(r, inner, factor);
   return inner;

@@ -44,7 +44,7 @@ export class Recovery {
       throw new DeviceLostError("third time in ten minutes", `${error.message}. Not trying again`);
     }
     const gpu = await this.#open(BACKOFF_SECONDS.slice(this.#losses.length - 1));
-    if (gpu.variant !== old.variant || gpu.adapter.name !== old.adapter.name) {
+    if (gpu.target !== old.target || gpu.adapter.name !== old.adapter.name) {
       throw new Error(
         `Cannot go on after the loss of ${old.adapter.name}: the adapter is now ${gpu.adapter.name}, which computes ` +
           "other bits. Resume from the last checkpoint",

@@ -1,14 +1,14 @@
 import { type LoraConfig, targetNames } from "../../models/lora.ts";
 import type { Model } from "../../models/architecture.ts";
 import { type Parameter, trainedParameters } from "../../models/parameter.ts";
-import { denseLayers } from "../../models/parts.ts";
+import { linearLayers } from "../../models/parts.ts";
 import type { Executor } from "../../plan/executor.ts";
 import { openCheckpoint } from "../safetensors/reader.ts";
 import { writeSafetensors } from "../safetensors/writer.ts";
 import type { Folder } from "../source/source.ts";
 import { loadTensor } from "./load.ts";
-import { readJson } from "./pretrained.ts";
-import { type Contents, encodeJson, type Files } from "./save.ts";
+import { readJsonFile } from "./pretrained.ts";
+import { encodeJson, type FileContents, type FolderFiles } from "./save.ts";
 
 /** Prefix of PEFT's names, its wrapper around a model. */
 const PREFIX = "base_model.model.";
@@ -29,7 +29,7 @@ export const isHeld = (label: string, modules_to_save: readonly string[]): boole
   /\.lora_[AB]\.weight$/.test(label) || modules_to_save.some((name) => `.${label}`.includes(`.${name}.`));
 
 /** adapter_config.json and adapter_model.safetensors as PEFT writes them: adapters and modules_to_save, f32. */
-export function adapterFiles({ model, config, base, revision }: AdapterToSave, executor: Executor): Files {
+export function adapterFiles({ model, config, base, revision }: AdapterToSave, executor: Executor): FolderFiles {
   const trained = trainedParameters(model);
   const tensors = new Map(trained.map(({ value }) => [PREFIX + value.label, value]));
   const entries = [...tensors].map(([name, { shape }]) => ({
@@ -56,12 +56,12 @@ export function adapterFiles({ model, config, base, revision }: AdapterToSave, e
       : config.target_modules,
     modules_to_save: saved.size > 0 ? modulesOf(saved, config, model) : null,
     use_rslora: config.use_rslora,
-    fan_in_fan_out: denseLayers(model).some(({ lora, transposed }) => lora && transposed),
+    fan_in_fan_out: linearLayers(model).some(({ lora, transposed }) => lora && transposed),
     bias: "none",
     init_lora_weights: true,
     inference_mode: true,
   };
-  return new Map<string, Contents>([
+  return new Map<string, FileContents>([
     ["adapter_config.json", encodeJson(json)],
     [
       "adapter_model.safetensors",
@@ -101,7 +101,7 @@ const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
  * @throws RangeError if it is no LoRA adapter, or has a setting that is not supported here.
  */
 export async function readAdapterConfig(folder: Folder): Promise<LoraConfig> {
-  const json = await readJson(folder, "adapter_config.json");
+  const json = await readJsonFile(folder, "adapter_config.json");
   if (!json) {
     throw new RangeError(
       `Cannot load the adapter ${folder.name}: it has no adapter_config.json. Give a folder that PEFT or Scrimp has ` +

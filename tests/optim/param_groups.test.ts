@@ -4,10 +4,10 @@ import { LLAMA } from "../../src/models/llama.ts";
 import type { LlamaConfig } from "../../src/models/llama_config.ts";
 import { trainedParameters } from "../../src/models/parameter.ts";
 import type { TrainableVariable } from "../../src/plan/variable.ts";
-import { GRID, type Grid } from "../../src/optim/grid.ts";
-import { inBlockOrder, matching, type MemberPatterns, rolesOf } from "../../src/optim/members.ts";
+import { DEFAULT_SPEC, type OptimizerSpec } from "../../src/optim/optimizer_spec.ts";
+import { inBlockOrder, matching, type ModulePatterns, updateKindsOf } from "../../src/optim/param_groups.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import { gridOf } from "../../src/optim/presets.ts";
+import { resolveOptimizer } from "../../src/optim/presets.ts";
 
 const CONFIG: LlamaConfig = {
   vocab_size: 64,
@@ -31,17 +31,22 @@ const untied = trainedParameters(LLAMA.create(CONFIG, { type: "f32" })),
   tied = trainedParameters(LLAMA.create({ ...CONFIG, tie_word_embeddings: true }, { type: "f32" }));
 const nameOf = ({ value }: TrainableVariable): string => value.label;
 const layerOf = ({ layer }: TrainableVariable): number | undefined => layer;
-const NO_PATTERNS: MemberPatterns = { optim_target_modules: null, state_free_modules: [] };
+const NO_PATTERNS: ModulePatterns = { optim_target_modules: null, state_free_modules: [] };
 
 /** Members of a role, by how many there are of each module. */
-function roles(
+function updateKinds(
   members: readonly TrainableVariable[],
-  changes: Partial<Grid>,
-  patterns: Partial<MemberPatterns> = {},
+  changes: Partial<OptimizerSpec>,
+  patterns: Partial<ModulePatterns> = {},
 ): Record<string, Record<string, number>> {
   const counts: Record<string, Record<string, number>> = {};
-  for (const [{ kind }, role] of rolesOf(members, { ...GRID, ...changes }, { ...NO_PATTERNS, ...patterns })) {
-    const own = (counts[role] ??= {});
+  for (
+    const [{ kind }, updateKind] of updateKindsOf(members, { ...DEFAULT_SPEC, ...changes }, {
+      ...NO_PATTERNS,
+      ...patterns,
+    })
+  ) {
+    const own = (counts[updateKind] ??= {});
     own[kind] = (own[kind] ?? 0) + 1;
   }
   return counts;
@@ -61,43 +66,44 @@ test(
 
 test("linear layers are split, everything else keeps full state, unless the grid says otherwise", () => {
   const rest = { norm: 5, embedding: 1, head: 1 };
-  assertEquals(roles(untied, {}), { target: { linear: 14 }, state_full: rest });
-  assertEquals(roles(untied, { proj_norms: true }), {
+  assertEquals(updateKinds(untied, {}), { target: { linear: 14 }, state_full: rest });
+  assertEquals(updateKinds(untied, { proj_norms: true }), {
     target: { linear: 14, norm: 5 },
     state_full: { embedding: 1, head: 1 },
   });
-  assertEquals(roles(untied, { proj_embeds: true, proj_logits: true }), {
+  assertEquals(updateKinds(untied, { proj_embeds: true, proj_logits: true }), {
     target: { linear: 14, embedding: 1, head: 1 },
     state_full: { norm: 5 },
   });
-  assertEquals(roles(tied, { proj_embeds: true }), { target: { linear: 14 }, state_full: { norm: 5, head: 1 } });
-  assertEquals(roles(tied, { proj_logits: true }), { target: { linear: 14, head: 1 }, state_full: { norm: 5 } });
+  assertEquals(updateKinds(tied, { proj_embeds: true }), { target: { linear: 14 }, state_full: { norm: 5, head: 1 } });
+  assertEquals(updateKinds(tied, { proj_logits: true }), { target: { linear: 14, head: 1 }, state_full: { norm: 5 } });
   // BAdam: all that is in a layer, also its norms.
-  assertEquals(roles(untied, { split: "layers" }), {
+  assertEquals(updateKinds(untied, { split: "layers" }), {
     target: { linear: 14, norm: 4 },
     state_full: { norm: 1, embedding: 1, head: 1 },
   });
 });
 
 test("patterns choose among linear layers: targets, and those that never keep state", () => {
-  assertEquals(roles(untied, {}, { optim_target_modules: ["q_proj", "v_proj"] }), {
+  assertEquals(updateKinds(untied, {}, { optim_target_modules: ["q_proj", "v_proj"] }), {
     target: { linear: 4 },
     state_full: { linear: 10, norm: 5, embedding: 1, head: 1 },
   });
-  assertEquals(roles(untied, {}, { optim_target_modules: ["layers\\.1\\."] }).target, { linear: 7 });
-  assertEquals(roles(untied, {}, { state_free_modules: ["mlp"] }), {
+  assertEquals(updateKinds(untied, {}, { optim_target_modules: ["layers\\.1\\."] }).target, { linear: 7 });
+  assertEquals(updateKinds(untied, {}, { state_free_modules: ["mlp"] }), {
     state_free: { linear: 6 },
     target: { linear: 8 },
     state_full: { norm: 5, embedding: 1, head: 1 },
   });
   assertEquals(
-    roles(untied, {}, { optim_target_modules: ["attn"], state_free_modules: ["o_proj$|o_proj\\."] }).state_free,
+    updateKinds(untied, {}, { optim_target_modules: ["attn"], state_free_modules: ["o_proj$|o_proj\\."] }).state_free,
     { linear: 2 },
   );
 });
 
 test("a pattern that matches nothing, or is none, is refused in one line with what there is", () => {
-  const roleOf = (patterns: Partial<MemberPatterns>) => () => rolesOf(untied, GRID, { ...NO_PATTERNS, ...patterns });
+  const roleOf = (patterns: Partial<ModulePatterns>) => () =>
+    updateKindsOf(untied, DEFAULT_SPEC, { ...NO_PATTERNS, ...patterns });
   const messages = [
     assertThrows(
       roleOf({ optim_target_modules: ["q_proj", "query"] }),
@@ -124,14 +130,14 @@ test("norms cannot be split into columns, rows or a low rank: refused in one lin
   const settings = { ...SETTINGS, max_steps: 10 };
   for (const [split, what] of [["columns", "columns"], ["rows", "rows"], ["low_rank", "a low rank"]] as const) {
     const { message } = assertThrows(
-      () => new Optimizer(untied, gridOf("frugal", { split, proj_norms: true }), settings),
+      () => new Optimizer(untied, resolveOptimizer("frugal", { split, proj_norms: true }), settings),
       `Cannot split model.layers.0.input_layernorm.weight (16) into ${what}: expected a matrix. Leave norms out ` +
         `(proj_norms false), or use split "blocks"`,
     );
     assert(!message.includes("\n"), message);
   }
   for (const changes of [{ split: "blocks" }, { split: "none" }] as const) {
-    new Optimizer(untied, gridOf("frugal", { ...changes, proj_norms: true }), settings);
+    new Optimizer(untied, resolveOptimizer("frugal", { ...changes, proj_norms: true }), settings);
   }
 });
 

@@ -3,12 +3,12 @@ import { ConfigError, type TrainingConfig } from "./config/config.ts";
 import { schema } from "./config/schema.ts";
 
 /** Settings as a checkpoint holds them. */
-export type Settings = Readonly<Record<string, unknown>>;
+export type SavedSettings = Readonly<Record<string, unknown>>;
 
 /**
  * Settings that a checkpoint does not hold: no step depends on them, or the thing that they name is compared itself.
  */
-const FREE: ReadonlySet<string> = new Set([
+const NOT_SAVED: ReadonlySet<string> = new Set([
   ...[
     "output_dir",
     "run_name",
@@ -37,23 +37,23 @@ const WHAT_IS_TRAINED: ReadonlySet<string> = new Set([
 ]);
 
 /** The settings that a checkpoint holds. */
-export const bound = (config: Settings): Settings =>
-  Object.fromEntries(Object.entries(config).filter(([key]) => !FREE.has(key)));
+export const comparableSettings = (config: SavedSettings): SavedSettings =>
+  Object.fromEntries(Object.entries(config).filter(([key]) => !NOT_SAVED.has(key)));
 
 /**
  * Adds defaults for settings that an earlier version did not have. Settings of a later version stay as they are.
  */
-function completed(settings: Settings): Settings {
+function completed(settings: SavedSettings): SavedSettings {
   const { success, output } = v.safeParse(schema, settings);
-  return bound(success ? output : settings);
+  return comparableSettings(success ? output : settings);
 }
 
-const isObject = (value: unknown): value is Settings => typeof value === "object" && value !== null;
+const isObject = (value: unknown): value is SavedSettings => typeof value === "object" && value !== null;
 
 /** The first setting that differs; of two LoRA configs, which of their keys. */
 function changedIn(
-  saved: Settings,
-  own: Settings,
+  saved: SavedSettings,
+  own: SavedSettings,
   mayChange: ReadonlySet<string>,
   prefix = "",
 ): [key: string, before: unknown, now: unknown] | undefined {
@@ -72,7 +72,7 @@ function changedIn(
  * @param isFree whether what is trained may be something else.
  * @throws ConfigError naming the first setting that a run has otherwise than the checkpoint.
  */
-export function checkSettings(saved: Settings, config: TrainingConfig, isFree: boolean): void {
+export function checkSettings(saved: SavedSettings, config: TrainingConfig, isFree: boolean): void {
   const mayDiffer = new Set([
     ...MAY_DIFFER,
     ...(followsEvaluations(config) ? [] : OF_EVALUATIONS),
@@ -107,7 +107,7 @@ function dependsOnMaxSteps(config: TrainingConfig): string | undefined {
  * Notes what another number of steps means for a run that is trained further.
  * @throws ConfigError if the run would end before the checkpoint.
  */
-export function checkSteps(saved: Settings, step: number, config: TrainingConfig, notes: string[]): void {
+export function checkSteps(saved: SavedSettings, step: number, config: TrainingConfig, notes: string[]): void {
   const before = saved["max_steps"], { max_steps } = config;
   if (max_steps < step) {
     throw new ConfigError(

@@ -5,7 +5,7 @@ import {
   nextRun,
   rankMethods,
   type RunResult,
-} from "../../../src/recipe/comparison/compare.ts";
+} from "../../../src/recipe/comparison/comparison_results.ts";
 import { type Comparison, nameComparison, parseComparison } from "../../../src/recipe/comparison/settings.ts";
 import { ConfigError } from "../../../src/recipe/config/config.ts";
 import { assert, assertClose, assertEquals, assertThrows, test } from "../../harness.ts";

@@ -1,6 +1,6 @@
 import { CONFIG_KEYS, type ConfigKey } from "./schema.ts";
 import { nameOptimArgs } from "./optim_args.ts";
-import { namePeft, PEFT_ALIASES } from "./peft.ts";
+import { namePeft, PEFT_ALIASES } from "./peft_config.ts";
 
 /** A setting the user must change. The message is one line and says how. */
 export class ConfigError extends Error {

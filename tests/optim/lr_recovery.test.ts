@@ -1,5 +1,5 @@
 import { assertClose, assertEquals, test } from "../harness.ts";
-import { recoveringRate } from "../../src/optim/step/recovery.ts";
+import { recoveringRate } from "../../src/optim/step/lr_recovery.ts";
 
 const falling = (step: number): number => 1000 - step;
 

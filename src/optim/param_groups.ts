@@ -1,13 +1,13 @@
 import type { ParameterKind, TrainableVariable } from "../plan/variable.ts";
-import type { Grid } from "./grid.ts";
+import type { OptimizerSpec } from "./optimizer_spec.ts";
 
 /**
- * A parameter's part in the update: `target` follows the grid, `state_full` its rule with state for everything,
+ * A parameter's part in the update: `target` follows the spec, `state_full` its rule with state for everything,
  * `state_free` has no state.
  */
-export type Role = "target" | "state_full" | "state_free";
+export type UpdateKind = "target" | "state_full" | "state_free";
 
-export interface MemberPatterns {
+export interface ModulePatterns {
   /** Regular expressions, searched for in the names of linear layers; null: all of them. */
   readonly optim_target_modules: readonly string[] | null;
   /** Linear layers that never keep state. */
@@ -16,15 +16,15 @@ export interface MemberPatterns {
 
 /**
  * Sorts parameters as FRUGAL does: linear layers are split, or those that match; embeddings, norms and logits keep full
- * state unless the grid says otherwise (proj_norms, proj_embeds, proj_logits).
+ * state unless the spec says otherwise (proj_norms, proj_embeds, proj_logits).
  * @throws RangeError for a pattern that is no regular expression or matches nothing, with what there is.
  */
-export function rolesOf(
+export function updateKindsOf(
   parameters: readonly TrainableVariable[],
-  grid: Grid,
-  { optim_target_modules, state_free_modules }: MemberPatterns,
-): ReadonlyMap<TrainableVariable, Role> {
-  if (grid.split === "layers") {
+  spec: OptimizerSpec,
+  { optim_target_modules, state_free_modules }: ModulePatterns,
+): ReadonlyMap<TrainableVariable, UpdateKind> {
+  if (spec.split === "layers") {
     return new Map(parameters.map((parameter) => [parameter, parameter.layer === undefined ? "state_full" : "target"]));
   }
   const linear = parameters.filter(({ kind }) => kind === "linear");
@@ -32,11 +32,11 @@ export function rolesOf(
   const stateFree = matching("state_free_modules", state_free_modules, linear);
   const projected: Readonly<Record<ParameterKind, boolean>> = {
     linear: true,
-    norm: grid.proj_norms,
-    embedding: grid.proj_embeds,
-    head: grid.proj_logits,
+    norm: spec.proj_norms,
+    embedding: spec.proj_embeds,
+    head: spec.proj_logits,
   };
-  return new Map(parameters.map((parameter): [TrainableVariable, Role] => {
+  return new Map(parameters.map((parameter): [TrainableVariable, UpdateKind] => {
     if (stateFree.has(parameter)) return [parameter, "state_free"];
     if (parameter.kind === "linear" && targets) {
       return [parameter, targets.has(parameter) ? "target" : "state_full"];

@@ -15,7 +15,7 @@ export interface Indices {
 export interface DropoutSource {
   readonly seed: number;
   /** u32, an input: the step and the micro-batch. */
-  readonly clock: Tensor;
+  readonly mask_counter: Tensor;
 }
 
 /** The inputs of one forward pass. A model reads those that it has embeddings or tables for. */
@@ -39,11 +39,13 @@ export interface ForwardInputs {
 
 /** The dropout of a share p of the elements of a tensor; undefined where nothing is dropped. `place` keys the mask. */
 export function dropoutOf(source: DropoutSource | undefined, p: number, place: string): Dropout | undefined {
-  return source && p !== 0 ? { p, key: purposeKey(source.seed, `dropout ${place}`), clock: source.clock } : undefined;
+  return source && p !== 0
+    ? { p, key: purposeKey(source.seed, `dropout ${place}`), mask_counter: source.mask_counter }
+    : undefined;
 }
 
 /** Drops a share p of the elements of x where dropout is wanted. `place` keys the mask. */
-export function dropped(
+export function applyDropout(
   r: Recorder,
   x: Variable,
   source: DropoutSource | undefined,

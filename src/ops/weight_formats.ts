@@ -6,7 +6,7 @@ import int8Code from "../../shaders/lib/int8.wgsl" with { type: "text" };
 import nf4Code from "../../shaders/lib/nf4.wgsl" with { type: "text" };
 
 /** Libraries of kernels that read a matrix in any format. */
-export const UNPACKING: readonly string[] = [bf16Code, f16Code, int8Code, nf4Code];
+export const UNPACK_LIBRARIES: readonly string[] = [bf16Code, f16Code, int8Code, nf4Code];
 
 /**
  * Constants of kernels that read a matrix in a format. PACKED: it is not f32; FOUR: the element type of an array that
@@ -15,11 +15,11 @@ export const UNPACKING: readonly string[] = [bf16Code, f16Code, int8Code, nf4Cod
 export function formatConstants(format: ElementType): Constants {
   const isHalf = format === "bf16" || format === "f16";
   return {
-    PACKED: format !== "f32",
+    IS_PACKED: format !== "f32",
     BF16: format === "bf16",
     F16: format === "f16",
     INT8: format === "int8",
     NF4: format === "nf4",
-    FOUR: isHalf ? "vec2u" : "u32",
+    WEIGHT4: isHalf ? "vec2u" : "u32",
   };
 }

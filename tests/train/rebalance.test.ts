@@ -2,16 +2,16 @@
 
 import { assert, assertClose, assertEquals, assertThrows, random, test } from "../harness.ts";
 import { ADAM, CONFIG, someBatch, testGpu } from "../models/run_llama.ts";
-import { testVariants } from "../ops/run_op.ts";
+import { testTargets } from "../ops/run_op.ts";
 import { matmul, type Reals } from "../reference/ops.ts";
-import type { Variant } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { LLAMA, type Llama } from "../../src/models/llama.ts";
 import { trainedParameters } from "../../src/models/parameter.ts";
-import { factorisedLayers } from "../../src/models/parts.ts";
+import { lowRankLayers } from "../../src/models/parts.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import { gridOf } from "../../src/optim/presets.ts";
+import { resolveOptimizer } from "../../src/optim/presets.ts";
 import { type EvaluateProgram, planPrograms, recordEvaluate, recordTrain, tablesOf } from "../../src/train/programs.ts";
-import { balanceFactors, refactorise } from "../../src/train/refactorise.ts";
+import { balanceFactors, rebalance } from "../../src/train/rebalance.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 
 type Values = Float32Array<ArrayBuffer>;
@@ -115,8 +115,8 @@ test("balanceFactors(): refuses lengths that do not fit", () => {
 const RANK = 8, BATCHES = [someBatch(1, 2)];
 
 /** The small llama with factors of rank 8 and alpha 12, to be trained by AdamW. Three layers of seven pairs. */
-async function factorisedLlama(
-  variant: Variant,
+async function lowRankLlama(
+  target: KernelTarget,
   gradient_checkpointing = false,
 ): Promise<{ readonly trainer: Trainer; readonly model: Llama; readonly evaluate: EvaluateProgram }> {
   const model = LLAMA.create(CONFIG, { type: "f32", factors: { rank: RANK, alpha: 12 } });
@@ -128,8 +128,8 @@ async function factorisedLlama(
     optim_target_modules: null,
     state_free_modules: [],
   };
-  const common = { variant, model, tables: tablesOf(model, 9), B: 2, T: 9 };
-  const optimizer = new Optimizer(trainedParameters(model), gridOf("adamw", {}), settings);
+  const common = { target, model, tables: tablesOf(model, 9), B: 2, T: 9 };
+  const optimizer = new Optimizer(trainedParameters(model), resolveOptimizer("adamw", {}), settings);
   const train = recordTrain({
     ...common,
     gradient_accumulation_steps: 1,
@@ -151,16 +151,16 @@ function steps(trainer: Trainer, count: number): void {
 }
 
 test("a factorised llama learns, and refactorising in the middle changes its factors but not its loss", async () => {
-  for (const variant of await testVariants()) {
-    const { trainer, model, evaluate } = await factorisedLlama(variant),
-      { a, b } = factorisedLayers(model)[3]!,
+  for (const target of await testTargets()) {
+    const { trainer, model, evaluate } = await lowRankLlama(target),
+      { a, b } = lowRankLayers(model)[3]!,
       { executor } = trainer;
     const lossNow = async (): Promise<number> => (await trainer.evaluate(evaluate, BATCHES)).eval_loss,
       first = await lossNow();
     steps(trainer, 10);
     const before = await lossNow(), oldA = await executor.read(a.value);
-    assert(before < first - 0.1, `${variant}: the loss falls from ${first} to ${before}`);
-    assertEquals(await refactorise(executor, factorisedLayers(model)), 21);
+    assert(before < first - 0.1, `${target}: the loss falls from ${first} to ${before}`);
+    assertEquals(await rebalance(executor, lowRankLayers(model)), 21);
     // Every factor is rounded once more, 6e-8 of it.
     assertClose([await lossNow()], [before], { name: "loss of balanced factors", relative: 1e-5 });
     const [A, B] = await Promise.all([executor.read(a.value), executor.read(b.value)]), width = A.length / RANK;
@@ -174,27 +174,27 @@ test("a factorised llama learns, and refactorising in the middle changes its fac
     });
     steps(trainer, 10);
     const after = await lossNow();
-    assert(after < before - 0.1, `${variant}: the loss falls on from ${before} to ${after}`);
+    assert(after < before - 0.1, `${target}: the loss falls on from ${before} to ${after}`);
     trainer.destroy();
   }
 });
 
 test("factors that cannot be balanced stay on the device as they are, the others are balanced", async () => {
-  const { trainer, model } = await factorisedLlama((await testGpu()).variant),
-    { a, b } = factorisedLayers(model)[1]!,
+  const { trainer, model } = await lowRankLlama((await testGpu()).target),
+    { a, b } = lowRankLayers(model)[1]!,
     { executor } = trainer;
   executor.write(b.value, new Float32Array(b.value.shape[0]! * RANK));
   const before = await executor.readWords(a.value);
-  assertEquals(await refactorise(executor, factorisedLayers(model)), 20);
+  assertEquals(await rebalance(executor, lowRankLayers(model)), 20);
   assertEquals(await executor.readWords(a.value), before);
   assert((await executor.read(b.value)).every((x) => x === 0), "B = 0 stays");
   trainer.destroy();
 });
 
 test("checkpointing a factorised llama computes the same bits", async () => {
-  const { variant } = await testGpu(), results = [];
+  const { target } = await testGpu(), results = [];
   for (const checkpointing of [false, true]) {
-    const { trainer, model } = await factorisedLlama(variant, checkpointing);
+    const { trainer, model } = await lowRankLlama(target, checkpointing);
     steps(trainer, 3);
     results.push(await Promise.all(model.parameters.map(({ value }) => trainer.executor.readWords(value))));
     trainer.destroy();

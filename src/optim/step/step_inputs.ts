@@ -1,7 +1,7 @@
 import { type Tensor, tensor } from "../../plan/tensor.ts";
 
-/** Per-parameter inputs of an update, laid out as `struct Clock` in shaders/lib/clock.wgsl. */
-export interface ClockNumbers {
+/** Per-parameter inputs of an update, laid out as `struct StepInputs` in shaders/lib/step_inputs.wgsl. */
+export interface StepInputs {
   /** 1 - beta^t of the moments' own step t = 1, 2, … */
   readonly bias_correction1: number;
   readonly bias_correction2: number;
@@ -19,10 +19,10 @@ export interface ClockNumbers {
   readonly step: number;
 }
 
-export const clockTensor = (label: string): Tensor => tensor(label, [8], "input", "u32");
+export const stepInputsTensor = (label: string): Tensor => tensor(label, [8], "input", "u32");
 
-export function packClock(
-  { bias_correction1, bias_correction2, step_factor, restart, first, count, drawn, step }: ClockNumbers,
+export function packStepInputs(
+  { bias_correction1, bias_correction2, step_factor, restart, first, count, drawn, step }: StepInputs,
 ): Uint32Array<ArrayBuffer> {
   const words = Uint32Array.of(0, 0, 0, restart ? 1 : 0, first, count, drawn, step);
   new Float32Array(words.buffer).set([bias_correction1, bias_correction2, step_factor]);

@@ -3,8 +3,8 @@ import { checkOps, type Expected, type OpCase } from "../ops/run_op.ts";
 import { absolute, uniform } from "../ops/values.ts";
 import { matmul, type MatmulSize, type Reals } from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
-import { factorised } from "../../src/models/factorised.ts";
-import { projection } from "../../src/models/linear.ts";
+import { createLowRankLinear } from "../../src/models/low_rank_linear.ts";
+import { applyLinear } from "../../src/models/linear_layer.ts";
 import { initialValues, type Parameter } from "../../src/models/parameter.ts";
 import type { Variable } from "../../src/plan/recorder.ts";
 
@@ -70,7 +70,7 @@ function projectionCase({ N, width, out, rank, scale, residual = false, frozen =
       ...(residual ? variable("addend", [N, out], addend) : {}),
     },
     record: (r, { x, a, b, addend }) => ({
-      y: projection(
+      y: applyLinear(
         r,
         x!,
         { layerKind: "factors", name: "layer", a: asParameter(a!), b: asParameter(b!), scale: factor },
@@ -104,7 +104,7 @@ test("projection(): what is frozen has no gradient and changes nobody else's", a
 });
 
 test("factorised(): names, shapes, scale, and initial values uniform within 1 / sqrt(columns)", () => {
-  const weight = factorised("model.layers.0.mlp.up_proj", 60, 400, { rank: 25, alpha: 50 });
+  const weight = createLowRankLinear("model.layers.0.mlp.up_proj", 60, 400, { rank: 25, alpha: 50 });
   assertEquals(weight.scale, 2);
   for (
     const [{ value, initial }, label, shape, bound] of [
@@ -131,7 +131,7 @@ test("factorised(): names, shapes, scale, and initial values uniform within 1 / 
 test("factorised(): refuses ranks that are none", () => {
   for (const rank of [0, 13, 2.5, NaN]) {
     assertThrows(
-      () => factorised("q_proj", 12, 20, { rank, alpha: 32 }),
+      () => createLowRankLinear("q_proj", 12, 20, { rank, alpha: 32 }),
       `Cannot factorise q_proj (12,20) with rank ${rank}: expected a whole number from 1 to 12`,
     );
   }

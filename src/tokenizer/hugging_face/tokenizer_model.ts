@@ -1,11 +1,11 @@
 import { BPE, WordPiece } from "@huggingface/tokenizers";
-import { type Description, descriptionOf, refuse, show } from "./description.ts";
+import { type ComponentDescription, descriptionOf, refuseComponent, show } from "./description.ts";
 
 /** Size of the cache of words with their ids. It is emptied when full, because rare words never end. */
 const REMEMBERED_WORDS = 65536;
 const SPACE = "▁";
 
-export interface Model {
+export interface TokenizerModel {
   /** Ids of the model's own tokens; added tokens are not among them unless the file lists them twice. */
   readonly ids: ReadonlyMap<string, number>;
   /** The token that stands for text in no other token. */
@@ -20,9 +20,9 @@ export interface Model {
  * @throws RangeError at another model, or at settings with which the library would give other ids than Hugging Face's
  * `tokenizers`.
  */
-export function compileModel(value: unknown, seen: (word: string) => string): Model {
+export function compileModel(value: unknown, seen: (word: string) => string): TokenizerModel {
   const model = descriptionOf(value, "model");
-  if (!model) return refuse("its model", "missing");
+  if (!model) return refuseComponent("its model", "missing");
   const ids = vocabularyOf(model);
   // Files of older versions name no type: only BPE has merges.
   const type = model["type"] ?? (model["merges"] ? "BPE" : "WordPiece");
@@ -30,10 +30,11 @@ export function compileModel(value: unknown, seen: (word: string) => string): Mo
     ? bpe(model, ids)
     : type === "WordPiece"
     ? wordPiece(model)
-    : refuse("its model", `"${String(type)}"`);
+    : refuseComponent("its model", `"${String(type)}"`);
   const unknown = ids.get(String(model["unk_token"]));
   const idOf = (token: string): number =>
-    ids.get(token) ?? unknown ?? refuse("its unk_token", `${show(model["unk_token"])}, not a token of its vocabulary,`);
+    ids.get(token) ?? unknown ??
+      refuseComponent("its unk_token", `${show(model["unk_token"])}, not a token of its vocabulary,`);
   const remembered = new Map<string, readonly number[]>();
   return {
     ids,
@@ -49,11 +50,11 @@ export function compileModel(value: unknown, seen: (word: string) => string): Mo
   };
 }
 
-function vocabularyOf(model: Description): ReadonlyMap<string, number> {
+function vocabularyOf(model: ComponentDescription): ReadonlyMap<string, number> {
   const { type, vocab } = model;
   // Unigram's vocabulary is a list of tokens with scores.
   if (Array.isArray(vocab) || (type !== undefined && type !== "BPE" && type !== "WordPiece")) {
-    refuse("its model", `"${String(type ?? "Unigram")}"`);
+    refuseComponent("its model", `"${String(type ?? "Unigram")}"`);
   }
   const ids = new Map(Object.entries(descriptionOf(vocab, "model.vocab") ?? {})) as ReadonlyMap<string, number>;
   const wrong = [...ids].find(([, id]) => !Number.isInteger(id) || id < 0);
@@ -67,7 +68,7 @@ function vocabularyOf(model: Description): ReadonlyMap<string, number> {
   return ids;
 }
 
-function wordPiece(model: Description): (word: string) => string[] {
+function wordPiece(model: ComponentDescription): (word: string) => string[] {
   const config = {
     continuing_subword_prefix: "##",
     max_input_chars_per_word: 100,
@@ -78,10 +79,10 @@ function wordPiece(model: Description): (word: string) => string[] {
   return (word) => library.encode([word]);
 }
 
-function bpe(model: Description, ids: ReadonlyMap<string, number>): (word: string) => string[] {
+function bpe(model: ComponentDescription, ids: ReadonlyMap<string, number>): (word: string) => string[] {
   // The library has another name for the first, treats the second its own way when it decodes, and ignores the third.
   for (const name of ["continuing_subword_prefix", "end_of_word_suffix", "dropout"]) {
-    if (model[name]) refuse(`"${name}" of its model`, show(model[name]));
+    if (model[name]) refuseComponent(`"${name}" of its model`, show(model[name]));
   }
   const merges = mergesOf(model["merges"], ids);
   const library = new BPE({ ...model, merges } as unknown as ConstructorParameters<typeof BPE>[0]);

@@ -1,6 +1,6 @@
-import type { FactorisedLayer } from "../models/factorised.ts";
+import type { LowRankLinear } from "../models/low_rank_linear.ts";
 import type { Executor } from "../plan/executor.ts";
-import { factorisedLayers } from "../models/parts.ts";
+import { lowRankLayers } from "../models/parts.ts";
 import type { StepHook } from "./step_hook.ts";
 
 /** Row-major f64 matrices of rank x rank. */
@@ -70,7 +70,7 @@ export function balanceFactors(a: Values, b: Values, out: number, width: number,
  * balanced; the others are as they were. Moments that an optimizer keeps belong to the old factors: reset them. Factors
  * in bf16 keep their product to the rounding of bf16 only.
  */
-export async function refactorise(executor: Executor, factors: readonly FactorisedLayer[]): Promise<number> {
+export async function rebalance(executor: Executor, factors: readonly LowRankLinear[]): Promise<number> {
   let count = 0;
   for (const { a, b } of factors) {
     const [oldA, oldB] = await Promise.all([executor.read(a.value), executor.read(b.value)]);
@@ -85,10 +85,10 @@ export async function refactorise(executor: Executor, factors: readonly Factoris
 }
 
 /** Balances the factors of a factorised model every so many steps, after which all moments begin again. */
-export const refactoriseHook = (every: number): StepHook => ({
+export const rebalanceHook = (every: number): StepHook => ({
   every,
   restartsMoments: true,
-  before: async ({ executor, model }) => void await refactorise(executor, factorisedLayers(model)),
+  before: async ({ executor, model }) => void await rebalance(executor, lowRankLayers(model)),
 });
 
 type Numbers = Float32Array | Float64Array;

@@ -1,7 +1,7 @@
 import { type Parameter, parameter, type WeightType } from "./parameter.ts";
 
 /** A linear layer whose weight (out, in) is of low rank from the first step on: scale B A. */
-export interface FactorisedLayer {
+export interface LowRankLinear {
   readonly layerKind: "factors";
   readonly name: string;
   /** (rank, in) */
@@ -24,13 +24,13 @@ export interface Factors {
  * kaiming_uniform(a = sqrt 5). `name` is the layer's, without ".weight".
  * @throws RangeError if the rank is not a whole number from 1 to min(out, in).
  */
-export function factorised(
+export function createLowRankLinear(
   name: string,
   out: number,
   width: number,
   { rank, alpha }: Factors,
   type: WeightType = "f32",
-): FactorisedLayer {
+): LowRankLinear {
   const most = Math.min(out, width);
   if (!Number.isInteger(rank) || rank < 1 || rank > most) {
     throw new RangeError(
