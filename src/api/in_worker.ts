@@ -5,7 +5,14 @@ import type { ResultKind } from "../recipe/results.ts";
 import type { Summary } from "../train/events.ts";
 import type { Dataset } from "./datasets.ts";
 import type { LoadModelOptions } from "./loaded_model.ts";
-import type { EvaluateOptions, EvaluationResult, Files, GenerateOptions, TrainedModel, UsableModel } from "./model.ts";
+import type {
+  EvaluateOptions,
+  EvaluationResult,
+  FolderFiles,
+  GenerateOptions,
+  TrainedModel,
+  UsableModel,
+} from "./model.ts";
 import type { Served, ServedModel, ServedRun } from "./serve.ts";
 import type { RunOptions } from "./settings.ts";
 import type { ModelSource } from "./sources.ts";
@@ -142,7 +149,7 @@ class RemoteRun extends RemoteModel<ServedRun> implements TrainedModel {
     this.summary = summary;
   }
 
-  async files(kind?: ResultKind): Promise<Files> {
+  async files(kind?: ResultKind): Promise<FolderFiles> {
     const reading = crypto.randomUUID(), names = await this.during(this.served.files(reading, kind));
     return new Map(names.map((name) => [name, this.#pieces(reading, name)]));
   }
