@@ -10,7 +10,7 @@ const repository = fileURLToPath(new URL(".", import.meta.url));
 
 /**
  * `import code from "./x.wgsl" with { type: "text" }`, which Deno and Chromium know and Vite does not yet (rolldown
- * issue 9088). What is built leaves out comments and indentation.
+ * issue 9088).
  */
 function wgslText(): Plugin {
   let isBuild = false;
@@ -22,10 +22,16 @@ function wgslText(): Plugin {
     },
     transform(code: string, id: string) {
       if (!id.split("?")[0]!.endsWith(".wgsl")) return null;
-      const text = isBuild ? code.replaceAll(/\/\/.*/g, "").replaceAll(/^\s+|[^\S\n]+$/gm, "") : code;
+      const text = isBuild ? shortened(code) : code;
       return { code: `export default ${JSON.stringify(text)};`, map: null, moduleType: "js" };
     },
   };
+}
+
+/** The same shader without comments, indentation, and spaces around signs. Lines of the preprocessor stay as they are. */
+function shortened(code: string): string {
+  const lines = code.replaceAll(/\/\/.*/g, "").split("\n").map((line) => line.trim()).filter(Boolean);
+  return lines.map((line) => line.startsWith("#") ? line : line.replaceAll(/ *([=,;:(){}<>]) */g, "$1")).join("\n");
 }
 
 /** Serves the checkout's `../shared` (fixtures, data) below /shared/, on this machine only. */

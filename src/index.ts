@@ -6,6 +6,7 @@
  * @module
  */
 export { type Dataset } from "./api/datasets.ts";
+export { type InWorker, inWorker, type InWorkerOptions } from "./api/in_worker.ts";
 export { loadModel, type LoadModelOptions } from "./api/loaded_model.ts";
 export type { EvaluateOptions, EvaluationResult, GenerateOptions, TrainedModel, UsableModel } from "./api/model.ts";
 export type { Optional, RunOptions, TrainingSettings } from "./api/settings.ts";

@@ -10,7 +10,10 @@ import { ConfigError } from "../recipe/config/config.ts";
 
 const COMMANDS = { train, plan, eval: evaluate, generate, merge, devices, compare };
 
-const HELP = `Usage: npm run -s scrimp -- COMMAND [--setting value ...] [--json]
+/** The way to this program: from a checkout, or as a package, whose code is built. */
+const program = import.meta.url.endsWith(".ts") ? "npm run -s scrimp --" : "scrimp";
+
+const HELP = `Usage: ${program} COMMAND [--setting value ...] [--json]
 
   train      train a model        --dataset FILE --config FILE.json, any setting: --max_steps 500 --optim sign_sgd
              fine-tune one        --model FOLDER --dataset FILE --peft lora

@@ -17,7 +17,8 @@ export {
 } from "../tokenizer/chat.ts";
 export { HuggingFaceTokenizer } from "../tokenizer/hugging_face_tokenizer.ts";
 export { IdTokenizer } from "../tokenizer/id_tokenizer.ts";
-export { loadTokenizer, tokenizerFromFiles } from "../tokenizer/load_tokenizer.ts";
+export { loadTokenizer } from "../tokenizer/load_tokenizer.ts";
+export { tokenizerFromFiles } from "../tokenizer/tokenizer_from_files.ts";
 export {
   ByteTokenizer,
   type EncodedPair,

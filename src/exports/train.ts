@@ -43,6 +43,7 @@ export {
   checkRunFits,
   compareOptimizers,
   fitBudget,
+  type OptimizerPlan,
   type Planned,
   planRun,
   type Prepared,

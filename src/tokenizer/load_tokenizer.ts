@@ -1,10 +1,8 @@
-import { BPETokenizer } from "./bpe.ts";
 import { addedToken } from "./byte_level_json.ts";
 import { loadTemplateEngine } from "./chat.ts";
-import { HuggingFaceTokenizer } from "./hugging_face_tokenizer.ts";
-import { type ComponentDescription, descriptionOf } from "./hugging_face/description.ts";
+import { ownTokenizer } from "./own_tokenizer.ts";
 import { ByteTokenizer, type Tokenizer } from "./tokenizer.ts";
-import { readObject, readTokenizerConfig, type TokenizerFiles } from "./tokenizer_config.ts";
+import { readObject, type TokenizerFiles } from "./tokenizer_config.ts";
 
 /** Files that a tokenizer may have, the needed one first. */
 const FILES = [
@@ -28,11 +26,10 @@ export async function loadTokenizer(read: (name: string) => Promise<Uint8Array |
     return bytes ? [[name, new TextDecoder().decode(bytes)]] : [];
   };
   const files = new Map((await Promise.all(FILES.map(text))).flat());
-  if (files.has("tokenizer.json")) return await withEngine(tokenizerFromFiles(files));
+  if (files.has("tokenizer.json")) return await open(files);
   const parts = new Map((await Promise.all(["vocab.json", "merges.txt"].map(text))).flat());
   if (parts.size === 2) {
-    const whole = new Map([["tokenizer.json", JSON.stringify(fromParts(parts, files))], ...files]);
-    return await withEngine(tokenizerFromFiles(whole));
+    return await open(new Map([["tokenizer.json", JSON.stringify(fromParts(parts, files))], ...files]));
   }
   const other = await read("tokenizer.model")
     ? "only SentencePiece's tokenizer.model"
@@ -45,41 +42,14 @@ export async function loadTokenizer(read: (name: string) => Promise<Uint8Array |
   );
 }
 
-/** Loads what renders the tokenizer's chat template, if it has one. */
-async function withEngine(tokenizer: Tokenizer): Promise<Tokenizer> {
+/** The tokenizer of these files, and with it what only it needs: Hugging Face's components, an engine of templates. */
+async function open(files: TokenizerFiles): Promise<Tokenizer> {
+  const own = ownTokenizer(files);
+  if (own) return own;
+  const { HuggingFaceTokenizer } = await import("./hugging_face_tokenizer.ts");
+  const tokenizer = new HuggingFaceTokenizer(files);
   if (tokenizer.chat_template !== undefined) await loadTemplateEngine();
   return tokenizer;
-}
-
-/** The tokenizer that these files describe. Throws as `loadTokenizer` does. */
-export function tokenizerFromFiles(files: TokenizerFiles): Tokenizer {
-  return ownTokenizer(files) ?? new HuggingFaceTokenizer(files);
-}
-
-/**
- * The plain tokenizer whose own file this is, to the letter; null if any part of it or of its config says something
- * else.
- */
-function ownTokenizer(files: TokenizerFiles): Tokenizer | null {
-  const { roles, added_tokens, chat_template, generation, clean_up_tokenization_spaces } = readTokenizerConfig(files);
-  if (
-    chat_template !== undefined || added_tokens.length > 0 || clean_up_tokenization_spaces ||
-    [roles, generation].some((given) => Object.keys(given).length > 0)
-  ) return null;
-  const json = readObject(files, "tokenizer.json"), text = JSON.stringify(json);
-  const bytes = new ByteTokenizer();
-  if (text === JSON.stringify(bytes)) return bytes;
-  const merges = descriptionOf(json["model"], "model")?.["merges"], special = json["added_tokens"];
-  if (!Array.isArray(merges) || !merges.every(Array.isArray) || !Array.isArray(special)) return null;
-  try {
-    const tokenizer = new BPETokenizer(
-      merges.map((merge) => merge.join(" ")),
-      special.map((token: ComponentDescription | null) => String(token?.["content"])),
-    );
-    return text === JSON.stringify(tokenizer) ? tokenizer : null;
-  } catch {
-    return null; // merges of another vocabulary than the 256 bytes
-  }
 }
 
 /** The tokenizer.json that GPT-2's two files stand for. */

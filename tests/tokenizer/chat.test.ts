@@ -5,7 +5,8 @@ import {
   loadTemplateEngine,
   renderChat,
 } from "../../src/tokenizer/chat.ts";
-import { loadTokenizer, tokenizerFromFiles } from "../../src/tokenizer/load_tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizer/load_tokenizer.ts";
+import { tokenizerFromFiles } from "../../src/tokenizer/tokenizer_from_files.ts";
 import { ByteTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { assert, assertEquals, assertThrows, readShared, skip, test } from "../harness.ts";
 

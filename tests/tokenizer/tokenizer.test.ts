@@ -1,6 +1,6 @@
 import { BPETokenizer } from "../../src/tokenizer/bpe.ts";
 import { trainBPE } from "../../src/tokenizer/bpe_train.ts";
-import { tokenizerFromFiles } from "../../src/tokenizer/load_tokenizer.ts";
+import { tokenizerFromFiles } from "../../src/tokenizer/tokenizer_from_files.ts";
 import { ByteTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { assert, assertEquals, assertThrows, random, readShared, skip, test } from "../harness.ts";
 

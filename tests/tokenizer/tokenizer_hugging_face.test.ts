@@ -1,7 +1,8 @@
 import { BPETokenizer } from "../../src/tokenizer/bpe.ts";
 import { trainBPE } from "../../src/tokenizer/bpe_train.ts";
 import { HuggingFaceTokenizer } from "../../src/tokenizer/hugging_face_tokenizer.ts";
-import { loadTokenizer, tokenizerFromFiles } from "../../src/tokenizer/load_tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizer/load_tokenizer.ts";
+import { tokenizerFromFiles } from "../../src/tokenizer/tokenizer_from_files.ts";
 import { ByteTokenizer, checkVocabulary, type Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { assert, assertEquals, assertThrows, readShared, skip, test } from "../harness.ts";
 

@@ -1,7 +1,5 @@
-import { readCsv } from "./csv.ts";
 import { readJsonRows } from "./json.ts";
 import { readJsonLines } from "./jsonl.ts";
-import { readParquet } from "./parquet.ts";
 import { type ReadableBytes, refuseRows, type Row } from "./row_source.ts";
 
 export type RowFormat = "jsonl" | "json" | "csv" | "tsv" | "parquet";
@@ -18,10 +16,22 @@ const FORMATS: Readonly<Record<string, RowFormat>> = {
 const READERS: Readonly<Record<RowFormat, (file: ReadableBytes) => AsyncGenerator<Row>>> = {
   jsonl: readJsonLines,
   json: readJsonRows,
-  csv: (file) => readCsv(file, ","),
-  tsv: (file) => readCsv(file, "\t"),
-  parquet: readParquet,
+  csv: (file) => readSeparated(file, ","),
+  tsv: (file) => readSeparated(file, "\t"),
+  parquet: readColumns,
 };
+
+/** Rows of a CSV file, whose reader is loaded with the first one. */
+async function* readSeparated(file: ReadableBytes, delimiter: "," | "\t"): AsyncGenerator<Row> {
+  const { readCsv } = await import("./csv.ts");
+  yield* readCsv(file, delimiter);
+}
+
+/** Rows of a Parquet file, whose reader is loaded with the first one. */
+async function* readColumns(file: ReadableBytes): AsyncGenerator<Row> {
+  const { readParquet } = await import("./parquet.ts");
+  yield* readParquet(file);
+}
 
 /** The format that a file's ending names. Files without rows are "text", which `normalizeText` reads. */
 export function formatOf(name: string): RowFormat | "text" {
