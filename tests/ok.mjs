@@ -27,6 +27,7 @@ const CHECKS = {
     "src/cli/main.ts",
     "vite.config.ts",
     ...denoOnly(),
+    ...filesOf("docs/examples", /\.ts$/),
   ],
   "docstrings": [deno, "doc", "--lint", "--quiet", ...entries],
   "layers": [deno, "test", "-A", "--quiet", "--no-check", "--config", "deno.json", "tests/layers.deno.test.ts"],

@@ -72,7 +72,7 @@ async function checkTypes(files) {
   await check("tsc", process.execPath, [tsc, "--noEmit", "--pretty", "false"]);
   const cli = join(repository, "src/cli/main.ts");
   const denoOnly = files.filter((file) => file.endsWith(".deno.test.ts")).map((file) => join("tests", file));
-  const roots = [...(existsSync(cli) ? [cli] : []), ...denoOnly, "vite.config.ts"];
+  const roots = [...(existsSync(cli) ? [cli] : []), ...denoOnly, "docs/examples", "vite.config.ts"];
   await check("deno check", findDeno(), ["check", "--quiet", "--config", "deno.json", ...roots]);
 }
 

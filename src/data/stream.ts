@@ -10,9 +10,11 @@ const SHUFFLE_BUFFER = 1024;
 /** Anything that has token ids. */
 export type Tokens = { readonly input_ids: Uint32Array };
 
+/** Where a stream takes its examples from. */
 export interface ExampleSource<E extends Tokens> {
   /** Opens the dataset again, at its first row. */
   readonly rows: () => AsyncIterable<NumberedRow>;
+  /** Makes an example of a row, or tells why the row is skipped. */
   readonly toExample: (row: NumberedRow) => E | Skipped;
   /** True for several examples in a sequence, each a document of its own, false for one. */
   readonly packing: boolean;
@@ -26,6 +28,7 @@ export interface ExampleSource<E extends Tokens> {
 
 /** Position of a stream, for checkpoints: with it, the epochs before need not be read again. */
 export interface StreamPosition {
+  /** How often the stream has begun anew. */
   readonly epoch: number;
   /** Sequences of all epochs before this one. */
   readonly first_sequence: number;
@@ -59,6 +62,7 @@ export class ExampleStream<E extends Tokens> {
   #epoch = 0;
   #counts = noRows();
 
+  /** Begins at the first example of an epoch, or where `position` says. */
   constructor(
     source: ExampleSource<E>,
     { seed, gradient_accumulation_steps }: { seed: number; gradient_accumulation_steps: number },

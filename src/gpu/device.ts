@@ -5,9 +5,13 @@
  */
 export type KernelTarget = "portable" | "portable_small" | "tiled";
 
+/** An open WebGPU device and what is known of it. */
 export interface Gpu {
+  /** The WebGPU device. */
   readonly device: GPUDevice;
+  /** The hardware or software behind the device. */
   readonly adapter: AdapterReport;
+  /** The kernels that suit the adapter. */
   readonly target: KernelTarget;
   /** Settles when the device is lost. It never rejects. */
   readonly lost: Promise<DeviceLostError>;
@@ -15,18 +19,27 @@ export interface Gpu {
   uncaptured(): Error | undefined;
 }
 
+/** The facts about an adapter. */
 export interface AdapterReport {
+  /** Tells this error from others across a Worker's border. */
   readonly name: string;
+  /** The vendor's name, as the runtime spells it. */
   readonly vendor: string;
+  /** The family of GPUs, as the runtime spells it. */
   readonly architecture: string;
+  /** True if the adapter computes on the CPU. */
   readonly software: boolean;
+  /** Optional features of WebGPU that it has, in order of their names. */
   readonly features: readonly string[];
+  /** Its limits, which the device has too. */
   readonly limits: Readonly<Record<LimitName, number>>;
 }
 
 /** The GPU vanished: driver reset, tab suspended, machine unplugged. Everything on it is gone. */
 export class DeviceLostError extends Error {
+  /** Tells this error from others across a Worker's border. */
   override readonly name = "DeviceLostError";
+  /** Says why the device went away. */
   constructor(reason: string, message: string) {
     super(
       `The GPU device was lost (${reason}): ${
@@ -38,11 +51,13 @@ export class DeviceLostError extends Error {
 
 /** No WebGPU here, or no adapter behind it. */
 export class NoAdapterError extends Error {
+  /** Tells this error from others across a Worker's border. */
   override readonly name = "NoAdapterError";
 }
 
 /** An allocation that the device refused. */
 export class OutOfMemoryError extends Error {
+  /** Tells this error from others across a Worker's border. */
   override readonly name = "OutOfMemoryError";
 }
 
@@ -79,6 +94,7 @@ export async function requestAdapter(): Promise<GPUAdapter> {
   );
 }
 
+/** Reads the facts about an adapter. */
 export function describeAdapter(adapter: GPUAdapter): AdapterReport {
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   const name = description || [vendor, architecture, device].filter(Boolean).join(" ") || "unnamed adapter";
@@ -91,6 +107,7 @@ export function describeAdapter(adapter: GPUAdapter): AdapterReport {
   return { name, vendor, architecture, software, features: [...adapter.features].sort(), limits };
 }
 
+/** Chooses the kernels that suit an adapter. */
 export function targetFor({ software, name, architecture }: AdapterReport): KernelTarget {
   if (!software) return "tiled";
   return /swiftshader/i.test(`${name} ${architecture}`) ? "portable_small" : "portable";

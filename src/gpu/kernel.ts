@@ -1,8 +1,12 @@
 import { type Constants, preprocess } from "./preprocess.ts";
 
+/** How a kernel uses a buffer. */
 export type Access = "read" | "read_write";
+/** A type of numbers in a parameter of a kernel. */
 export type Scalar = "u32" | "i32" | "f32";
+/** Workgroups in x, y and z. */
 export type DispatchSize = readonly [number, number, number];
+/** One number for each parameter of a kernel. */
 export type Values<P> = { readonly [K in keyof P]: number };
 /** Storage buffers of a kernel by name. */
 export type Bindings = Readonly<Record<string, Access>>;
@@ -11,9 +15,11 @@ export type Params = Readonly<Record<string, Scalar>>;
 
 /** A shader and the facts the host needs to launch it. `defineKernel` checks the two against each other. */
 export interface KernelDefinition<B, P> {
+  /** The shader's name, for labels and messages. */
   readonly name: string;
   /** Text of the shader file, and of the library files it uses. */
   readonly code: string;
+  /** Shaders from `shaders/lib/` that are put before this one. */
   readonly libraries?: readonly string[];
   /** Storage buffers in the order of `@binding` in `@group(0)`. */
   readonly bindings: B;
@@ -27,7 +33,9 @@ export interface KernelDefinition<B, P> {
   readonly groups: (params: Values<P>, constants: Constants) => number | DispatchSize;
 }
 
+/** A kernel with its constants set, ready to be compiled. */
 export interface Kernel<B extends Bindings = Bindings, P extends Params = Params> extends KernelDefinition<B, P> {
+  /** The values put into the shader's text. */
   readonly constants: Constants;
   /** WGSL with every constant in place. */
   readonly source: string;

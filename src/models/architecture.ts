@@ -7,6 +7,7 @@ import { type Parameter, parametersIn, type WeightType } from "./parameter.ts";
 
 /** The numbers of a config.json that every model has. */
 export interface ModelConfig {
+  /** Number of token ids. */
   readonly vocab_size: number;
 }
 
@@ -22,6 +23,7 @@ export interface Embeddings {
 
 /** The head of a model that predicts the next token. */
 export interface LanguageModelHead {
+  /** The task, by PEFT's name. */
   readonly task: "CAUSAL_LM";
   /** (V, C): logits are hidden states times its transpose. The token embedding itself when tied. */
   readonly weight: Parameter;
@@ -29,6 +31,7 @@ export interface LanguageModelHead {
 
 /** The head of a model that classifies sequences. */
 export interface ClassificationHead {
+  /** The task, by PEFT's name. */
   readonly task: "SEQ_CLS";
   /** Names of the classes, in the order of the logits. */
   readonly classes: readonly string[];
@@ -42,9 +45,13 @@ export interface ClassificationHead {
 
 /** A model as plain data: its configuration and the tree of its parameters. It holds no numbers. */
 export interface Model {
+  /** The family of models that it belongs to. */
   readonly architecture: Architecture;
+  /** The settings of its architecture, by config.json's names. */
   readonly config: ModelConfig;
+  /** The token embedding and what is added to it. */
   readonly embeddings: Embeddings;
+  /** The last layers, which depend on the task. */
   readonly head: LanguageModelHead | ClassificationHead;
   /** Every distinct parameter, in the order of the tree. */
   readonly parameters: readonly Parameter[];
@@ -60,7 +67,9 @@ export interface ModelOptions {
 
 /** A constant input of a forward pass: the tensor, and the numbers to write to it once. */
 export interface Table {
+  /** The tensor whose values are given. */
   readonly tensor: Tensor;
+  /** Computes the values, once, when they are uploaded. */
   values(): Float32Array<ArrayBuffer>;
 }
 
@@ -109,6 +118,7 @@ export interface Architecture<M extends Model = Model> {
   readonly dropouts: readonly string[];
   /** Linear layers that LoRA adapts by default (PEFT's TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING). */
   readonly lora_targets: readonly string[];
+  /** The names and transforms of its tensors in files. */
   readonly files: FileNames<M["config"]>;
   /** config.json of a model that is made here, for families that can be trained from scratch. */
   toJson?(config: M["config"]): Json;

@@ -22,27 +22,43 @@ import { type LayerNorm, norm } from "./norm.ts";
 import { type Parameter, parameter } from "./parameter.ts";
 import { inLayer } from "./parts.ts";
 
+/** The parameters of one encoder layer. */
 export interface BertLayer {
+  /** Projects to the queries. */
   readonly query: Linear;
+  /** Projects to the keys. */
   readonly key: Linear;
+  /** Projects to the values. */
   readonly value: Linear;
+  /** Projects the heads back to hidden_size. */
   readonly attention_output: Linear;
+  /** Follows the attention's residual sum. */
   readonly attention_norm: LayerNorm;
+  /** Widens to intermediate_size, before the GELU. */
   readonly intermediate: Linear;
+  /** Narrows to hidden_size again. */
   readonly output: Linear;
+  /** Follows the second residual sum. */
   readonly output_norm: LayerNorm;
 }
 
 /** A BERT (Devlin et al., 2018) or RoBERTa (Liu et al., 2019) for sequence classification. */
 export interface BertForSequenceClassification extends Model {
+  /** The family of models that it belongs to. */
   readonly architecture: Architecture<BertForSequenceClassification>;
+  /** The settings of its architecture, by config.json's names. */
   readonly config: BertConfig;
+  /** Words, positions and segments. */
   readonly embeddings: Required<Embeddings>;
+  /** Follows the sum of the embeddings. */
   readonly embeddings_norm: LayerNorm;
+  /** The layers, first to last. */
   readonly layers: readonly BertLayer[];
   /** RoBERTa's classifier.dense, BERT's pooler: both tanh(W x + b) of the first token. */
   readonly pooler: Linear;
+  /** Gives one logit for each class. */
   readonly classifier: Linear;
+  /** The layers behind the last hidden state. */
   readonly head: ClassificationHead;
 }
 

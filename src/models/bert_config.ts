@@ -2,20 +2,33 @@ import { ConfigReader, type Json } from "./config_reader.ts";
 
 /** Configuration of a BERT or RoBERTa for classification, with the names of Hugging Face's BertConfig. */
 export interface BertConfig {
+  /** The family, by Hugging Face's name. */
   readonly model_type: "bert" | "roberta";
   /** The first part of parameter names. */
   readonly prefix: string;
+  /** Number of token ids. */
   readonly vocab_size: number;
+  /** Width of the hidden states. */
   readonly hidden_size: number;
+  /** Width inside the feed-forward part. */
   readonly intermediate_size: number;
+  /** Number of layers. */
   readonly num_hidden_layers: number;
+  /** Number of query heads. */
   readonly num_attention_heads: number;
+  /** The longest sequence in tokens. */
   readonly max_position_embeddings: number;
+  /** Number of segments. */
   readonly type_vocab_size: number;
+  /** Added to the variance in LayerNorm. */
   readonly layer_norm_eps: number;
+  /** Standard deviation of the initial weights. */
   readonly initializer_range: number;
+  /** Dropout of embeddings and of what each block adds. */
   readonly hidden_dropout_prob: number;
+  /** Dropout of the attention's probabilities. */
   readonly attention_probs_dropout_prob: number;
+  /** Dropout before the classifier. */
   readonly classifier_dropout: number;
   /** RoBERTa's positions start behind this one. */
   readonly pad_token_id: number;

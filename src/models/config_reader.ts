@@ -5,6 +5,7 @@ export type Json = Readonly<Record<string, unknown>>;
 export class ConfigReader {
   readonly #json: Json;
 
+  /** Reads the settings of one object, of config.json. */
   constructor(json: Json) {
     this.#json = json;
   }
@@ -14,6 +15,7 @@ export class ConfigReader {
     return this.#whole(key, 1, fallback);
   }
 
+  /** A whole number of at least 0. @throws Error if it is another value, or is absent without a fallback. */
   countOrZero(key: string, fallback?: number): number {
     return this.#whole(key, 0, fallback);
   }
@@ -28,6 +30,7 @@ export class ConfigReader {
     return this.#whole(key, 1, fallback, 2 ** 16);
   }
 
+  /** A finite number. @throws Error if it is another value. */
   number(key: string, fallback: number): number {
     const value = this.#json[key] ?? fallback;
     return typeof value === "number" && Number.isFinite(value) ? value : this.#unexpected(key, "a number");
@@ -45,6 +48,7 @@ export class ConfigReader {
     return value >= 0 && value < 1 ? value : this.#unexpected(key, "a number from 0, below 1");
   }
 
+  /** A boolean. @throws Error if it is another value. */
   flag(key: string, fallback: boolean): boolean {
     const value = this.#json[key] ?? fallback;
     return typeof value === "boolean" ? value : this.#unexpected(key, "true or false");
@@ -58,6 +62,7 @@ export class ConfigReader {
       : this.#unexpected(key, values.map((value) => JSON.stringify(value)).join(" or "));
   }
 
+  /** Throws an Error that tells the problem. */
   refuse(problem: string): never {
     throw new RangeError(
       `Cannot read the model's config.json: ${problem}. Use the config.json that was published with the weights`,

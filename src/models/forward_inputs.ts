@@ -8,11 +8,13 @@ import type { Tensor } from "../plan/tensor.ts";
 export interface Indices {
   /** (B*T) u32. */
   readonly ids: Tensor;
+  /** The segment of each token, in models that have segments. */
   readonly segments?: Segments;
 }
 
 /** Key and counter of the dropout masks of a run. */
 export interface DropoutSource {
+  /** The start of all random numbers. */
   readonly seed: number;
   /** u32, an input: the step and the micro-batch. */
   readonly mask_counter: Tensor;
@@ -20,6 +22,7 @@ export interface DropoutSource {
 
 /** The inputs of one forward pass. A model reads those that it has embeddings or tables for. */
 export interface ForwardInputs {
+  /** Token ids, (B, T). */
   readonly tokens: Indices;
   /** Rows of learned position embeddings. */
   readonly positions?: Indices;
@@ -31,9 +34,11 @@ export interface ForwardInputs {
   readonly tables?: Readonly<Record<string, Tensor>>;
   /** Number of sequences, and of tokens in each. */
   readonly B: number;
+  /** Tokens in a sequence. */
   readonly T: number;
   /** Keep only each layer's input for the backward pass and compute the rest again. */
   readonly gradient_checkpointing?: boolean;
+  /** Where dropout's masks come from; absent, nothing is dropped. */
   readonly dropout?: DropoutSource;
 }
 

@@ -4,6 +4,7 @@ import { headLayers, linearLayers, mapModel } from "./parts.ts";
 
 /** Decides which parameters of a model are trained, and how the rest is stored. */
 export interface Freezing {
+  /** Tells whether a parameter is trained. */
   readonly trains: (parameter: Parameter) => boolean;
   /** The format of a frozen matrix, by its name: as it came, or as asked for. */
   readonly storedAs: (name: string) => WeightType;

@@ -21,35 +21,59 @@ import { inLayer } from "./parts.ts";
 
 /** Configuration of a GPT-2, with the names of Hugging Face's GPT2Config. */
 export interface Gpt2Config {
+  /** Number of token ids. */
   readonly vocab_size: number;
+  /** The longest sequence in tokens. */
   readonly n_positions: number;
+  /** Width of the hidden states. */
   readonly n_embd: number;
+  /** Number of layers. */
   readonly n_layer: number;
+  /** Number of heads. */
   readonly n_head: number;
+  /** Width inside the feed-forward part. */
   readonly n_inner: number;
+  /** Added to the variance in LayerNorm. */
   readonly layer_norm_epsilon: number;
+  /** Standard deviation of the initial weights. */
   readonly initializer_range: number;
+  /** True if the token embedding is the output matrix too. */
   readonly tie_word_embeddings: boolean;
+  /** Dropout of the embeddings. */
   readonly embd_pdrop: number;
+  /** Dropout of what each block adds. */
   readonly resid_pdrop: number;
+  /** Dropout of the attention's probabilities. */
   readonly attn_pdrop: number;
 }
 
+/** The parameters of one layer. */
 export interface Gpt2Layer {
+  /** Normalizes before the attention. */
   readonly ln_1: LayerNorm;
+  /** Projects to queries, keys and values at once. */
   readonly c_attn: Linear;
+  /** Projects the heads back to n_embd. */
   readonly c_proj: Linear;
+  /** Normalizes before the feed-forward part. */
   readonly ln_2: LayerNorm;
+  /** Widens to n_inner, before the GELU. */
   readonly c_fc: Linear;
+  /** Narrows to n_embd again. */
   readonly mlp_c_proj: Linear;
 }
 
 /** GPT-2 (Radford et al., 2019), whose linear weights are (in, out). */
 export interface Gpt2 extends Model {
+  /** The family of models that it belongs to. */
   readonly architecture: Architecture<Gpt2>;
+  /** The settings of its architecture, by config.json's names. */
   readonly config: Gpt2Config;
+  /** The layers, first to last. */
   readonly layers: readonly Gpt2Layer[];
+  /** Normalizes the last hidden state. */
   readonly ln_f: LayerNorm;
+  /** Gives a logit for each token id. */
   readonly head: LanguageModelHead;
 }
 

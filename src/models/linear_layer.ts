@@ -13,6 +13,7 @@ export interface LoraFactors {
   readonly a: Parameter;
   /** (out, rank), zeros at first. */
   readonly b: Parameter;
+  /** Multiplies what the factors add: lora_alpha / r. */
   readonly scale: number;
   /** Share of the elements of x that are dropped in training. */
   readonly dropout: number;
@@ -20,7 +21,9 @@ export interface LoraFactors {
 
 /** A linear layer y = x Wᵀ + bias, under the name of its module. */
 export interface Linear {
+  /** Tells the kinds of linear layers apart. */
   readonly layerKind: "dense";
+  /** The layer's name, as Hugging Face spells it. */
   readonly name: string;
   /** (out, in), or (in, out) if transposed. */
   readonly weight: Parameter;
@@ -28,14 +31,20 @@ export interface Linear {
   readonly bias?: Parameter;
   /** GPT-2's Conv1D: its files have the weight as (in, out), and it stays so. */
   readonly transposed?: boolean;
+  /** The trained factors that are added, with LoRA. */
   readonly lora?: LoraFactors;
 }
 
+/** A linear layer, dense or as two factors. */
 export type LinearLayer = Linear | LowRankLinear;
 
+/** How a dense layer is made. */
 export interface CreateLinearOptions {
+  /** True if a bias is added. */
   readonly bias?: boolean;
+  /** True if the weight is stored (in, out), as GPT-2's are. */
   readonly transposed?: boolean;
+  /** The format in which the weight is kept. */
   readonly type?: WeightType;
   /** "head" for the classifier. */
   readonly kind?: ParameterKind;
@@ -64,6 +73,7 @@ export function widthsOf({ weight, transposed = false }: Linear): { readonly out
   return transposed ? { out: columns, width: rows } : { out: rows, width: columns };
 }
 
+/** How a linear layer is applied. */
 export interface ApplyLinearOptions {
   /** (N, out), added to y. */
   readonly residual?: Variable;

@@ -19,27 +19,43 @@ import { type Parameter, parameter } from "./parameter.ts";
 import { inLayer } from "./parts.ts";
 import { ropeTable, ropeTableTensor } from "./rope_table.ts";
 
+/** The parameters of one decoder layer. */
 export interface LlamaLayer {
+  /** Projects to the queries. */
   readonly q_proj: LinearLayer;
+  /** Projects to the keys. */
   readonly k_proj: LinearLayer;
+  /** Projects to the values. */
   readonly v_proj: LinearLayer;
+  /** Projects the heads back to hidden_size. */
   readonly o_proj: LinearLayer;
+  /** Gives what SiLU gates the feed-forward part with. */
   readonly gate_proj: LinearLayer;
+  /** Widens to intermediate_size. */
   readonly up_proj: LinearLayer;
+  /** Narrows to hidden_size again. */
   readonly down_proj: LinearLayer;
+  /** RMSNorm's weight before the attention. */
   readonly input_layernorm: Parameter;
+  /** RMSNorm's weight before the feed-forward part. */
   readonly post_attention_layernorm: Parameter;
   /** Qwen3's, over each head. */
   readonly q_norm?: Parameter;
+  /** RMSNorm's weight of the keys, in Qwen3. */
   readonly k_norm?: Parameter;
 }
 
 /** LLaMA (Touvron et al., 2023) and its relatives: Mistral, Qwen2, Qwen3, SmolLM. */
 export interface Llama extends Model {
+  /** The family of models that it belongs to. */
   readonly architecture: Architecture<Llama>;
+  /** The settings of its architecture, by config.json's names. */
   readonly config: LlamaConfig;
+  /** The layers, first to last. */
   readonly layers: readonly LlamaLayer[];
+  /** RMSNorm's weight before the head. */
   readonly norm: Parameter;
+  /** Gives a logit for each token id. */
   readonly head: LanguageModelHead;
 }
 

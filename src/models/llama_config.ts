@@ -3,21 +3,35 @@ import { checkRope, type RopeParameters } from "./rope_table.ts";
 
 /** Configuration of a LLaMA or a relative, with the names of Hugging Face's LlamaConfig where it has one. */
 export interface LlamaConfig {
+  /** Number of token ids. */
   readonly vocab_size: number;
+  /** Width of the hidden states. */
   readonly hidden_size: number;
+  /** Width inside the feed-forward part. */
   readonly intermediate_size: number;
+  /** Number of layers. */
   readonly num_hidden_layers: number;
+  /** Number of query heads. */
   readonly num_attention_heads: number;
+  /** Number of key and value heads; fewer than query heads share them. */
   readonly num_key_value_heads: number;
+  /** Width of a head. */
   readonly head_dim: number;
+  /** The longest sequence in tokens. */
   readonly max_position_embeddings: number;
+  /** Added to the mean square in RMSNorm. */
   readonly rms_norm_eps: number;
+  /** The frequencies of the rotary positions. */
   readonly rope_parameters: RopeParameters;
+  /** True if the token embedding is the output matrix too. */
   readonly tie_word_embeddings: boolean;
+  /** Standard deviation of the initial weights. */
   readonly initializer_range: number;
   /** Biases of queries, keys and values (Qwen2), of the attention's output, of the MLP. */
   readonly qkv_bias: boolean;
+  /** True if o_proj has a bias. */
   readonly o_bias: boolean;
+  /** True if the feed-forward part has biases. */
   readonly mlp_bias: boolean;
   /** RMSNorm of each head's queries and keys (Qwen3). */
   readonly qk_norm: boolean;

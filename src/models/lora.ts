@@ -6,8 +6,11 @@ import { headLayers, inLayer, linearLayers, mapModel } from "./parts.ts";
 
 /** The keys of PEFT's LoraConfig that are read here. */
 export interface LoraConfig {
+  /** The rank of the factors. */
   readonly r: number;
+  /** The factors' product is scaled by lora_alpha / r. */
   readonly lora_alpha: number;
+  /** Dropout of what goes into the factors. */
   readonly lora_dropout: number;
   /**
    * Names or ends of names of modules; one text is a regular expression over whole names, or "all-linear"; null: the

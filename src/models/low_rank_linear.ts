@@ -2,7 +2,9 @@ import { type Parameter, parameter, type WeightType } from "./parameter.ts";
 
 /** A linear layer whose weight (out, in) is of low rank from the first step on: scale B A. */
 export interface LowRankLinear {
+  /** Tells the kinds of linear layers apart. */
   readonly layerKind: "factors";
+  /** The layer's name, as Hugging Face spells it. */
   readonly name: string;
   /** (rank, in) */
   readonly a: Parameter;
@@ -14,7 +16,9 @@ export interface LowRankLinear {
 
 /** Rank and scale of the layers of a factorised model. */
 export interface Factors {
+  /** The rank of the factors. */
   readonly rank: number;
+  /** The factors' product is scaled by alpha / rank. */
   readonly alpha: number;
 }
 

@@ -2,11 +2,17 @@ import { type Tensor, tensor } from "../plan/tensor.ts";
 
 /** RoPE frequencies as Hugging Face's configuration names them. */
 export interface RopeParameters {
+  /** Base of the frequencies. */
   readonly rope_theta: number;
+  /** How frequencies are stretched for longer texts; by default they are not. */
   readonly rope_type?: "default" | "linear" | "llama3";
+  /** How far texts are stretched. */
   readonly factor?: number;
+  /** Waves longer than the original length over this are stretched in full, in `llama3`. */
   readonly low_freq_factor?: number;
+  /** Waves shorter than the original length over this are not stretched, in `llama3`. */
   readonly high_freq_factor?: number;
+  /** The length in tokens before it was stretched. */
   readonly original_max_position_embeddings?: number;
 }
 

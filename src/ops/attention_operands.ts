@@ -3,13 +3,17 @@ import type { Tensor } from "../plan/tensor.ts";
 import type { AttentionWindow } from "./attention_window.ts";
 import type { Dropout } from "./dropout.ts";
 
+/** The sizes of an attention. */
 export interface AttentionSize {
+  /** Sequences in a batch. */
   readonly B: number;
+  /** Tokens in a sequence. */
   readonly T: number;
   /** Query heads. */
   readonly H: number;
   /** Key/value heads; divides H (grouped-query attention, Ainslie et al., 2023). */
   readonly KV: number;
+  /** Width of a head. */
   readonly D: number;
   /** True, the default, if a position sees none after it. */
   readonly causal?: boolean;

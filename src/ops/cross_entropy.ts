@@ -60,7 +60,9 @@ const MAX_CHUNKS = 128;
 
 /** The place for the losses of N tokens: a tensor of at least first + N numbers. */
 export interface LossTarget {
+  /** The tensor of the losses, f32. */
   readonly tensor: Tensor;
+  /** The place of the first of them in it. */
   readonly first: number;
 }
 

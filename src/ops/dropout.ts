@@ -18,6 +18,7 @@ const dropoutKernel = defineKernel({
 
 /** Dropout of a share p of the numbers, by a mask that is a function of key, step, micro-batch and place. */
 export interface Dropout {
+  /** Share of the values that are dropped. */
   readonly p: number;
   /** purposeKey() of the run's seed and the name of the layer: layers that must not share a mask differ in it. */
   readonly key: readonly [number, number];

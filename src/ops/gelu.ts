@@ -9,6 +9,7 @@ import exactCode from "../../shaders/lib/gelu_exact.wgsl" with { type: "text" };
 import tanhCode from "../../shaders/lib/gelu_tanh.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
+/** The exact GELU, or its approximation by tanh. */
 export type GeluForm = "exact" | "tanh";
 
 const kernelsOf = (form: GeluForm, library: string) => {

@@ -21,6 +21,7 @@ type Words = Uint32Array<ArrayBuffer>;
 export interface OptimizerStep {
   /** One of `stepKinds`. */
   readonly stepKind: string;
+  /** Words to be written before each step, by tensor. */
   readonly inputs: ReadonlyMap<Tensor, Uint32Array<ArrayBuffer>>;
 }
 
@@ -214,6 +215,7 @@ export class Optimizer {
     return this.#switching.save();
   }
 
+  /** Continues as a checkpoint says. */
   restore(state: SwitchingState): void {
     this.#switching.restore(state);
     this.#stale = true;

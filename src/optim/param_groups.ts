@@ -7,6 +7,7 @@ import type { OptimizerSpec } from "./optimizer_spec.ts";
  */
 export type UpdateKind = "target" | "state_full" | "state_free";
 
+/** Parts of parameters' names that choose a group. */
 export interface ModulePatterns {
   /** Regular expressions, searched for in the names of linear layers; null: all of them. */
   readonly optim_target_modules: readonly string[] | null;

@@ -16,7 +16,9 @@ import { limiterTensor, type ParameterUpdate } from "./parameter_update.ts";
 export interface OptimizerSettings extends RuleSettings, ModulePatterns {
   /** Weight decay of matrices; vectors have none. */
   readonly weight_decay: number;
+  /** The start of all random numbers. */
   readonly seed: number;
+  /** Optimizer steps of the whole run. */
   readonly max_steps: number;
 }
 

@@ -1,5 +1,6 @@
 import { DEFAULT_SPEC, type OptimizerSpec } from "./optimizer_spec.ts";
 
+/** A named point of the grid of optimizers. */
 export interface Preset {
   /** The method in a line. */
   readonly summary: string;
@@ -84,7 +85,9 @@ export const PRESETS = {
   },
 } as const satisfies Record<string, Preset>;
 
+/** The name of a preset. */
 export type OptimizerName = keyof typeof PRESETS;
+/** The names of all presets. */
 export const OPTIMIZERS = Object.keys(PRESETS) as [OptimizerName, ...OptimizerName[]];
 
 /**

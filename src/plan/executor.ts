@@ -18,10 +18,15 @@ interface Encoded {
 
 /** Counts of WebGPU calls since the executor was made. */
 export interface Counters {
+  /** Command buffers submitted. */
   submits: number;
+  /** Kernels launched. */
   dispatches: number;
+  /** GPU buffers made. */
   buffersCreated: number;
+  /** Bind groups made. */
   bindGroupsCreated: number;
+  /** Kernels compiled. */
   pipelinesCreated: number;
 }
 
@@ -30,8 +35,11 @@ export interface Counters {
  * compute pass, one submit, and allocates nothing.
  */
 export class Executor {
+  /** The device that it runs on. */
   readonly gpu: Gpu;
+  /** Where each tensor lies. */
   readonly plan: MemoryPlan;
+  /** What WebGPU has been asked for so far. */
   readonly counters: Counters = {
     submits: 0,
     dispatches: 0,

@@ -1,12 +1,18 @@
 import type { BufferPlan, MemoryPlan } from "./memory.ts";
 import { type Role, ROLES } from "./tensor.ts";
 
+/** Bytes of each role. */
 export type BytesByRole = Readonly<Record<Role, number>>;
 
+/** The buffers of one role, summed. */
 export interface LedgerRow {
+  /** The role of its buffers. */
   readonly role: Role;
+  /** Bytes of all its buffers. */
   readonly bytes: number;
+  /** Number of its buffers. */
   readonly buffers: number;
+  /** The largest of them. */
   readonly largest: { readonly label: string; readonly bytes: number };
 }
 
@@ -17,6 +23,7 @@ export function bytesByRole(buffers: readonly BufferPlan[]): BytesByRole {
   return bytes;
 }
 
+/** Sums the bytes of all roles. */
 export const totalBytes = (bytes: BytesByRole): number => ROLES.reduce((sum, role) => sum + bytes[role], 0);
 
 /** The plan as rows, one for each role that costs anything. */

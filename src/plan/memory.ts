@@ -3,11 +3,15 @@ import { bytesOf, type ElementType, type Role, type Tensor, TRANSIENT } from "./
 
 /** One GPU buffer to be made. */
 export interface BufferPlan {
+  /** The buffer's name, for messages and tools. */
   readonly label: string;
+  /** What it is for. */
   readonly role: Role;
+  /** Its size in bytes. */
   readonly bytes: number;
 }
 
+/** The place of a tensor. */
 export interface Location {
   /** Index into `MemoryPlan.buffers`. */
   readonly buffer: number;
@@ -17,13 +21,17 @@ export interface Location {
 
 /** Every byte of a run, decided before the first allocation. */
 export interface MemoryPlan {
+  /** The programs that share the memory. */
   readonly programs: readonly Program[];
+  /** All buffers, in the order in which they are made. */
   readonly buffers: readonly BufferPlan[];
+  /** The place of each tensor. */
   readonly location: ReadonlyMap<Tensor, Location>;
   /** Offset of each step's numbers in the params buffer, in bytes. */
   readonly paramOffsets: ReadonlyMap<Step, number>;
   /** Index of the buffer of all `struct Params`, and of the one that outputs are copied to for the host. */
   readonly paramsBuffer: number;
+  /** Bytes of the buffer through which values are read back. */
   readonly stagingBuffer: number;
 }
 

@@ -14,21 +14,29 @@ export type { Variable };
 
 /** One dispatch: a kernel, the tensors it touches in binding order, and its numbers. */
 export interface Step {
+  /** The kernel. */
   readonly kernel: Kernel;
+  /** One tensor for each of its bindings. */
   readonly tensors: readonly Tensor[];
+  /** One number for each of its parameters. */
   readonly params: Readonly<Record<string, number>>;
+  /** Workgroups in x, y and z. */
   readonly dispatchSize: DispatchSize;
 }
 
 /** The steps of one `run`, in order: a forward pass, or a whole training step. */
 export interface Program {
+  /** The program's name, for messages. */
   readonly name: string;
+  /** The steps, in the order in which they run. */
   readonly steps: readonly Step[];
 }
 
 /** The tensor that an op writes a gradient to: `accumulate` is true if another write came before, so add. */
 export interface GradientTarget {
+  /** The tensor that is written. */
   readonly tensor: Tensor;
+  /** True if the values are added to what is there. */
   readonly accumulate: boolean;
 }
 
@@ -52,7 +60,9 @@ interface TapeEntry {
  * forward kernels and registers how it runs backward; `backward()` then records those in reverse.
  */
 export class Recorder {
+  /** The steps, in the order in which they run. */
   readonly steps: Step[] = [];
+  /** The kernels that ops choose among theirs. */
   readonly target: KernelTarget;
   /** False if only a forward pass is recorded: nothing has a gradient then. */
   readonly training: boolean;
@@ -69,6 +79,7 @@ export class Recorder {
   /** Number of contributions that the gradient of each variable still lacks. At zero it is complete. */
   readonly #uses = new Map<Variable, number>();
 
+  /** Records for one target. Only with `training` are backward steps kept. */
   constructor(options: { readonly target: KernelTarget; readonly training: boolean }) {
     this.target = options.target;
     this.training = options.training;

@@ -17,6 +17,7 @@ export { GROUP };
  * | scratch | from its first to its last use in a step | slots |
  */
 export const ROLES = ["frozen", "trainable", "gradient", "state", "activation", "input", "output", "scratch"] as const;
+/** What a tensor's memory is for. */
 export type Role = (typeof ROLES)[number];
 /**
  * Formats other than f32 are for storage (src/gpu/formats): kernels compute in f32, and write f32, u32 and bf16 only.
@@ -25,14 +26,19 @@ export type ElementType = Format | "u32";
 
 /** The name of a range of GPU memory that a plan will allocate. It holds no data. Row-major. */
 export interface Tensor {
+  /** Its name, for messages and tools. */
   readonly label: string;
+  /** Its size in each dimension, outermost first. */
   readonly shape: readonly number[];
+  /** What it is for. */
   readonly role: Role;
+  /** The format of its elements. */
   readonly type: ElementType;
 }
 
 export const TRANSIENT: ReadonlySet<Role> = new Set<Role>(["gradient", "activation", "scratch"]);
 
+/** Names a tensor. It has no memory before a plan gives it a place. */
 export function tensor(label: string, shape: readonly number[], role: Role, type: ElementType = "f32"): Tensor {
   return { label, shape, role, type };
 }

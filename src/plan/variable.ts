@@ -2,7 +2,9 @@ import type { Tensor } from "./tensor.ts";
 
 /** A tensor that may have a gradient. It has none if nothing trainable lies below it. */
 export interface Variable {
+  /** The tensor with its values. */
   readonly value: Tensor;
+  /** True if the backward pass must reach it. */
   readonly needsGradient: boolean;
 }
 
@@ -14,6 +16,7 @@ export type ParameterKind = "linear" | "norm" | "embedding" | "head";
 
 /** A variable that an optimizer can update. */
 export interface TrainableVariable extends Variable {
+  /** What it is in the model, which decides how it is updated. */
   readonly kind: ParameterKind;
   /** Index of the transformer layer that it belongs to, from 0; absent outside the layers. */
   readonly layer?: number;

@@ -58,7 +58,9 @@ export function textData(config: TrainingConfig, ids: TokenIds): RunData {
 
 /** Files of rows. Without validation files a share of the training rows is held out. */
 export interface DatasetFiles {
+  /** Training files. */
   readonly train: readonly ReadableBytes[];
+  /** Files that training never sees, for `eval_loss`. */
   readonly validation: readonly ReadableBytes[];
   /** Never looked at in training. */
   readonly test?: readonly ReadableBytes[];
@@ -66,7 +68,9 @@ export interface DatasetFiles {
 
 /** The settings and the tokenizer that make examples of rows. */
 export interface RowOptions {
+  /** The checked settings. */
   readonly config: TrainingConfig;
+  /** The tokenizer of the model. */
   readonly tokenizer: Tokenizer;
   /** Names of the classes of a model that classifies. */
   readonly classes: readonly string[] | undefined;

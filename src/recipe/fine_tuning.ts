@@ -17,6 +17,7 @@ import type { LoadWeights } from "../train/session.ts";
 
 /** The folders and data that a fine-tuning reads. */
 export interface FineTuningSources {
+  /** The folder of the pretrained model. */
   readonly model: Folder;
   /** Families of models to choose from by model_type, those that are built in by default. */
   readonly architectures?: readonly Architecture[] | undefined;
@@ -32,8 +33,11 @@ export interface FineTuningSources {
 export interface FineTuning {
   /** The settings, including those of the adapter if there is one. */
   readonly config: TrainingConfig;
+  /** The run, with the model that it starts from. */
   readonly prepared: Prepared & { readonly base: BaseModel };
+  /** The opened folder. */
   readonly pretrained: Pretrained;
+  /** Gives the weights; absent, they are drawn at random. */
   readonly load: LoadWeights;
 }
 

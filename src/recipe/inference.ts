@@ -19,12 +19,15 @@ import {
 import { type LoadWeights, Session } from "../train/session.ts";
 import { loaderOf } from "./fine_tuning.ts";
 
+/** What a session without training may be opened with. */
 export interface InferenceOptions {
+  /** An adapter's folder, laid over the model. */
   readonly adapter?: Folder | undefined;
   /** Sequences at once. */
   readonly B: number;
   /** Tokens in each. */
   readonly T: number;
+  /** True if texts are laid end to end. */
   readonly packed: boolean;
   /** Format of the frozen weights of linear layers: the one that an adapter was trained on. */
   readonly quantized?: "int8" | "nf4" | undefined;
@@ -32,7 +35,9 @@ export interface InferenceOptions {
 
 /** A pretrained model that is loaded for one purpose. Everything is frozen, in the formats of its files. */
 export interface Opened<P> {
+  /** The model on the GPU. */
   readonly session: Session;
+  /** What the session runs. */
   readonly program: P;
 }
 

@@ -32,8 +32,11 @@ import type { StepHook } from "../train/step_hook.ts";
 
 /** A training run that is fully decided: nothing is allocated yet. */
 export interface Run extends TrainingJob {
+  /** The checked settings. */
   readonly config: TrainingConfig;
+  /** The tokenizer of the model. */
   readonly tokenizer: Tokenizer;
+  /** The training data. */
   readonly data: RunData;
 }
 
@@ -42,7 +45,9 @@ const BPE_SAMPLE_CHARACTERS = 1_000_000;
 
 /** A text as tokens, which runs can share. */
 export interface PreparedText {
+  /** The tokenizer of the model. */
   readonly tokenizer: Tokenizer;
+  /** The text as token ids. */
   readonly ids: TokenIds;
 }
 
@@ -57,7 +62,9 @@ export function prepareText(
 
 /** The parts of a run beside its settings. */
 export interface Prepared {
+  /** The tokenizer of the model. */
   readonly tokenizer: Tokenizer;
+  /** The training data. */
   readonly data: RunData;
   /** Present for a pretrained model. */
   readonly base?: BaseModel;
@@ -118,9 +125,11 @@ function sampleOf(
 export interface Planned {
   /** Size of the vocabulary of a new model. */
   readonly vocab_size: number;
+  /** The kernels that suit the adapter. */
   readonly target: KernelTarget;
   /** Sequences hold several documents, or padding. */
   readonly packed?: boolean;
+  /** The pretrained model that is trained further. */
   readonly base?: BaseModel | undefined;
 }
 

@@ -13,6 +13,7 @@ import { ConfigError, type TrainingConfig } from "./config/config.ts";
 
 /** The facts of a pretrained model that planning needs: no weights. */
 export interface BaseModel {
+  /** The family of models that it belongs to. */
   readonly architecture: Architecture;
   /** config.json */
   readonly json: Json;

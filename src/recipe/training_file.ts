@@ -38,6 +38,7 @@ const DTYPES = { f32: "F32", bf16: "BF16" } as const;
 
 /** A checkpoint whose bytes are not those that were written, or no checkpoint at all. */
 export class DamagedCheckpointError extends RangeError {
+  /** Tells this error from others across a Worker's border. */
   override name = "DamagedCheckpointError";
 }
 
@@ -86,6 +87,7 @@ const sha256Of = async (bytes: Bytes): Promise<string> =>
 
 /** A checkpoint that was accepted. */
 export interface OpenedTraining {
+  /** What training continues from. */
   readonly state: TrainingState;
   /** Undefined: the run goes on exactly. Else what was matched by name. */
   readonly remapping: Remapping | undefined;

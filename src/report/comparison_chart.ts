@@ -3,9 +3,11 @@ import { escapeText, linePath, niceTicks, type Point, shorten, textAt } from "./
 
 /** The result of one method of a comparison: a row of the picture. */
 export interface ChartMethod {
+  /** The method's name. */
   readonly method: string;
   /** The label of the best entry. */
   readonly entry: string;
+  /** The learning rate of the row. */
   readonly learning_rate: number;
   /** Runs of the best entry that ended. */
   readonly ended: number;
@@ -15,6 +17,7 @@ export interface ChartMethod {
   readonly eval_loss: number | null;
   /** Standard deviation over the same runs (n - 1). Null if there are fewer than two. */
   readonly spread: number | null;
+  /** Bytes that the plan gives each role. */
   readonly planned_bytes: BytesByRole;
   /** Validation losses of the runs that ended, or of all if none did. */
   readonly curves: readonly (readonly Point[])[];

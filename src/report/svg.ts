@@ -2,7 +2,9 @@
 
 /** A point of a curve: step from 1, loss in nats. */
 export interface Point {
+  /** The optimizer step. */
   readonly step: number;
+  /** The training loss, a mean over the step's labels. */
   readonly loss: number;
 }
 

@@ -43,6 +43,7 @@ export class BPETokenizer implements Tokenizer {
   readonly merges: readonly string[];
   /** Texts that are one token wherever they stand; their ids are their positions here. */
   readonly special_tokens: readonly string[];
+  /** Ids with a meaning of their own. */
   readonly special: SpecialTokens = {};
   readonly chat_template: undefined = undefined;
   readonly #ids: ReadonlyMap<string, number>;
@@ -123,6 +124,7 @@ export class BPETokenizer implements Tokenizer {
     return this.tokens[id];
   }
 
+  /** The id of a token's exact text, if there is one. */
   token_id(token: string): number | undefined {
     return this.#ids.get(token);
   }

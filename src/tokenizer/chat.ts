@@ -13,14 +13,19 @@ export async function loadTemplateEngine(): Promise<void> {
 
 /** A turn of a conversation. Templates may use further keys, such as `tool_calls`. */
 export interface ChatMessage {
+  /** Who speaks: `system`, `user`, `assistant`, or another name that the chat template knows. */
   readonly role: string;
+  /** The text, or what the template takes in its place. */
   readonly content?: unknown;
 }
 
+/** What a chat template is given beside the messages. */
 export interface RenderOptions {
   /** End with the header of the assistant's next turn. */
   readonly add_generation_prompt?: boolean;
+  /** The token that begins a text. */
   readonly bos_token?: string | undefined;
+  /** The token that ends a text. */
   readonly eos_token?: string | undefined;
   /** JSON schemas of functions, for templates that list them for the model. */
   readonly tools?: readonly object[] | undefined;
@@ -28,6 +33,7 @@ export interface RenderOptions {
 
 /** A rendered conversation. */
 export interface RenderedChat {
+  /** The rendered text. */
   readonly text: string;
   /** Parts that the template puts in `{% generation %}`. */
   readonly spans: readonly Span[];
@@ -123,7 +129,9 @@ export function renderChat(template: string, messages: readonly ChatMessage[], o
 
 /** The ids of a conversation, and 1 for each token that the assistant writes, the end of its turn included. */
 export interface EncodedConversation {
+  /** Token ids in the order of the text. */
   readonly input_ids: Uint32Array<ArrayBuffer>;
+  /** 1 at each token that the assistant wrote. */
   readonly assistant_mask: Uint8Array<ArrayBuffer>;
 }
 

@@ -26,6 +26,7 @@ import { readObject, readTokenizerConfig, type TokenizerConfig, type TokenizerFi
  */
 export class HuggingFaceTokenizer implements Tokenizer {
   readonly vocab_size: number;
+  /** Ids with a meaning of their own. */
   readonly special: SpecialTokens;
   readonly chat_template: string | undefined;
   readonly #files: TokenizerFiles;
@@ -131,6 +132,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     return this.#tokens[id];
   }
 
+  /** The id of a token's exact text, if there is one. */
   token_id(token: string): number | undefined {
     return this.#added.get(token)?.id ?? this.#model.ids.get(token);
   }

@@ -10,9 +10,11 @@ import {
 /** The tokenizer of models that come without one: a text is its token ids, as decimal numbers between spaces. */
 export class IdTokenizer implements Tokenizer {
   readonly vocab_size: number;
+  /** Ids with a meaning of their own. */
   readonly special: SpecialTokens = {};
   readonly chat_template: undefined = undefined;
 
+  /** Takes ids below vocab_size. */
   constructor(vocab_size: number) {
     this.vocab_size = vocab_size;
   }
@@ -48,6 +50,7 @@ export class IdTokenizer implements Tokenizer {
     return id < this.vocab_size ? String(id) : undefined;
   }
 
+  /** The id of a token's exact text, if there is one. */
   token_id(token: string): number | undefined {
     return /^\d+$/.test(token) && Number(token) < this.vocab_size ? Number(token) : undefined;
   }

@@ -9,19 +9,25 @@ export type SpecialTokens = Readonly<Partial<Record<typeof SPECIAL_ROLES[number]
 
 /** A part of a text, in UTF-16 code units: from `start` to before `end`. */
 export interface Span {
+  /** The first character, in UTF-16 units. */
   readonly start: number;
+  /** The place behind the last character. */
   readonly end: number;
 }
 
 /** The ids of a pair of texts, and the number of the text that each token belongs to (BERT's token types). */
 export interface EncodedPair {
+  /** Token ids in the order of the text. */
   readonly input_ids: Uint32Array<ArrayBuffer>;
+  /** The segment of each token: 0 for the first text, 1 for the second. */
   readonly token_type_ids: Uint32Array<ArrayBuffer>;
 }
 
 /** The ids of a text, and 1 for each token with a part in the marked spans. */
 export interface EncodedSpans {
+  /** Token ids in the order of the text. */
   readonly input_ids: Uint32Array<ArrayBuffer>;
+  /** 1 at each token that counts. */
   readonly mask: Uint8Array<ArrayBuffer>;
 }
 
@@ -29,6 +35,7 @@ export interface EncodedSpans {
 export interface Tokenizer {
   /** Bound of the ids, which run from 0 to `vocab_size - 1`. */
   readonly vocab_size: number;
+  /** Ids with a meaning of their own. */
   readonly special: SpecialTokens;
   /** The Jinja template that makes a conversation one text, if the tokenizer came with one. */
   readonly chat_template: string | undefined;
@@ -51,6 +58,7 @@ export interface Tokenizer {
   decode(ids: ArrayLike<number>, options?: { skip_special_tokens?: boolean }): string;
   /** The token with this id, as tokenizer.json writes it ("Ġthe"). */
   token(id: number): string | undefined;
+  /** The id of a token's exact text, if there is one. */
   token_id(token: string): number | undefined;
   /**
    * Texts of the files that `loadTokenizer` restores the same tokenizer from, by name, to be written beside a model.
@@ -63,6 +71,7 @@ export interface Tokenizer {
 /** The plainest vocabulary: one id for each of the 256 byte values of UTF-8. */
 export class ByteTokenizer implements Tokenizer {
   readonly vocab_size = 256;
+  /** Ids with a meaning of their own. */
   readonly special: SpecialTokens = {};
   readonly chat_template: undefined = undefined;
 
@@ -92,6 +101,7 @@ export class ByteTokenizer implements Tokenizer {
     return BYTE_CHARACTERS[id];
   }
 
+  /** The id of a token's exact text, if there is one. */
   token_id(token: string): number | undefined {
     const id = BYTE_CHARACTERS.indexOf(token);
     return id < 0 ? undefined : id;

@@ -17,6 +17,7 @@ export interface SequenceInputs
 
 /** Input tensors of a batch that an objective makes losses of. */
 export interface BatchInputs extends SequenceInputs {
+  /** The tensors that the objective reads. */
   readonly objective: ObjectiveTensors;
 }
 
@@ -78,6 +79,7 @@ export class BatchWriter {
   /** The same numbers in every step, for batches without documents or positions. */
   readonly #constants = new Map<Tensor, Words>();
 
+  /** Makes the input tensors of a batch for a model. */
   constructor(model: Model) {
     this.#model = model;
   }

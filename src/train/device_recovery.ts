@@ -10,7 +10,9 @@ const GIVE_UP_AT = 3, WINDOW_MINUTES = 10;
 
 /** The effects of recovery on the world, which a test can replace. */
 export interface RecoveryOptions {
+  /** Opens a device in place of the lost one. */
   readonly reopen: () => Promise<Gpu>;
+  /** Waits for a number of seconds; tests need not. */
   readonly wait?: (seconds: number) => Promise<void>;
   /** Milliseconds. */
   readonly now?: () => number;

@@ -25,19 +25,26 @@ export type TrainEvent =
 
 /** The numbers of a finished run. */
 export interface Summary extends StepCounts, Evaluation {
+  /** Optimizer steps done. */
   readonly steps: number;
   /**
    * Mean of the last logging_steps steps. NaN, as eval_loss and tokens_per_second, if the run was stopped before its
    * first.
    */
   readonly train_loss: number;
+  /** Training tokens a second since the run began or went on. */
   readonly tokens_per_second: number;
+  /** Bytes that the plan gives each role. */
   readonly planned_bytes: BytesByRole;
+  /** Bytes allocated for each role; planned_bytes, if all is well. */
   readonly allocated_bytes: BytesByRole;
   /** Updates left out because a gradient was not finite. */
   readonly skipped_steps: number;
+  /** Number of values in the model. */
   readonly parameters: number;
+  /** Number of values that are trained. */
   readonly trainable_parameters: number;
+  /** The adapter's name. */
   readonly adapter: string;
 }
 
@@ -55,9 +62,11 @@ export const controlBy = (signal?: AbortSignal): Control => ({
   unpaused: () => Promise.resolve(),
 });
 
+/** Hears of what happens in a run. Training waits for its promise. */
 export type Listener = (event: TrainEvent) => void | Promise<void>;
 
 /** The loss became NaN or infinite, or gradients did for many steps. */
 export class NonFiniteLossError extends Error {
+  /** Tells this error from others across a Worker's border. */
   override readonly name = "NonFiniteLossError";
 }

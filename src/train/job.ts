@@ -25,10 +25,13 @@ export interface TrainingData<B extends ModelBatch = ModelBatch> {
 export interface LoopSettings {
   /** Seed of initial weights. */
   readonly seed: number;
+  /** Optimizer steps of the whole run. */
   readonly max_steps: number;
   /** Steps between two read-backs of the loss, at most. */
   readonly logging_steps: number;
+  /** Steps between two evaluations. */
   readonly eval_steps: number;
+  /** Steps between two samples of text. */
   readonly sample_steps: number;
   /** 0: no checkpoints. */
   readonly save_steps: number;
@@ -38,12 +41,19 @@ export interface LoopSettings {
 
 /** Everything that the training loop needs, decided and planned. Nothing is allocated yet. */
 export interface TrainingJob {
+  /** The model that is trained. */
   readonly model: Model;
+  /** What it runs. */
   readonly programs: Programs;
+  /** Where each tensor lies. */
   readonly plan: MemoryPlan;
+  /** Its training and validation examples. */
   readonly data: TrainingData;
+  /** When it evaluates, samples, logs and ends. */
   readonly settings: LoopSettings;
+  /** The learning rate as a function of the step. */
   readonly schedule: LearningRateSchedule;
+  /** What else is done between steps. */
   readonly hooks: readonly StepHook[];
   /** Writes a text with the model as it is; absent for a model that writes none. */
   readonly sample?: ((session: Session) => Promise<string>) | undefined;

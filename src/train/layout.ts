@@ -3,8 +3,11 @@ import type { Tensor } from "../plan/tensor.ts";
 
 /** One tensor of those that a run keeps from step to step, or of its frozen weights. */
 export interface LayoutEntry {
+  /** Its name. */
   readonly name: string;
+  /** Its size in each dimension, outermost first. */
   readonly shape: readonly number[];
+  /** The format of its elements. */
   readonly type: Tensor["type"];
   /** Frozen, in a checkpoint: trained by a run before, and held as it was trained. */
   readonly role: "trainable" | "state" | "frozen";

@@ -23,11 +23,17 @@ export class Stopwatch {
   }
 }
 
+/** What WebGPU is asked for in one step. */
 export interface StepCounts {
+  /** Command buffers submitted. */
   readonly submits_per_step: number;
+  /** Kernels launched. */
   readonly dispatches_per_step: number;
+  /** GPU buffers made. */
   readonly buffers_created_per_step: number;
+  /** Bind groups made. */
   readonly bind_groups_created_per_step: number;
+  /** Kernels compiled. */
   readonly pipelines_created_per_step: number;
 }
 

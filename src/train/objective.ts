@@ -10,7 +10,9 @@ import { type ClassificationMetrics, classificationMetrics } from "./classificat
 
 /** Sequences of a forward pass, and tokens in each. */
 export interface BatchShape {
+  /** Sequences in a batch. */
   readonly B: number;
+  /** Tokens in a sequence. */
   readonly T: number;
 }
 
@@ -19,6 +21,7 @@ export type ObjectiveTensors = Readonly<Record<string, Tensor>>;
 
 /** The places of one recorded loss. */
 export interface LossRecording {
+  /** The model whose outputs it scores. */
   readonly model: Model;
   /** The inputs of the model's forward pass. */
   readonly inputs: ForwardInputs;
@@ -34,8 +37,9 @@ export interface LossRecording {
 
 /** Scores of an evaluation beside its mean loss, gathered batch by batch. */
 export interface Scores<B> {
-  /** @param outputs what the objective's outputs hold after the batch, by name. */
+  /** Counts one batch. `outputs` hold what the objective's outputs are after it, by name. */
   add(batch: B, outputs: Readonly<Record<string, Float32Array>>): void;
+  /** The metrics over all batches so far, by name. */
   result(): Readonly<Record<string, number>>;
 }
 

@@ -25,6 +25,7 @@ export type AnyBatch = any;
 
 /** A program with the constants that it reads, to be written once before it runs. */
 export interface PreparedProgram extends Program {
+  /** Tensors written once, and their values. */
   readonly constants: ReadonlyMap<Tensor, () => Data>;
 }
 
@@ -35,10 +36,13 @@ export interface PreparedProgram extends Program {
 export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
   /** By the names of `optimizer.stepKinds`. They share all that persists. */
   readonly programs: ReadonlyMap<string, Program>;
+  /** Updates the trained parameters. */
   readonly optimizer: Optimizer;
+  /** What is minimized and how examples become tensors. */
   readonly objective: Objective<B>;
   /** One for each micro-batch. */
   readonly batches: readonly BatchInputs[];
+  /** The learning rate and other numbers of the step. */
   readonly schedule: Tensor;
   /** (rows, METRICS), a ring of the numbers of each step. */
   readonly metrics: Tensor;
@@ -51,7 +55,9 @@ export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedP
 
 /** A forward pass that leaves losses. */
 export interface EvaluateProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
+  /** What is minimized and how examples become tensors. */
   readonly objective: Objective<B>;
+  /** The input tensors of a batch. */
   readonly batch: BatchInputs;
   /** One loss for each token, sequence or pair of the objective. */
   readonly loss: Tensor;
@@ -61,6 +67,7 @@ export interface EvaluateProgram<B extends ModelBatch = AnyBatch> extends Prepar
 
 /** A forward pass over one sequence that leaves the logits of its next token. */
 export interface GenerateProgram extends PreparedProgram {
+  /** The input tensors of a batch. */
   readonly batch: SequenceInputs;
   /** (1) u32 */
   readonly position: Tensor;
@@ -70,7 +77,9 @@ export interface GenerateProgram extends PreparedProgram {
 
 /** The programs of a training run. They never run at once, so they share what is transient. */
 export interface Programs {
+  /** Runs a training step. */
   readonly train: TrainProgram;
+  /** Scores a batch. */
   readonly evaluate: EvaluateProgram;
   /** Absent for a model that classifies. */
   readonly generate?: GenerateProgram | undefined;
@@ -80,11 +89,15 @@ export interface Programs {
 
 /** The settings of a forward pass. */
 export interface ForwardOptions {
+  /** The kernels that suit the adapter. */
   readonly target: KernelTarget;
+  /** The model. */
   readonly model: Model;
   /** `tablesOf(model, T)`, the same for all programs of a run. */
   readonly tables: Tables;
+  /** Sequences in a batch. */
   readonly B: number;
+  /** Tokens in a sequence. */
   readonly T: number;
   /** True if sequences hold several documents, or padding that must not be seen. */
   readonly packed?: boolean;
@@ -100,10 +113,13 @@ export interface LossOptions extends ForwardOptions {
 export interface TrainProgramOptions extends LossOptions {
   /** Seed of dropout; without one nothing is dropped. */
   readonly dropout_seed?: number | undefined;
+  /** Micro-batches a step. */
   readonly gradient_accumulation_steps: number;
+  /** True if activations are computed again in the backward pass. */
   readonly gradient_checkpointing: boolean;
   /** 0 = no clipping. Then, and without accumulation, every update is recorded right after its gradient. */
   readonly max_grad_norm: number;
+  /** Updates the trained parameters. */
   readonly optimizer: Optimizer;
   /** Steps between two read-backs, at most. */
   readonly metrics_rows: number;

@@ -3,13 +3,17 @@ import { uniform } from "../random/philox.ts";
 import type { GenerateProgram } from "./programs.ts";
 import type { Session } from "./session.ts";
 
+/** How text is continued. */
 export interface SampleOptions {
+  /** The text that is continued. */
   readonly prompt: string;
+  /** The longest continuation in tokens. */
   readonly max_new_tokens: number;
   /** 0 takes the likeliest token every time. */
   readonly temperature: number;
   /** Only the k likeliest tokens are drawn from; 0 = all. */
   readonly top_k: number;
+  /** The start of all random numbers. */
   readonly seed: number;
   /** Tokens the model sees at once. */
   readonly max_length: number;

@@ -23,19 +23,26 @@ export type LoadWeights = (
   signal?: AbortSignal,
 ) => Promise<ReadonlySet<Parameter>>;
 
+/** How a model is brought onto the GPU. */
 export interface SessionOptions {
   /** Seed of initial weights. Without it the caller sets every parameter that `load` does not. */
   readonly seed?: number;
+  /** Gives the weights; absent, they are drawn at random. */
   readonly load?: LoadWeights | undefined;
+  /** Hears of every compiled kernel. */
   readonly onPipeline?: (done: number, total: number) => void;
 }
 
 /** A model on a device: its weights, and the planned programs that use them. */
 export class Session {
+  /** Runs the programs. */
   readonly executor: Executor;
+  /** The model. */
   readonly model: Model;
+  /** Writes batches into their tensors. */
   protected readonly writer: BatchWriter;
 
+  /** Subclasses begin with an executor whose weights are written. */
   protected constructor(executor: Executor, model: Model) {
     this.executor = executor;
     this.model = model;

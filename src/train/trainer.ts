@@ -22,7 +22,9 @@ export interface TrainingState {
   readonly step: number;
   /** Position in the data, if they are read as a stream. */
   readonly position: StreamPosition | null;
+  /** Where subspaces stand between two switches. */
   readonly switching: SwitchingState;
+  /** The tensors that are saved, in order. */
   readonly layout: readonly LayoutEntry[];
   /** The bits of each tensor by name. */
   readonly tensors: ReadonlyMap<string, Uint32Array<ArrayBuffer>>;
@@ -32,6 +34,7 @@ export interface TrainingState {
 export interface StepMetrics {
   /** 0 for the first step. */
   readonly step: number;
+  /** The training loss, a mean over the step's labels. */
   readonly loss: number;
   /** Before clipping. */
   readonly grad_norm: number;

@@ -15,10 +15,13 @@ const PREFIX = "base_model.model.";
 
 /** The facts of an adapter besides its numbers. */
 export interface AdapterToSave {
+  /** The base model with the adapter's factors. */
   readonly model: Model;
+  /** The adapter's rank, scale and target modules. */
   readonly config: LoraConfig;
   /** Name or path of the model that it belongs to. */
   readonly base: string;
+  /** The revision of the base model, where the adapter's config names one. */
   readonly revision: string | null;
 }
 

@@ -11,14 +11,19 @@ import { matchNames, mayBeNew } from "./tensor_names.ts";
 
 /** A file as a checkpoint names it: a run that resumes must find it again unchanged. */
 export interface FileIdentity {
+  /** The file's name in the folder. */
   readonly name: string;
+  /** Its size in bytes. */
   readonly bytes: number;
+  /** Its SHA-256 in hexadecimal digits. */
   readonly sha256: string;
 }
 
 /** A Hugging Face folder whose small files have been read, but only the headers of its weights. */
 export interface Pretrained {
+  /** The folder that it was opened from. */
   readonly folder: Folder;
+  /** The family of models that it belongs to. */
   readonly architecture: Architecture;
   /** config.json */
   readonly json: Json;
@@ -26,6 +31,7 @@ export interface Pretrained {
   readonly generation: Json | null;
   /** The tokenizer; null if the folder has none. */
   readonly tokenizer: Tokenizer | null;
+  /** Its tensors, of one file or several shards. */
   readonly weights: TensorFile;
   /** Names of parameters that the files lack and a seed gives: those of a new classification head. */
   readonly isNew: ReadonlySet<string>;

@@ -28,9 +28,11 @@ export async function* piecesOf(contents: FileContents): AsyncGenerator<Uint8Arr
 
 /** The parts of a model folder besides the numbers on the device. */
 export interface ModelToSave {
+  /** The model whose values are written. */
   readonly model: Model;
   /** config.json as it came, or as the model was made from it. */
   readonly json: Json;
+  /** Written beside the model; null writes none. */
   readonly tokenizer: Tokenizer | null;
   /** generation_config.json as it came. */
   readonly generation: Json | null;

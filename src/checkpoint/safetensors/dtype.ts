@@ -29,6 +29,7 @@ export const DTYPE_BITS = {
   I64: 64,
   U64: 64,
 } as const;
+/** A number format of safetensors files, by its name there. */
 export type Dtype = keyof typeof DTYPE_BITS;
 
 export const isDtype = (name: string): name is Dtype => Object.hasOwn(DTYPE_BITS, name);

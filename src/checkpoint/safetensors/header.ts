@@ -4,12 +4,17 @@ import { isCounts, isObject, type LosslessJson, quote, type Refuse, scanObject }
 /** The format's own cap on the header. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
+/** One tensor in the header of a safetensors file. */
 export interface TensorEntry {
+  /** Its name. */
   readonly name: string;
+  /** The format of its numbers. */
   readonly dtype: Dtype;
+  /** Its size in each dimension, outermost first. */
   readonly shape: readonly number[];
   /** First byte in the file, which need not be a multiple of the element's size, and the one after the last. */
   readonly start: number;
+  /** The byte behind its last one, counted as the start. */
   readonly end: number;
 }
 

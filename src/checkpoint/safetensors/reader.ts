@@ -11,6 +11,7 @@ export interface TensorFile {
    * Tensors file by file, in the order of their data: reading them so reads each file from its beginning to its end.
    */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** The file's own strings, of the header's `__metadata__`. */
   readonly metadata: Metadata;
   /** The files that hold the tensors. */
   readonly sources: readonly ByteSource[];

@@ -4,17 +4,25 @@ import { quote, type Refuse } from "./lossless_json.ts";
 
 /** A tensor to write, with the number of bytes of its data. */
 export interface TensorToWrite {
+  /** Its name. */
   readonly name: string;
+  /** The format of its numbers. */
   readonly dtype: Dtype;
+  /** Its size in each dimension, outermost first. */
   readonly shape: readonly number[];
+  /** Its size in bytes. */
   readonly bytes: number;
 }
 
 /** A tensor with its data, whose bits are written as they are. */
 export interface TensorData {
+  /** Its name. */
   readonly name: string;
+  /** The format of its numbers. */
   readonly dtype: Dtype;
+  /** Its size in each dimension, outermost first. */
   readonly shape: readonly number[];
+  /** Its numbers, in the layout of the file. */
   readonly data: ArrayBufferView<ArrayBuffer>;
 }
 

@@ -11,17 +11,21 @@ const HUB = "https://huggingface.co";
 export const isRepository = (name: string): boolean => /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(name);
 const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(revision);
 
+/** Where a model of the hub is kept, and how it is fetched. */
 export interface HubOptions {
   /** A branch, a tag or a commit; "main" by default. */
   readonly revision?: string;
   /** A user's access token, for repositories that not everybody may read. */
   readonly token?: string | undefined;
+  /** Keeps files between visits. */
   readonly cache: HubCache;
+  /** Asks the hub; the runtime's own by default. */
   readonly fetch?: typeof globalThis.fetch;
   /** Waits between attempts. */
   readonly pause?: Pause;
 }
 
+/** A repository of the hub, read like a folder. */
 export interface HubFolder extends Folder {
   /** The commit of the revision when the folder was opened, from which all files are. */
   readonly commit: string;

@@ -1,8 +1,10 @@
 /** The hub cannot be reached, after several attempts. */
 export class HubUnreachableError extends Error {
+  /** Tells this error from others across a Worker's border. */
   override name = "HubUnreachableError";
 }
 
+/** Waits for a number of milliseconds before the next try. */
 export type Pause = (milliseconds: number) => Promise<void>;
 
 /** Waits before the attempts after the first, in milliseconds. */

@@ -24,11 +24,13 @@ export interface CheckpointStore {
 
 /** The disk is full, or the quota of a page. The unfinished file is removed, the others are intact. */
 export class StorageFullError extends Error {
+  /** Tells this error from others across a Worker's border. */
   override name = "StorageFullError";
 }
 
 /** Another process, tab or Worker uses the run. */
 export class RunInUseError extends Error {
+  /** Tells this error from others across a Worker's border. */
   override name = "RunInUseError";
 }
 

@@ -4,18 +4,23 @@ import { columnText, placeOf, refuseShape, type Skipped } from "./example.ts";
 
 /** A text, or two, and the class it belongs to. */
 export interface ClassExample {
+  /** Token ids in the order of the text. */
   readonly input_ids: Uint32Array<ArrayBuffer>;
   /** The text of the two that each token belongs to, 0 or 1, if the tokenizer gives it. */
   readonly token_type_ids?: Uint32Array<ArrayBuffer>;
+  /** The class, an index into the model's `id2label`. */
   readonly label: number;
 }
 
 /** A text or a pair as a tokenizer encodes it. */
 export interface EncodedText {
+  /** Token ids in the order of the text. */
   readonly input_ids: Uint32Array<ArrayBuffer>;
+  /** The segment of each token: 0 for the first text, 1 for the second. */
   readonly token_type_ids?: Uint32Array<ArrayBuffer>;
 }
 
+/** How rows become classified texts. */
 export interface ClassificationOptions {
   /** Ids of a text or a pair, with the special tokens between and around them that the model expects. */
   readonly encode: (text: string, text_pair: string | null) => EncodedText;

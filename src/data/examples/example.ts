@@ -7,7 +7,9 @@ import { kindOf } from "../rows/jsonl.ts";
  * to be learned.
  */
 export interface Example {
+  /** Token ids in the order of the text. */
   readonly input_ids: Uint32Array<ArrayBuffer>;
+  /** The id to predict at each token, or IGNORED. */
   readonly labels: Uint32Array<ArrayBuffer>;
 }
 

@@ -6,17 +6,23 @@ import { columnText, type Example, exampleOf, placeOf, refuseShape, type Skipped
 
 /** A turn of a conversation. */
 export interface Message {
+  /** Who speaks: `system`, `user`, `assistant`, or another name that the chat template knows. */
   readonly role: string;
+  /** The text of the message. */
   readonly content: string;
 }
 
 /** A conversation as the model sees it, with a mask of the assistant's tokens. */
 export interface EncodedChat {
+  /** Token ids in the order of the text. */
   readonly input_ids: ArrayLike<number>;
+  /** 1 at each token that the assistant wrote. */
   readonly assistant_mask: ArrayLike<number | boolean>;
 }
 
+/** How rows become sequences of tokens. */
 export interface ExampleOptions {
+  /** Turns text into ids. */
   readonly tokenizer: Pick<Tokenizer, "encode">;
   /** Bound of the ids that rows of ids may have. */
   readonly vocab_size: number;

@@ -2,6 +2,7 @@ import { readJsonRows } from "./json.ts";
 import { readJsonLines } from "./jsonl.ts";
 import { type ReadableBytes, refuseRows, type Row } from "./row_source.ts";
 
+/** A format of files of rows, by the end of the file's name. */
 export type RowFormat = "jsonl" | "json" | "csv" | "tsv" | "parquet";
 
 const FORMATS: Readonly<Record<string, RowFormat>> = {
@@ -50,7 +51,9 @@ export async function* readRows(file: ReadableBytes, format: RowFormat): AsyncGe
 
 /** A row with its place, for messages. */
 export interface NumberedRow {
+  /** The fields of the row, by name. */
   readonly row: Row;
+  /** The name of the file that the row stands in. */
   readonly file: string;
   /** Number of the row in its file, from 1, blank lines and a header not counted. */
   readonly number: number;

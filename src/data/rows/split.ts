@@ -3,8 +3,11 @@ import { formatOf } from "./read_rows.ts";
 
 /** Names of the files of each split, the parts of a file in their order. */
 export interface SplitFiles {
+  /** Files of training rows. */
   readonly train: readonly string[];
+  /** Files of rows that training never sees, for `eval_loss`. */
   readonly validation: readonly string[];
+  /** Files of rows that are left alone. */
   readonly test: readonly string[];
 }
 
@@ -87,9 +90,11 @@ function checkParts(files: readonly SplitPart[], split: string): void {
 
 /** Choice of one part of a dataset that has no validation file. */
 export interface HoldOut {
+  /** The part that is read. */
   readonly part: "train" | "validation";
   /** Share of the rows that is for validation, above 0, at most 1/2. */
   readonly validation_split: number;
+  /** The start of all random numbers. */
   readonly seed: number;
 }
 

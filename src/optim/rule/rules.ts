@@ -5,10 +5,13 @@ import sgdCode from "../../../shaders/rules/sgd.wgsl" with { type: "text" };
 
 /** The settings of a run that rules read; Hugging Face's names. */
 export interface RuleSettings {
+  /** The decay of the mean of gradients. */
   readonly adam_beta1: number;
+  /** The decay of the mean of their squares. */
   readonly adam_beta2: number;
   /** Epsilon; null: the rule's own. */
   readonly adam_epsilon: number | null;
+  /** The share of the last update that is kept, in SGD. */
   readonly momentum: number;
 }
 
@@ -58,4 +61,5 @@ export const RULES: Readonly<Record<RuleName, StateFullRule>> = {
   },
 };
 
+/** The names of all state-full rules. */
 export const RULE_NAMES = Object.keys(RULES) as [RuleName, ...RuleName[]];

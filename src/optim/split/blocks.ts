@@ -6,7 +6,9 @@ export function roundHalfEven(x: number): number {
   return Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : nearest;
 }
 
+/** Orders in which layers take turns. */
 export const BLOCK_ORDERS = ["random", "ascending", "descending", "mirror"] as const;
+/** The order in which layers take turns. */
 export type BlockOrder = (typeof BLOCK_ORDERS)[number];
 
 export const LAYER_ORDERS = ["random", "ascending", "descending"] as const;

@@ -2,9 +2,11 @@ import { type Tensor, tensor } from "../../plan/tensor.ts";
 
 /** The numbers of one optimizer step, in the order of `struct Schedule` in shaders/lib/schedule.wgsl. */
 export interface StepNumbers {
+  /** The learning rate of the step. */
   readonly learning_rate: number;
   /** 1 / number of tokens that count in this step. */
   readonly loss_scale: number;
+  /** The row of the metrics that the step writes. */
   readonly metrics_row: number;
 }
 
@@ -13,6 +15,7 @@ const FIELDS = ["learning_rate", "loss_scale", "metrics_row"] as const;
 /** The input that holds the numbers of a step: one for each program that has a loss. */
 export const scheduleTensor = (label: string): Tensor => tensor(label, [FIELDS.length], "input", "u32");
 
+/** Packs the numbers of a step into the words that the update kernels read. */
 export function packSchedule(numbers: StepNumbers): Uint32Array<ArrayBuffer> {
   const words = new Uint32Array(FIELDS.length);
   const floats = new Float32Array(words.buffer);
@@ -23,11 +26,14 @@ export function packSchedule(numbers: StepNumbers): Uint32Array<ArrayBuffer> {
   return words;
 }
 
+/** Shapes of the learning rate over a run, by Hugging Face's names. */
 export const LR_SCHEDULER_TYPES = ["constant", "linear", "cosine", "cosine_with_restarts"] as const;
 /** The name of a course of the learning rate. */
 export type LearningRateScheduleType = (typeof LR_SCHEDULER_TYPES)[number];
 
+/** The learning rate as a function of the step. */
 export interface LearningRateSchedule {
+  /** The shape after the warm-up. */
   readonly lr_scheduler_type: LearningRateScheduleType;
   /** Peak. */
   readonly learning_rate: number;
@@ -35,6 +41,7 @@ export interface LearningRateSchedule {
   readonly min_learning_rate: number;
   /** Steps of linear growth from 0, or their share of max_steps if below 1. */
   readonly warmup_steps: number;
+  /** Optimizer steps of the whole run. */
   readonly max_steps: number;
   /** Periods of cosine_with_restarts. */
   readonly num_cycles: number;

@@ -12,12 +12,15 @@ export interface Phase {
 
 /** State that a run needs to go on: everything else is a function of the step. */
 export interface SwitchingState {
+  /** Where each group of parameters stands between two switches. */
   readonly phases: readonly Phase[];
   /** Step at which the first subspaces are drawn. */
   readonly begun: number;
   /** Step of the last restart of all moments. */
   readonly restarted: number;
+  /** Steps between two switches. */
   readonly update_gap: number;
+  /** The last `eval_loss` that the gap looked at, or null. */
   readonly evaluation: number | null;
 }
 

@@ -5,16 +5,21 @@ import type { Point } from "../../report/svg.ts";
 
 /** A run that a comparison asks for. */
 export interface PlannedRun {
+  /** The method that is run. */
   readonly method: Method;
+  /** The settings of the run. */
   readonly entry: Entry;
+  /** The start of all random numbers. */
   readonly seed: number;
 }
 
 /** The result of a run; a line of results.jsonl. */
 export interface RunResult {
+  /** The method's name. */
   readonly method: string;
   /** The label of the entry of the method's sweep. */
   readonly entry: string;
+  /** The start of all random numbers. */
   readonly seed: number;
   /** The peak of the schedule. */
   readonly learning_rate: number;
@@ -26,8 +31,11 @@ export interface RunResult {
   readonly curve: readonly Point[];
   /** Null if the run diverged before it was measured. */
   readonly tokens_per_second: number | null;
+  /** Bytes that the plan gives each role. */
   readonly planned_bytes: BytesByRole;
+  /** Number of values in the model. */
   readonly parameters: number;
+  /** The adapter's name. */
   readonly adapter: string;
   /** From the start of the run to its end, compiling and evaluating included. */
   readonly seconds: number;
@@ -35,7 +43,9 @@ export interface RunResult {
 
 /** A method with its best settings: a row of the table. */
 export interface MethodResult extends ChartMethod {
+  /** exp(eval_loss) of the last evaluation, or null without one. */
   readonly perplexity: number | null;
+  /** Training tokens a second, or null before two steps are timed. */
   readonly tokens_per_second: number | null;
 }
 

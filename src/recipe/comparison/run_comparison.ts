@@ -16,14 +16,19 @@ import type { LoadWeights } from "../../train/session.ts";
 
 /** A run, and what writes the weights of its pretrained model. */
 export interface Ready {
+  /** The prepared run. */
   readonly run: Run;
+  /** Gives the weights; absent, they are drawn at random. */
   readonly load?: LoadWeights;
+  /** The pretrained model that is trained further. */
   readonly base?: BaseModel;
 }
 
 /** A comparison that is ready to run: every method fits its settings and the adapter. */
 export interface PreparedComparison {
+  /** The methods and their settings. */
   readonly comparison: Comparison;
+  /** Makes a planned run ready to train. */
   readonly prepare: (plan: PlannedRun) => Promise<Ready>;
 }
 

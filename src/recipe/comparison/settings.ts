@@ -10,30 +10,38 @@ import {
   type TrainingConfig,
 } from "../config/config.ts";
 
+/** Settings by name, not checked yet. */
 export type Settings = Readonly<Record<string, unknown>>;
 
 /** The subject of a comparison: each entry of a method's sweep is a run, or several that differ in their seed. */
 export interface Comparison {
+  /** The heading of the report. */
   readonly title: string;
   /** The settings under all methods. Its seed is that of the embedded stories. */
   readonly base: TrainingConfig;
+  /** Every method runs once for each. */
   readonly seeds: readonly number[];
   /** Which entries are run with the seeds after the first: all, or the best of each method. */
   readonly replicates: "all" | "best";
+  /** The methods that are compared. */
   readonly methods: readonly Method[];
   /** All of it as settings: the same comparison again. */
   readonly settings: Settings;
 }
 
+/** One method: its name and settings. */
 export interface Method {
+  /** Its name. */
   readonly name: string;
   /** One at least. */
   readonly sweep: readonly Entry[];
 }
 
+/** One run of a method. */
 export interface Entry {
   /** "" where the method has no sweep. */
   readonly label: string;
+  /** The checked settings of the run. */
   readonly config: TrainingConfig;
 }
 

@@ -106,5 +106,7 @@ export const entries = {
 } satisfies Record<keyof TrainingConfig, unknown>;
 export const schema: v.GenericSchema<unknown, TrainingConfig> = v.strictObject(entries);
 
+/** The name of a setting. */
 export type ConfigKey = keyof TrainingConfig;
+/** The names of all settings. */
 export const CONFIG_KEYS = Object.keys(entries) as readonly ConfigKey[];

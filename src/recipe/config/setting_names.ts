@@ -4,6 +4,7 @@ import { namePeft, PEFT_ALIASES } from "./peft_config.ts";
 
 /** A setting the user must change. The message is one line and says how. */
 export class ConfigError extends Error {
+  /** Tells this error from others across a Worker's border. */
   override readonly name = "ConfigError";
 }
 
