@@ -34,7 +34,7 @@ function shortened(code: string): string {
   return lines.map((line) => line.startsWith("#") ? line : line.replaceAll(/ *([=,;:(){}<>]) */g, "$1")).join("\n");
 }
 
-/** Serves the checkout's `../shared` (fixtures, data) below /shared/, in development only. */
+/** Serves the checkout's `../shared` (fixtures, data) below /shared/, on this machine only. */
 function sharedFiles(): Plugin {
   const folder = realpath(join(repository, "..", "shared")).catch(() => null);
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -49,8 +49,11 @@ function sharedFiles(): Plugin {
   return {
     name: "shared-files",
     apply: "serve",
-    configureServer(server) {
-      server.middlewares.use("/shared", serve);
+    configureServer({ middlewares }) {
+      middlewares.use("/shared", serve);
+    },
+    configurePreviewServer({ middlewares }) {
+      middlewares.use("/shared", serve);
     },
   };
 }

@@ -1,4 +1,4 @@
-// npm test: type checks, then every test file in Deno, then the shared ones in Chromium.
+// npm test: type checks, every test file in Deno, and the shared ones in Chromium, side by side.
 //   --deno, --chromium   only that runtime, no type checks
 // --filter TEXT only files and tests with TEXT in their name, no type checks The last line is "N passed, N failed" (",
 // N skipped"); the exit status is 1 unless something passed and nothing failed.
@@ -18,6 +18,8 @@ const PATIENCE_MS = 120_000;
 const PAGE_FRAME = /http:\/\/127\.0\.0\.1:\d+\/([^:?]+)[^:]*:(\d+):\d+/;
 
 const tally = { passed: 0, failed: 0, skipped: 0 };
+/** What each file took, for the slowest of them. */
+const durations = [];
 const failures = [];
 const begun = performance.now();
 const denoEnv = { ...denoEnvironment(), NO_COLOR: "1" };
@@ -42,20 +44,20 @@ async function main() {
   const { filter } = values, both = !values.deno && !values.chromium;
   await setup({ browser: both || values.chromium });
   const files = testFiles();
-  if (both && filter === "") await checkTypes(files);
-  if (both || values.deno) await runInDeno(files.filter((file) => !file.endsWith(".browser.test.ts")), filter);
-  if (both || values.chromium) {
-    const { runInChromium } = await import("./browser/run.mjs"); // needs the packages that setup() brings
-    const shared = files.filter((file) => !file.endsWith(".deno.test.ts"));
-    await runInChromium({
-      files: shared,
-      filter,
-      open: (file) => openReport("chromium", file, filter),
-      patience: PATIENCE_MS,
-    });
-    const { runDemo } = await import("./browser/demo.mjs");
-    await runDemo({ filter, open: (file) => openReport("chromium", file, filter) });
-  }
+  await Promise.all([
+    ...(both && filter === "" ? [checkTypes(files)] : []),
+    ...(both || values.deno ? [runInDeno(files.filter((file) => !file.endsWith(".browser.test.ts")), filter)] : []),
+    ...(both || values.chromium ? [runInPages(files.filter((file) => !file.endsWith(".deno.test.ts")), filter)] : []),
+  ]);
+}
+
+/** The shared tests, then the demo, whose last test ends the browser's GPU process. */
+async function runInPages(files, filter) {
+  const { runInChromium } = await import("./browser/run.mjs"); // needs the packages that setup() brings
+  const open = (file) => openReport("chromium", file, filter);
+  await runInChromium({ files, filter, open, patience: PATIENCE_MS });
+  const { runDemo } = await import("./browser/demo.mjs");
+  await runDemo({ filter, open });
 }
 
 function testFiles() {
@@ -85,11 +87,17 @@ async function check(name, command, args) {
 
 // ---- Deno -------------------------------------------------------------------------------------------------------
 
-/** One process a file: a crash of the driver or a hung test costs that file only. */
+/**
+ * One process a file: a crash of the driver or a hung test costs that file only. Two at a time, since a test waits for
+ * its device, and computes its reference, on one core.
+ */
 async function runInDeno(files, filter) {
-  const folder = mkdtempSync(join(tmpdir(), "scrimp-tests-"));
+  const folder = mkdtempSync(join(tmpdir(), "scrimp-tests-")), left = files.values();
+  const runLeft = async () => {
+    for (const file of left) await runFileInDeno(file, filter, join(folder, `${file.replaceAll("/", "_")}.jsonl`));
+  };
   try {
-    for (const file of files) await runFileInDeno(file, filter, join(folder, `${file.replaceAll("/", "_")}.jsonl`));
+    await Promise.all([runLeft(), runLeft()]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -207,8 +215,9 @@ function openReport(runtime, file, filter = "") {
       const total = counts.passed + counts.failed + counts.skipped;
       if (total === 0 && filter) return;
       if (total === 0) fail("any test", "the file has none, expected at least one call of test()");
-      const seconds = ((performance.now() - opened) / 1000).toFixed(1);
-      console.log(`${runtime.padEnd(8)} ${file.padEnd(44)} ${describeCounts(counts)}  ${seconds} s`);
+      const line = `${runtime.padEnd(8)} ${file.padEnd(44)}`, seconds = (performance.now() - opened) / 1000;
+      durations.push({ line, seconds });
+      console.log(`${line} ${describeCounts(counts)}  ${seconds.toFixed(1)} s`);
       for (const line of lines) console.log(line);
     },
   };
@@ -230,6 +239,11 @@ function describeCounts({ passed, failed, skipped }) {
 }
 
 function summarize() {
+  const slowest = durations.sort((a, b) => b.seconds - a.seconds).slice(0, 10);
+  if (durations.length > 10) {
+    console.log("\nslowest:");
+    for (const { line, seconds } of slowest) console.log(`  ${line} ${seconds.toFixed(1)} s`);
+  }
   console.log(`\n${((performance.now() - begun) / 1000).toFixed(0)} s in all`);
   for (const failure of failures) console.log(`FAILED ${failure}`);
   console.log(describeCounts(tally));

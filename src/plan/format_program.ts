@@ -25,7 +25,7 @@ function formatStep({ kernel, tensors, params, dispatchSize }: Step): string {
 /**
  * Prints what was recorded so that it reads like a program: one line a dispatch, numbered from 0.
  *
- *     3  up(256, 64) = matmul(a: normed(256, 64), b: model.layers.0.mlp.up_proj.weight(64, 64) trainable) {M 256, …} [16x4]
+ *     3  up(256, 64) = matmul(a: normed(256, 64), b: mlp.up_proj.weight(64, 64) trainable) {M 256, …} [16x4]
  *
  * Tensors have their shape, their type unless it is f32, and their role unless they live within a step. In braces are
  * the parameters that are not 0, in brackets the workgroups of the launch.

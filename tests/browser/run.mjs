@@ -1,8 +1,10 @@
-// Runs the shared tests in Chromium on SwiftShader: Vite serves the sources, each file gets a page of its own.
+// Runs the shared tests in Chromium on SwiftShader: they are built once, and each file gets a page of its own.
 
 import { chromium } from "playwright";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createServer } from "vite";
+import { build, preview } from "vite";
 import { findChromium, repository } from "../../src/cli/setup.mjs";
 
 // WebGPU without a GPU: Dawn on SwiftShader's Vulkan, which Chromium hides behind these switches.
@@ -17,18 +19,14 @@ export const SWITCHES = [
 
 /** `open(file)` gives the report of one file: hear(event), fail(name, detail), note(line), close(). */
 export async function runInChromium({ files, filter, open, patience }) {
-  const server = await createServer({
-    configFile: join(repository, "vite.config.ts"),
-    root: repository,
-    appType: "mpa",
-    logLevel: "warn",
-    clearScreen: false,
-    // A file saved while the tests run must not reload their page.
-    server: { host: "127.0.0.1", port: 0, hmr: false, watch: null },
-  });
-  let browser;
+  // From the sources each page would be some three hundred requests.
+  const outDir = mkdtempSync(join(tmpdir(), "scrimp-tests-"));
+  const common = { configFile: join(repository, "vite.config.ts"), root: repository, logLevel: "warn" };
+  const page = join(repository, "tests/browser/index.html");
+  let server, browser;
   try {
-    await server.listen();
+    await build({ ...common, build: { outDir, minify: false, rolldownOptions: { input: page, treeshake: false } } });
+    server = await preview({ ...common, build: { outDir }, preview: { host: "127.0.0.1", port: 0 } });
     const { port } = server.httpServer.address();
     for (const file of files) {
       if (!browser?.isConnected()) {
@@ -42,7 +40,8 @@ export async function runInChromium({ files, filter, open, patience }) {
   } finally {
     // A hung page may not let the browser close politely.
     await Promise.race([browser?.close(), sleep(5_000)]);
-    await server.close();
+    await server?.close();
+    rmSync(outDir, { recursive: true, force: true });
   }
 }
 
