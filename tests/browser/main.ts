@@ -1,4 +1,4 @@
-// Runs the shared tests in a page. `?file=ops/linear.test.ts` runs one file, `?filter=text` the files and tests whose
+// Runs the shared tests in a page. `?files=ops/linear.test.ts` runs one file, `?filter=text` the files and tests whose
 // name has that text. tests/browser/run.mjs listens through `scrimpReport`; opened by hand, the page shows it all.
 
 import { cases, describe, runCase, type TestEvent } from "../harness.ts";
@@ -11,7 +11,16 @@ declare global {
 
 const modules = import.meta.glob(["../**/*.test.ts", "!../**/*.deno.test.ts"]);
 const query = new URLSearchParams(location.search);
-const wantedFile = query.get("file"), filter = query.get("filter") ?? "";
+const wantedFiles = query.get("files")?.split(","), filter = query.get("filter") ?? "";
+
+// Dawn gives out a compiled pipeline again as long as one like it is alive, and SwiftShader takes seconds to compile.
+const pipelines: GPUComputePipeline[] = [];
+const compile = GPUDevice.prototype.createComputePipelineAsync;
+GPUDevice.prototype.createComputePipelineAsync = async function (descriptor) {
+  const pipeline = await compile.call(this, descriptor);
+  pipelines.push(pipeline);
+  return pipeline;
+};
 
 let running = "";
 addEventListener("error", (event) => void reportUncaught(event.error ?? event.message));
@@ -19,7 +28,7 @@ addEventListener("unhandledrejection", (event) => void reportUncaught(event.reas
 
 for (const [path, load] of Object.entries(modules)) {
   const file = path.slice("../".length);
-  if (wantedFile === null || file === wantedFile) await runFile(file, load);
+  if (wantedFiles?.includes(file) ?? true) await runFile(file, load);
 }
 await report({ event: "done" });
 

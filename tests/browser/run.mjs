@@ -1,4 +1,4 @@
-// Runs the shared tests in Chromium on SwiftShader: they are built once, and each file gets a page of its own.
+// Runs the shared tests in Chromium on SwiftShader: they are built once and run in one page.
 
 import { chromium } from "playwright";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -21,21 +21,25 @@ export const SWITCHES = [
 export async function runInChromium({ files, filter, open, patience }) {
   // From the sources each page would be some three hundred requests.
   const outDir = mkdtempSync(join(tmpdir(), "scrimp-tests-"));
-  const common = { configFile: join(repository, "vite.config.ts"), root: repository, logLevel: "warn" };
-  const page = join(repository, "tests/browser/index.html");
+  const common = {
+    configFile: join(repository, "vite.config.ts"),
+    root: repository,
+    appType: "mpa",
+    logLevel: "error",
+  };
+  const input = join(repository, "tests/browser/index.html");
   let server, browser;
   try {
-    await build({ ...common, build: { outDir, minify: false, rolldownOptions: { input: page, treeshake: false } } });
+    await build({ ...common, build: { outDir, minify: false, rolldownOptions: { input, treeshake: false } } });
     server = await preview({ ...common, build: { outDir }, preview: { host: "127.0.0.1", port: 0 } });
     const { port } = server.httpServer.address();
-    for (const file of files) {
+    for (let left = files; left.length > 0;) {
       if (!browser?.isConnected()) {
         browser = await chromium.launch({ executablePath: findChromium(), headless: true, args: SWITCHES });
       }
-      const report = open(file);
-      const query = new URLSearchParams({ file, filter });
-      await runPage(browser, `http://127.0.0.1:${port}/tests/browser/index.html?${query}`, report, patience);
-      report.close();
+      const query = new URLSearchParams({ files: left.join(), filter });
+      const address = `http://127.0.0.1:${port}/tests/browser/index.html?${query}`;
+      left = await runPage({ browser, address, files: left, open, patience });
     }
   } finally {
     // A hung page may not let the browser close politely.
@@ -45,39 +49,59 @@ export async function runInChromium({ files, filter, open, patience }) {
   }
 }
 
-async function runPage(browser, url, report, patience) {
-  const page = await browser.newPage();
-  let rest = () => {}, started = false;
+/**
+ * One page runs file after file, so that a kernel is compiled once. After a file that failed, hung or ended the page,
+ * the others get a new one. Gives the files that are left.
+ */
+async function runPage({ browser, address, files, open, patience }) {
+  const page = await browser.newPage(), watch = expectProgress(patience);
+  let report, running = -1;
+  const next = (file) => {
+    report?.close();
+    [report, running] = [open(file), files.indexOf(file)];
+  };
   const finished = new Promise((resolve, reject) => {
-    let timer;
-    const expectProgress = () => {
-      clearTimeout(timer);
-      const limit = started ? patience : Math.min(patience, 30_000);
-      timer = setTimeout(() => reject(new Error(`no progress for ${limit / 1000} s`)), limit);
-    };
-    rest = () => clearTimeout(timer);
-    expectProgress();
+    watch.late = reject;
     page.on("crash", () => reject(new Error("the page crashed")));
     browser.on("disconnected", () => reject(new Error("Chromium ended")));
     // GPU errors that no test caught end up on the console only.
-    page.on("console", (message) => isTrouble(message) && report.note(message.text().trim()));
+    page.on("console", (message) => isTrouble(message) && report?.note(message.text().trim()));
     // Once the page runs, it reports its uncaught errors itself.
-    page.on("pageerror", (error) => started || report.note(String(error)));
+    page.on("pageerror", (error) => report ? undefined : reject(error));
     page.exposeFunction("scrimpReport", (event) => {
-      started = true;
-      expectProgress();
-      if (event.event === "done") resolve();
-      else if (event.event !== "file") report.hear(event);
-    }).then(() => page.goto(url)).catch(reject);
+      watch.progress();
+      if (event.event === "done" || (event.event === "file" && report?.counts.failed > 0)) resolve();
+      else if (event.event === "file") next(event.file);
+      else report.hear(event);
+    }).then(() => page.goto(address)).catch(reject);
   });
   try {
     await finished;
   } catch (error) {
+    if (!report) next(files[0]);
     report.fail(report.running() ?? "the test page", error.message);
   } finally {
-    rest();
+    watch.end();
+    report?.close();
     await Promise.race([page.close(), sleep(5_000)]);
   }
+  return files.slice(running + 1);
+}
+
+/** Calls `late` once nothing has happened for too long. */
+function expectProgress(patience) {
+  const watch = { late() {}, progress, end: () => clearTimeout(timer) };
+  let timer, limit = Math.min(patience, 30_000);
+  const start = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => watch.late(new Error(`no progress for ${limit / 1000} s`)), limit);
+  };
+  function progress() {
+    limit = patience;
+    start();
+  }
+  start();
+  return watch;
 }
 
 function isTrouble(message) {

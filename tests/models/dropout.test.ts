@@ -1,7 +1,7 @@
 // Dropout of attention's probabilities in training, and nowhere else.
 
 import { assert, assertEquals, random, test } from "../harness.ts";
-import { testGpu, testTargets } from "../ops/run_op.ts";
+import { testTargets } from "../ops/run_op.ts";
 import { integers } from "../ops/values.ts";
 import type { KernelTarget } from "../../src/gpu/device.ts";
 import { trainedParameters } from "../../src/models/parameter.ts";
@@ -12,6 +12,7 @@ import { planPrograms, recordEvaluate, recordTrain } from "../../src/train/progr
 import { Trainer } from "../../src/train/trainer.ts";
 import { ADAM } from "./run_llama.ts";
 import { SMALL } from "./small_models.ts";
+import { testGpu } from "../test_gpu.ts";
 
 const B = 2, T = 9, STEPS = 3;
 

@@ -4,7 +4,8 @@ import { assert, assertClose, assertEquals, test } from "../harness.ts";
 import { testTargets } from "../ops/run_op.ts";
 import { bytesByRole } from "../../src/plan/ledger.ts";
 import { OPTIMIZERS } from "../../src/optim/presets.ts";
-import { type Options, someBatch, testGpu, trainLlama, type Words } from "./run_llama.ts";
+import { type Options, someBatch, trainLlama, type Words } from "./run_llama.ts";
+import { testGpu } from "../test_gpu.ts";
 
 interface Trained {
   readonly labels: readonly string[];

@@ -1,7 +1,7 @@
 // A small llama on the device, for tests that compare one way of training with another.
 
 import { random } from "../harness.ts";
-import { type Gpu, type KernelTarget, openGpu } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { freeze } from "../../src/models/freeze.ts";
 import { LLAMA, type Llama } from "../../src/models/llama.ts";
 import type { LlamaConfig } from "../../src/models/llama_config.ts";
@@ -19,6 +19,7 @@ import {
   type TrainProgram,
 } from "../../src/train/programs.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { testGpu } from "../test_gpu.ts";
 
 export type Words = Uint32Array<ArrayBuffer>;
 export type Batch = { readonly input_ids: Words; readonly labels: Words };
@@ -103,9 +104,6 @@ export function recordLlama(
   const programs = { train, evaluate: recordEvaluate(common), generate: recordGenerate(common)! };
   return { model, train, programs };
 }
-
-let opened: Promise<Gpu> | undefined;
-export const testGpu = (): Promise<Gpu> => (opened ??= openGpu());
 
 export async function trainLlama(
   options: Options,

@@ -17,8 +17,9 @@ import { planMemory } from "../../src/plan/memory.ts";
 import type { Recorder } from "../../src/plan/recorder.ts";
 import type { Tensor } from "../../src/plan/tensor.ts";
 import { type Draw, dropoutFactors, SEED } from "./dropout_factors.ts";
-import { type Expected, type OpCase, recordCase, testGpu, type Words } from "./run_op.ts";
+import { type Expected, type OpCase, recordCase, type Words } from "./run_op.ts";
 import { uniform } from "./values.ts";
+import { testGpu } from "../test_gpu.ts";
 
 export type Numbers = readonly [B: number, T: number, H: number, KV: number, D: number];
 

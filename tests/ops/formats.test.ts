@@ -14,9 +14,10 @@ import { matmul } from "../../src/ops/matmul.ts";
 import type { MatmulMode } from "../../src/ops/matmul_operands.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { type ElementType, size, type Tensor, tensor } from "../../src/plan/tensor.ts";
-import { testGpu, testTargets, type Words } from "./run_op.ts";
+import { testTargets, type Words } from "./run_op.ts";
 import { type Floats, given, type Recorded, runAll } from "./run_recorded.ts";
 import { absolute, integers, uniform } from "./values.ts";
+import { testGpu } from "../test_gpu.ts";
 
 /** All but f32. */
 const IS_PACKED = ["bf16", "f16", "int8", "nf4"] as const satisfies readonly Format[];

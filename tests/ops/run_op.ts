@@ -3,12 +3,13 @@
 import { assert, assertClose, assertEquals } from "../harness.ts";
 import type { Reals } from "../reference/ops.ts";
 import { type Tolerance, toleranceOf, UNDERFLOW } from "../tolerances.ts";
-import { type Gpu, type KernelTarget, openGpu } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { defineKernel } from "../../src/gpu/kernel.ts";
 import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";
 import { type Program, Recorder, type Step, type Variable } from "../../src/plan/recorder.ts";
 import { bytesOf, size, type Tensor, tensor, TRANSIENT } from "../../src/plan/tensor.ts";
+import { testGpu } from "../test_gpu.ts";
 
 export type Words = Uint32Array<ArrayBuffer>;
 export type Variables = Readonly<Record<string, Variable>>;
@@ -54,10 +55,6 @@ interface Recorded {
 
 /** Largest error under each tolerance, as a share of it: what the table in tolerances.ts reports. */
 export const measured = new Map<Tolerance, number>();
-
-let gpu: Promise<Gpu> | undefined;
-/** The one device of a test file. */
-export const testGpu = (): Promise<Gpu> => (gpu ??= openGpu());
 
 /** The register kernels in the size that suits the adapter, and the tiled ones. */
 export const testTargets = async (): Promise<readonly KernelTarget[]> => {

@@ -1,7 +1,6 @@
 // Updates of weights in bf16: stochastic rounding keeps what rounding to nearest would lose.
 
 import { assert, assertEquals, test } from "../harness.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { NO_CLIP, noClip } from "../../src/optim/step/clip.ts";
 import type { OptimizerSpec } from "../../src/optim/optimizer_spec.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
@@ -11,9 +10,9 @@ import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { tensor } from "../../src/plan/tensor.ts";
+import { testGpu } from "../test_gpu.ts";
 
 const M = 64, N = 48, STEPS = 50;
-let opened: Promise<Gpu> | undefined;
 
 /** Weights of 1 after some steps on a gradient of ones, as bf16 or f32. */
 async function weightsAfter(
@@ -23,7 +22,7 @@ async function weightsAfter(
   lr: number,
   seed = 1,
 ): Promise<Float32Array> {
-  const gpu = await (opened ??= openGpu());
+  const gpu = await testGpu();
   const variable = { value: tensor("w", [M, N], "trainable", type), needsGradient: true, kind: "linear" as const },
     gradient = tensor("g", [M, N], "state");
   const settings = {

@@ -3,7 +3,7 @@ import { uniform } from "../ops/values.ts";
 import type { Reals } from "../reference/ops.ts";
 import { clipScale, globalNorm } from "../reference/optim.ts";
 import { EPS } from "../tolerances.ts";
-import { type Gpu, type KernelTarget, openGpu } from "../../src/gpu/device.ts";
+import type { KernelTarget } from "../../src/gpu/device.ts";
 import { gradientNorm, NO_CLIP } from "../../src/optim/step/clip.ts";
 import { METRICS, metricsTensor, recordMetrics } from "../../src/optim/step/metrics.ts";
 import { packSchedule, scheduleTensor } from "../../src/optim/step/schedule.ts";
@@ -11,9 +11,7 @@ import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";
 import { type Program, Recorder } from "../../src/plan/recorder.ts";
 import { tensor } from "../../src/plan/tensor.ts";
-
-let opened: Promise<Gpu> | undefined;
-const testGpu = (): Promise<Gpu> => (opened ??= openGpu());
+import { testGpu } from "../test_gpu.ts";
 
 interface NormCase {
   readonly gradients: readonly Reals[];

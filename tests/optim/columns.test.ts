@@ -3,11 +3,12 @@
 
 import { assert, assertEquals, random, test } from "../harness.ts";
 import { realsOf } from "./basis/run_basis.ts";
-import { testGpu, type Words } from "../ops/run_op.ts";
+import { type Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
 import { type Shape, subject, withSubjects } from "./run_optimizer.ts";
 import type { KernelTarget } from "../../src/gpu/device.ts";
 import { resolveOptimizer } from "../../src/optim/presets.ts";
+import { testGpu } from "../test_gpu.ts";
 
 /** Bands of 64, 32, 16 and 8 rows, more than one of them, and none; columns in fours and not. */
 const SHAPES: readonly Shape[] = [[128, 24], [64, 128], [96, 20], [48, 36], [24, 40], [64, 7], [40, 9], [65, 12], [

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, random } from "../harness.ts";
 import { floats, portable, realsOf, runTurns, stepInputWords } from "./basis/run_basis.ts";
-import { testGpu, type Words } from "../ops/run_op.ts";
+import { type Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
 import { createGrid, type Grid as ReferenceGrid, type GridCase } from "../reference/grid.ts";
 import type { Chosen, Split } from "../reference/grid_split.ts";
@@ -21,6 +21,7 @@ import { Executor } from "../../src/plan/executor.ts";
 import { planMemory } from "../../src/plan/memory.ts";
 import { type Program, Recorder, type Variable } from "../../src/plan/recorder.ts";
 import { size, type Tensor, tensor } from "../../src/plan/tensor.ts";
+import { testGpu } from "../test_gpu.ts";
 
 export type Shape = readonly [number, number];
 

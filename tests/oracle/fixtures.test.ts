@@ -1,11 +1,11 @@
-import { openGpu } from "../../src/gpu/device.ts";
+import { testGpu } from "../test_gpu.ts";
 import { assert, readShared, skip, test } from "../harness.ts";
 import type { ReadFile } from "./files.ts";
 import { replayPath } from "./replay.ts";
 
 // Other people's numbers: PyTorch's, transformers', and those of the optimizers' own authors.
 
-const gpu = openGpu();
+const gpu = testGpu();
 const read: ReadFile = (path) => readShared(normalize(path));
 
 /** The page fetches addresses, where ".." would leave the shared folder's own path. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows, random, test } from "../harness.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
 import { fromBf16, toBf16 } from "../../src/gpu/formats/bf16.ts";
 import { type Format, pack, unpack, wordsOf } from "../../src/gpu/formats/index.ts";
 import { defineKernel } from "../../src/gpu/kernel.ts";
@@ -10,9 +10,7 @@ import { bytesByRole } from "../../src/plan/ledger.ts";
 import { planMemory } from "../../src/plan/memory.ts";
 import { type Program, Recorder, type Variable } from "../../src/plan/recorder.ts";
 import { type Tensor, tensor } from "../../src/plan/tensor.ts";
-
-let opened: Promise<Gpu> | undefined;
-const testGpu = (): Promise<Gpu> => (opened ??= openGpu());
+import { testGpu } from "../test_gpu.ts";
 
 interface Net {
   readonly program: Program;

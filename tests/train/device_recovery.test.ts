@@ -1,7 +1,7 @@
 // Devices that are lost on the way: the run goes on with the same losses, as if nothing had happened.
 
 import { assert, assertEquals, assertRejects, random, test } from "../harness.ts";
-import { NEVER, ofType, prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
+import { NEVER, ofType, prepareTiny, type Settings } from "./tiny.ts";
 import { DeviceLostError, type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { fillNormal } from "../../src/random/philox.ts";
 import { size } from "../../src/plan/tensor.ts";
@@ -10,6 +10,7 @@ import { train } from "../../src/train/loop.ts";
 import { Recovery, type RecoveryOptions } from "../../src/train/device_recovery.ts";
 import type { LoadWeights } from "../../src/train/session.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
+import { testGpu } from "../test_gpu.ts";
 
 const MINUTE = 60_000;
 
@@ -28,7 +29,7 @@ async function trainLosing(
   losses: readonly number[],
   { load, minutes = 11, waits = [] }: { load?: LoadWeights; minutes?: number; waits?: number[] } = {},
 ): Promise<Reported> {
-  let gpu = losses.length > 0 ? await openGpu() : await sharedGpu(), time = 0;
+  let gpu = losses.length > 0 ? await openGpu() : await testGpu(), time = 0;
   const left = new Set(losses), events: TrainEvent[] = [], run = prepareTiny(gpu, settings);
   const recovery: RecoveryOptions = {
     now: () => time,

@@ -4,7 +4,8 @@ import { ROLES } from "../../src/plan/tensor.ts";
 import { type Control, NonFiniteLossError, type TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";
 import { assert, assertClose, assertEquals, assertRejects, test } from "../harness.ts";
-import { type EventOf, NEVER, ofType, prepareTiny, sharedGpu, trainTiny } from "./tiny.ts";
+import { type EventOf, NEVER, ofType, prepareTiny, trainTiny } from "./tiny.ts";
+import { testGpu } from "../test_gpu.ts";
 
 const upTo = (count: number): number[] => [...Array(count).keys()].map((n) => n + 1);
 const multiples = (of: number, last: number): number[] => [...upTo(last - 1).filter((step) => step % of === 0), last];
@@ -155,7 +156,7 @@ test("a paused run does nothing until it may go on, and then ends as if it had n
       return unpaused.then(() => void (waiting = false));
     },
   };
-  const gpu = await sharedGpu(), run = prepareTiny(gpu, { logging_steps: 1 }), events: TrainEvent[] = [];
+  const gpu = await testGpu(), run = prepareTiny(gpu, { logging_steps: 1 }), events: TrainEvent[] = [];
   const running = train(gpu, run, control, (event) => {
     events.push(event);
     if (event.type === "step" && event.step === 3) unpaused = new Promise((resolve) => (go = resolve));
@@ -185,7 +186,7 @@ async function countSubmits(body: () => Promise<void>): Promise<{ submits: numbe
 }
 
 test("a listener that fails ends the run with its error", async () => {
-  const gpu = await sharedGpu();
+  const gpu = await testGpu();
   const failing = (type: TrainEvent["type"]) =>
   (
     event: TrainEvent,
@@ -196,7 +197,7 @@ test("a listener that fails ends the run with its error", async () => {
 });
 
 test("a loss that is not finite ends the run, naming the step and the first bad tensor", async () => {
-  const gpu = await sharedGpu(), reported: number[] = [];
+  const gpu = await testGpu(), reported: number[] = [];
   const settings = {
     learning_rate: 1e30,
     lr_scheduler_type: "constant",
@@ -226,7 +227,7 @@ test(
   "when the device is lost in the middle of a wait, the run hears of it, and of a device that cannot be opened " +
     "again",
   async () => {
-    const real = await sharedGpu(), original = GPUBuffer.prototype.mapAsync;
+    const real = await testGpu(), original = GPUBuffer.prototype.mapAsync;
     const { promise: lost, resolve: lose } = Promise.withResolvers<DeviceLostError>();
     const gpu: Gpu = { ...real, lost }, waits: number[] = [];
     const reopen = (): Promise<Gpu> => Promise.reject(new Error("no adapter any more"));

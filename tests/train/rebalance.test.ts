@@ -1,7 +1,7 @@
 // Balanced factors against f64, and a small factorised llama on the device before and after.
 
 import { assert, assertClose, assertEquals, assertThrows, random, test } from "../harness.ts";
-import { ADAM, CONFIG, someBatch, testGpu } from "../models/run_llama.ts";
+import { ADAM, CONFIG, someBatch } from "../models/run_llama.ts";
 import { testTargets } from "../ops/run_op.ts";
 import { matmul, type Reals } from "../reference/ops.ts";
 import type { KernelTarget } from "../../src/gpu/device.ts";
@@ -13,6 +13,7 @@ import { resolveOptimizer } from "../../src/optim/presets.ts";
 import { type EvaluateProgram, planPrograms, recordEvaluate, recordTrain, tablesOf } from "../../src/train/programs.ts";
 import { balanceFactors, rebalance } from "../../src/train/rebalance.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { testGpu } from "../test_gpu.ts";
 
 type Values = Float32Array<ArrayBuffer>;
 

@@ -2,7 +2,7 @@
 
 import { assert, assertClose, assertEquals, test } from "../harness.ts";
 import { contextOf, openTiny } from "../recipe/resume/checkpoints.ts";
-import { NEVER, ofType, prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
+import { NEVER, ofType, prepareTiny, type Settings } from "./tiny.ts";
 import { blobSource } from "../../src/checkpoint/source/blob.ts";
 import { linearLayers } from "../../src/models/parts.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
@@ -11,6 +11,7 @@ import { mergeAdapters } from "../../src/train/relora.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 import type { Resumed } from "../../src/train/progress.ts";
 import { encodeTraining, openTraining } from "../../src/recipe/training_file.ts";
+import { testGpu } from "../test_gpu.ts";
 
 const RELORA = {
   peft: "lora r=4 lora_alpha=16 target_modules=all-linear",
@@ -103,7 +104,7 @@ interface Reported {
 }
 
 async function trainFrom(settings: Settings, resumed?: Resumed): Promise<Reported> {
-  const gpu = await sharedGpu(), run = prepareTiny(gpu, settings), events: TrainEvent[] = [];
+  const gpu = await testGpu(), run = prepareTiny(gpu, settings), events: TrainEvent[] = [];
   const trainer = await train(gpu, run, NEVER, (event) => void events.push(event), { resumed });
   const weights = await Promise.all(run.model.parameters.map(({ value }) => trainer.executor.readWords(value)));
   trainer.destroy();
@@ -122,7 +123,7 @@ test(
       lr_scheduler_type: "constant",
       warmup_steps: 0,
     };
-    const gpu = await sharedGpu(),
+    const gpu = await testGpu(),
       whole = await trainFrom(settings),
       states = ofType(whole.events, "checkpoint"),
       steps = ofType(whole.events, "step");

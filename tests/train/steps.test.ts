@@ -5,12 +5,13 @@ import { parseConfig } from "../../src/recipe/config/config.ts";
 import { planRun, type Run } from "../../src/recipe/run.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { assert, assertEquals, assertRejects, test } from "../harness.ts";
-import { batchesOf, prepareTiny, type Settings, sharedGpu, TINY, trainTiny } from "./tiny.ts";
+import { batchesOf, prepareTiny, type Settings, TINY, trainTiny } from "./tiny.ts";
+import { testGpu } from "../test_gpu.ts";
 
 async function openTrainer(
   settings: Settings = {},
 ): Promise<{ trainer: Trainer; run: Run; step: (learning_rate?: number) => void }> {
-  const gpu = await sharedGpu(), run = prepareTiny(gpu, settings);
+  const gpu = await testGpu(), run = prepareTiny(gpu, settings);
   const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, { seed: 1 });
   return { trainer, run, step: (learning_rate = 1e-3) => trainer.step(batchesOf(run, trainer.steps), learning_rate) };
 }

@@ -1,9 +1,10 @@
 // What a change of subspace asks of WebGPU: a step like any other.
 
 import { assert, assertEquals, test } from "../harness.ts";
-import { batchesOf, prepareTiny, type Settings, sharedGpu } from "./tiny.ts";
+import { batchesOf, prepareTiny, type Settings } from "./tiny.ts";
 import { OPTIMIZERS } from "../../src/optim/presets.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { testGpu } from "../test_gpu.ts";
 
 const CASES: Readonly<Record<string, Settings>> = {
   ...Object.fromEntries(OPTIMIZERS.map((optim) => [optim, { optim }])),
@@ -13,7 +14,7 @@ const CASES: Readonly<Record<string, Settings>> = {
 
 for (const [name, { optim, optim_args = {} }] of Object.entries(CASES)) {
   test(`${name}: steps that switch are one submit each and create nothing`, async () => {
-    const gpu = await sharedGpu();
+    const gpu = await testGpu();
     const run = prepareTiny(gpu, { optim, optim_args: { ...optim_args as object, update_gap: 2 }, max_steps: 6 });
     const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, { seed: run.config.seed });
     const before = { ...trainer.executor.counters }, bytes = trainer.executor.allocatedBytes;

@@ -1,12 +1,13 @@
 // The smallest run worth the name, and what its listener heard.
 
 import type { Batch } from "../../src/data/batch.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
 import { parseConfig } from "../../src/recipe/config/config.ts";
 import type { Control, Summary, TrainEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/loop.ts";
 import { prepareRun, type Run } from "../../src/recipe/run.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
+import { testGpu } from "../test_gpu.ts";
 
 /** 6448 parameters, 32 tokens a step. */
 export const TINY = {
@@ -29,10 +30,6 @@ export const TEXT = [...Array(60).keys()].map((n) =>
 ).join("\n");
 
 export type Settings = Readonly<Record<string, unknown>>;
-
-/** One device serves all tests of a file, except those that destroy it. */
-let shared: Promise<Gpu> | undefined;
-export const sharedGpu = (): Promise<Gpu> => (shared ??= openGpu());
 
 export const prepareTiny = (gpu: Gpu, settings: Settings = {}): Run =>
   prepareRun(parseConfig({ ...TINY, ...settings }), TEXT, gpu.target);
@@ -62,7 +59,7 @@ export async function trainTiny(
   control = NEVER,
   look: (trainer: Trainer, run: Run) => Promise<void> = async () => {},
 ): Promise<Heard> {
-  const gpu = await sharedGpu(), run = prepareTiny(gpu, settings), events: TrainEvent[] = [];
+  const gpu = await testGpu(), run = prepareTiny(gpu, settings), events: TrainEvent[] = [];
   const trainer = await train(gpu, run, control, (event) => void events.push(event));
   await look(trainer, run);
   trainer.destroy();

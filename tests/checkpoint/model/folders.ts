@@ -8,9 +8,9 @@ import type { Json } from "../../../src/models/config_reader.ts";
 import type { Model } from "../../../src/models/architecture.ts";
 import { type EvaluateProgram, planPrograms, recordEvaluate, tablesOf } from "../../../src/train/programs.ts";
 import { type Evaluation, type LoadWeights, Session } from "../../../src/train/session.ts";
-import { testGpu } from "../../ops/run_op.ts";
 import type { Floats } from "../../ops/run_recorded.ts";
 import { randomValues } from "../../models/small_models.ts";
+import { testGpu } from "../../test_gpu.ts";
 
 const T = 6;
 

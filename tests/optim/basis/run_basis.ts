@@ -1,7 +1,7 @@
 // Runs what src/optim/basis records, on tensors that the test writes and reads.
 
 import { assertEquals } from "../../harness.ts";
-import { testGpu, testTargets, type Words } from "../../ops/run_op.ts";
+import { testTargets, type Words } from "../../ops/run_op.ts";
 import type { Reals } from "../../reference/ops.ts";
 import type { KernelTarget } from "../../../src/gpu/device.ts";
 import { packStepInputs, type StepInputs } from "../../../src/optim/step/step_inputs.ts";
@@ -9,6 +9,7 @@ import { Executor } from "../../../src/plan/executor.ts";
 import { planMemory } from "../../../src/plan/memory.ts";
 import { type Program, Recorder } from "../../../src/plan/recorder.ts";
 import { type Tensor, tensor } from "../../../src/plan/tensor.ts";
+import { testGpu } from "../../test_gpu.ts";
 
 export type Data = Float32Array<ArrayBuffer> | Words;
 

@@ -2,16 +2,17 @@
 
 import { assert, assertEquals, assertRejects, test } from "../../harness.ts";
 import { checkXml } from "../../report/xml.ts";
-import { sharedGpu, TEXT, TINY } from "../../train/tiny.ts";
+import { TEXT, TINY } from "../../train/tiny.ts";
 import { describeComparison, rankMethods, type RunResult } from "../../../src/recipe/comparison/comparison_results.ts";
 import { nameComparison, parseComparison } from "../../../src/recipe/comparison/settings.ts";
 import { comparisonSvg } from "../../../src/report/comparison_chart.ts";
 import { prepareComparison, runComparison } from "../../../src/recipe/comparison/run_comparison.ts";
+import { testGpu } from "../../test_gpu.ts";
 
 const parse = (settings: object) => parseComparison(nameComparison({ ...TINY, ...settings }, () => {}));
 
 test("methods are run one after another, each result as train() alone gives it, and drawn", async () => {
-  const gpu = await sharedGpu();
+  const gpu = await testGpu();
   const comparison = parse({
     seeds: [1, 2],
     eval_steps: 3,
@@ -54,7 +55,7 @@ test("methods are run one after another, each result as train() alone gives it, 
 });
 
 test("a method that does not fit is named before anything runs", async () => {
-  const gpu = await sharedGpu();
+  const gpu = await testGpu();
   const refused = (settings: object, message: string) =>
     assertRejects(() => prepareComparison(parse(settings), TEXT, gpu, Infinity), message);
   await refused(

@@ -11,7 +11,8 @@ import {
   openTraining,
   type TrainingContext,
 } from "../../../src/recipe/training_file.ts";
-import { batchesOf, prepareTiny, type Settings, sharedGpu } from "../../train/tiny.ts";
+import { batchesOf, prepareTiny, type Settings } from "../../train/tiny.ts";
+import { testGpu } from "../../test_gpu.ts";
 
 export interface Opening {
   readonly run: Run;
@@ -21,10 +22,10 @@ export interface Opening {
 
 /** A tiny run with its initial weights. */
 export const openTiny = async (settings: Settings, load?: LoadWeights): Promise<Opening> =>
-  await openRun(prepareTiny(await sharedGpu(), settings), load);
+  await openRun(prepareTiny(await testGpu(), settings), load);
 
 export async function openRun(run: Run, load?: LoadWeights): Promise<Opening> {
-  const gpu = await sharedGpu();
+  const gpu = await testGpu();
   const trainer = await Trainer.create(gpu, run.model, run.programs, run.plan, { seed: run.config.seed, load });
   const go = (steps: number): void => {
     for (let i = 0; i < steps; i++) trainer.step(batchesOf(run, trainer.steps), 0.01);

@@ -3,7 +3,7 @@
 
 import { assert, assertEquals, assertRejects, assertThrows, test } from "../../harness.ts";
 import { contextOf, opened, type Opening, openRun, openTiny, saved } from "./checkpoints.ts";
-import { prepareTiny, type Settings, sharedGpu } from "../../train/tiny.ts";
+import { prepareTiny, type Settings } from "../../train/tiny.ts";
 import type { ByteSource } from "../../../src/checkpoint/source/source.ts";
 import { pack, unpack } from "../../../src/gpu/formats/index.ts";
 import { LLAMA } from "../../../src/models/llama.ts";
@@ -14,6 +14,7 @@ import { parseConfig } from "../../../src/recipe/config/config.ts";
 import { checkWeights, type LayoutEntry } from "../../../src/train/layout.ts";
 import { prepareRun } from "../../../src/recipe/run.ts";
 import type { TrainingContext } from "../../../src/recipe/training_file.ts";
+import { testGpu } from "../../test_gpu.ts";
 
 const MLP = { trainable_modules: ["layers\\.0\\.mlp"] },
   LAYER = { trainable_modules: ["layers\\.0\\."] },
@@ -137,7 +138,7 @@ for (const optim of ["adamw", "frugal", "frugal_blocks", "galore", "fira", "bada
 
 /** A run on a base whose files hold matrices as `stored`. */
 async function openStored(stored: WeightType, settings: Settings): Promise<Opening> {
-  const gpu = await sharedGpu(), { config, tokenizer, data, model } = prepareTiny(gpu, settings);
+  const gpu = await testGpu(), { config, tokenizer, data, model } = prepareTiny(gpu, settings);
   const base = { architecture: LLAMA, json: llamaJson(model.config as LlamaConfig), storedAs: () => stored };
   return await openRun(prepareRun(config, { tokenizer, data, base }, gpu.target));
 }
