@@ -140,6 +140,10 @@ test("imports point one way", () =>
     ...wrongImports(files),
     ...unknownFolders(files).map((name) => `src/${name}: not in the order of layers`),
   ]));
+test("ARCHITECTURE.md lists the folders in this order", () => {
+  const text = Deno.readTextFileSync(new URL("../ARCHITECTURE.md", import.meta.url));
+  assertEquals([...text.matchAll(/^\| `src\/(\w+)\/`/gm)].map(([, name]) => name), LAYERS);
+});
 test("each shader is used, by one folder", () => assertNone(wrongShaders(files)));
 test(`no file has more than ${LINE_LIMIT} lines`, () => assertNone(tooLong(files)));
 test(`no line has more than ${COLUMN_LIMIT} columns`, () =>

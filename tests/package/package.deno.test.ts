@@ -90,7 +90,34 @@ async function commandLine(cwd: string): Promise<void> {
   assertEquals([codes, losses.length], [[0, 0, 2], 2]);
   assertEquals(results.get("deno"), results.get("checkout"), "deno run -A npm:scrimp");
   assertEquals(results.get("node"), results.get("checkout"), "scrimp in Node");
-  if (Deno.build.os !== "windows") await throughNpm(cwd, bin);
+  if (Deno.build.os === "windows") return;
+  await stopped(
+    cwd,
+    [bin, "train", "--dataset=text.txt", "--tokenizer=byte", "--run_name=stopped", "--json", ...size],
+    env,
+  );
+  await throughNpm(cwd, bin);
+}
+
+/** A signal to Node reaches the run, which ends after its step and saves its model. */
+async function stopped(cwd: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
+  const options = ["--max_steps=1000000", "--logging_steps=1"];
+  const child = new Deno.Command("node", { args: [...args, ...options], cwd, env, stdout: "piped", stderr: "null" })
+    .spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream());
+  let text = "", isAsked = false;
+  for await (const piece of lines) {
+    text += piece;
+    if (isAsked || !text.includes('"type":"step"')) continue;
+    child.kill("SIGTERM"); // a second one would end it at once
+    isAsked = true;
+  }
+  const { code } = await child.status,
+    { steps } = (JSON.parse(text.trim().split("\n").at(-1)!) as {
+      summary: { steps: number };
+    }).summary;
+  assert(code === 0 && steps > 0, `ended with ${code} after ${steps} steps`);
+  assert((await Deno.stat(`${cwd}/runs/stopped/model/model.safetensors`)).isFile, "no model");
 }
 
 /** Without a Deno on the machine npm is asked for the one of package.json. */
