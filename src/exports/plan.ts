@@ -31,7 +31,8 @@ export {
 } from "../gpu/kernel.ts";
 export type { Format } from "../gpu/formats/index.ts";
 export type { Constants } from "../gpu/preprocess.ts";
-export { type Counters, Executor } from "../plan/executor.ts";
+export type { Counters } from "../plan/counters.ts";
+export { Executor } from "../plan/executor.ts";
 export {
   type BytesByRole,
   bytesByRole,

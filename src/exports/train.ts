@@ -61,7 +61,8 @@ export {
   type Resuming,
   type TrainingContext,
 } from "../recipe/training_file.ts";
-export { type ChartMethod, comparisonSvg } from "../report/comparison_chart.ts";
+export { comparisonSvg } from "../report/comparison_chart.ts";
+export type { ChartMethod } from "../report/loss_range.ts";
 export { lossCurveSvg, type Point } from "../report/loss_curve.ts";
 export type { ClassificationMetrics } from "../train/classification_metrics.ts";
 export {

@@ -1,6 +1,7 @@
 import { checked, type Gpu } from "../gpu/device.ts";
 import { unpack } from "../gpu/formats/index.ts";
 import type { DispatchSize, Kernel } from "../gpu/kernel.ts";
+import { type Counters, noCalls } from "./counters.ts";
 import { type BytesByRole, bytesByRole, checkFits } from "./ledger.ts";
 import { INPUTS, type Location, type MemoryPlan } from "./memory.ts";
 import { type Data, piecesOf, type TensorPiece } from "./pieces.ts";
@@ -16,20 +17,6 @@ interface Encoded {
   readonly dispatchSize: DispatchSize;
 }
 
-/** Counts of WebGPU calls since the executor was made. */
-export interface Counters {
-  /** Command buffers submitted. */
-  submits: number;
-  /** Kernels launched. */
-  dispatches: number;
-  /** GPU buffers made. */
-  buffersCreated: number;
-  /** Bind groups made. */
-  bindGroupsCreated: number;
-  /** Kernels compiled. */
-  pipelinesCreated: number;
-}
-
 /**
  * Owns the buffers, pipelines and bind groups of a plan, all made by `create`. Running a program is one encoder, one
  * compute pass, one submit, and allocates nothing.
@@ -40,13 +27,7 @@ export class Executor {
   /** Where each tensor lies. */
   readonly plan: MemoryPlan;
   /** What WebGPU has been asked for so far. */
-  readonly counters: Counters = {
-    submits: 0,
-    dispatches: 0,
-    buffersCreated: 0,
-    bindGroupsCreated: 0,
-    pipelinesCreated: 0,
-  };
+  readonly counters: Counters = noCalls();
   readonly #encoded = new Map<Program, readonly Encoded[]>();
   readonly #groups = new Map<string, GPUBindGroup>();
   #buffers: GPUBuffer[] = [];

@@ -1,4 +1,4 @@
-import type { Counters } from "../plan/executor.ts";
+import type { Counters } from "../plan/counters.ts";
 
 /** Time spent on steps, without evaluation and samples. The first reading is left out: it holds the warm-up. */
 export class Stopwatch {

@@ -67,7 +67,7 @@ test("plan --show-program prints the training step as it was recorded", () =>
     assertEquals(first, `${steps.length} dispatches`);
     assert(
       /^ *0 {2}embedding\(32, 16\) = embedding\(ids: batch 0 input_ids\(32\) u32 input, /.test(steps[0]!),
-      steps[0],
+      steps[0]!,
     );
     assert(steps.every((line, i) => line.trimStart().startsWith(`${i}  `)), stdout);
   }));

@@ -7,7 +7,7 @@ import { bytesByRole } from "../../src/plan/ledger.ts";
 import { type MemoryPlan, planMemory } from "../../src/plan/memory.ts";
 import type { Program, Step, Variable } from "../../src/plan/recorder.ts";
 import { type ElementType, type Role, type Tensor, tensor } from "../../src/plan/tensor.ts";
-import { type Words } from "./run_op.ts";
+import type { Words } from "./run_op.ts";
 import { testGpu } from "../test_gpu.ts";
 
 export type Floats = Float32Array<ArrayBuffer>;

@@ -3,7 +3,7 @@
 
 import { assert, assertEquals, random, test } from "../harness.ts";
 import { realsOf } from "./basis/run_basis.ts";
-import { type Words } from "../ops/run_op.ts";
+import type { Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
 import { type Shape, subject, withSubjects } from "./run_optimizer.ts";
 import type { KernelTarget } from "../../src/gpu/device.ts";

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, random } from "../harness.ts";
 import { floats, portable, realsOf, runTurns, stepInputWords } from "./basis/run_basis.ts";
-import { type Words } from "../ops/run_op.ts";
+import type { Words } from "../ops/run_op.ts";
 import { uniform } from "../ops/values.ts";
 import { createGrid, type Grid as ReferenceGrid, type GridCase } from "../reference/grid.ts";
 import type { Chosen, Split } from "../reference/grid_split.ts";

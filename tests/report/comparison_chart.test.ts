@@ -1,4 +1,5 @@
-import { type ChartMethod, comparisonSvg } from "../../src/report/comparison_chart.ts";
+import { comparisonSvg } from "../../src/report/comparison_chart.ts";
+import type { ChartMethod } from "../../src/report/loss_range.ts";
 import type { Point } from "../../src/report/svg.ts";
 import { assert, assertEquals, random, test } from "../harness.ts";
 import { checkXml } from "./xml.ts";

@@ -1,4 +1,4 @@
-import type { ChartMethod } from "../../report/comparison_chart.ts";
+import type { ChartMethod } from "../../report/loss_range.ts";
 import type { BytesByRole } from "../../plan/ledger.ts";
 import type { Comparison, Entry, Method } from "./settings.ts";
 import type { Point } from "../../report/svg.ts";
