@@ -28,7 +28,7 @@ function wgslText(): Plugin {
   };
 }
 
-/** The same shader without comments, indentation, and spaces around signs. Lines of the preprocessor stay as they are. */
+/** The shader without comments, indentation, and spaces around signs. Lines of the preprocessor stay. */
 function shortened(code: string): string {
   const lines = code.replaceAll(/\/\/.*/g, "").split("\n").map((line) => line.trim()).filter(Boolean);
   return lines.map((line) => line.startsWith("#") ? line : line.replaceAll(/ *([=,;:(){}<>]) */g, "$1")).join("\n");

@@ -1,6 +1,6 @@
 import { assert, test } from "./harness.ts";
 
-// What the pages show must run: every TypeScript block of README.md and docs/ is a program that ends without an error.
+// The pages' code must run: every TypeScript block of README.md and docs/ is a program that ends without an error.
 
 const repository = new URL("..", import.meta.url);
 const pages = [

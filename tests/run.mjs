@@ -18,7 +18,7 @@ const PATIENCE_MS = 120_000;
 const PAGE_FRAME = /http:\/\/127\.0\.0\.1:\d+\/([^:?]+)[^:]*:(\d+):\d+/;
 
 const tally = { passed: 0, failed: 0, skipped: 0 };
-/** What each file took, for the slowest of them. */
+/** Seconds of each file, for the slowest of them. */
 const durations = [];
 const failures = [];
 const begun = performance.now();
@@ -152,7 +152,7 @@ function denoErrors(output) {
   return (errors?.split(" FAILURES ")[0] ?? output.slice(-2000)).trim();
 }
 
-/** What the tests themselves printed. */
+/** The lines that the tests themselves printed. */
 function testOutput(output) {
   const blocks = [...output.matchAll(/^-+ output -+\n(.*?)^-+ output end -+$/gms)];
   return blocks.map(([, text]) => text.replace(/^skipped: .*\n/gm, "")).join("").trim();

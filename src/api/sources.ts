@@ -21,7 +21,7 @@ export async function openSource(source: ModelSource, revision = "main"): Promis
   return "getFileHandle" in source ? directoryHandle(source) : folderOf([...source]);
 }
 
-/** What reads the hub is loaded once somebody names a repository. */
+/** The reader of the hub is loaded once somebody names a repository. */
 async function openRepository(name: string, revision: string): Promise<Folder> {
   const [{ hubFolder }, { browserCache }] = await Promise.all([
     import("../checkpoint/source/hub.ts"),

@@ -10,7 +10,7 @@ const SHUFFLE_BUFFER = 1024;
 /** Anything that has token ids. */
 export type Tokens = { readonly input_ids: Uint32Array };
 
-/** Where a stream takes its examples from. */
+/** The origin of a stream's examples. */
 export interface ExampleSource<E extends Tokens> {
   /** Opens the dataset again, at its first row. */
   readonly rows: () => AsyncIterable<NumberedRow>;
@@ -28,7 +28,7 @@ export interface ExampleSource<E extends Tokens> {
 
 /** Position of a stream, for checkpoints: with it, the epochs before need not be read again. */
 export interface StreamPosition {
-  /** How often the stream has begun anew. */
+  /** Number of times the stream has begun anew. */
   readonly epoch: number;
   /** Sequences of all epochs before this one. */
   readonly first_sequence: number;

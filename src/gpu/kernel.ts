@@ -1,6 +1,6 @@
 import { type Constants, preprocess } from "./preprocess.ts";
 
-/** How a kernel uses a buffer. */
+/** The use that a kernel makes of a buffer. */
 export type Access = "read" | "read_write";
 /** A type of numbers in a parameter of a kernel. */
 export type Scalar = "u32" | "i32" | "f32";

@@ -38,7 +38,7 @@ export interface ForwardInputs {
   readonly T: number;
   /** Keep only each layer's input for the backward pass and compute the rest again. */
   readonly gradient_checkpointing?: boolean;
-  /** Where dropout's masks come from; absent, nothing is dropped. */
+  /** The origin of dropout's masks; absent, nothing is dropped. */
   readonly dropout?: DropoutSource;
 }
 

@@ -38,7 +38,7 @@ export interface Linear {
 /** A linear layer, dense or as two factors. */
 export type LinearLayer = Linear | LowRankLinear;
 
-/** How a dense layer is made. */
+/** Options of a new dense layer. */
 export interface CreateLinearOptions {
   /** True if a bias is added. */
   readonly bias?: boolean;
@@ -73,7 +73,7 @@ export function widthsOf({ weight, transposed = false }: Linear): { readonly out
   return transposed ? { out: columns, width: rows } : { out: rows, width: columns };
 }
 
-/** How a linear layer is applied. */
+/** Options of applying a linear layer. */
 export interface ApplyLinearOptions {
   /** (N, out), added to y. */
   readonly residual?: Variable;

@@ -7,7 +7,7 @@ export type Initial = number | { readonly uniform: number } | "ones" | "zeros";
 
 /** A weight of a model, under its Hugging Face name (`value.label`). */
 export interface Parameter extends TrainableVariable {
-  /** How its first values are made. */
+  /** The way its first values are made. */
   readonly initial: Initial;
 }
 

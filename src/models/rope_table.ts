@@ -4,9 +4,9 @@ import { type Tensor, tensor } from "../plan/tensor.ts";
 export interface RopeParameters {
   /** Base of the frequencies. */
   readonly rope_theta: number;
-  /** How frequencies are stretched for longer texts; by default they are not. */
+  /** The way frequencies are stretched for longer texts; by default they are not. */
   readonly rope_type?: "default" | "linear" | "llama3";
-  /** How far texts are stretched. */
+  /** The factor by which texts are stretched. */
   readonly factor?: number;
   /** Waves longer than the original length over this are stretched in full, in `llama3`. */
   readonly low_freq_factor?: number;

@@ -5,7 +5,7 @@ import { biasBackward } from "./column_sums.ts";
 import { moveGradient } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 
-/** What a linear op may have beside its operands. */
+/** Options of a linear op. */
 export interface LinearOptions {
   /** (out), added to every row of y. */
   readonly bias?: Variable;

@@ -3,7 +3,7 @@ import type { RuleName } from "./rule/rules.ts";
 
 /** The part of a matrix that is state-full: everything, nothing, or a part that changes from time to time. */
 export const SPLITS = ["all", "none", "columns", "rows", "randk", "blocks", "layers", "low_rank"] as const;
-/** Which part of a matrix is state-full. */
+/** The part of a matrix that is state-full. */
 export type Split = (typeof SPLITS)[number];
 
 /** Rules for the state-free part of the gradient. */
@@ -21,7 +21,7 @@ export type StateFreeRule = (typeof STATE_FREE_RULES)[number];
 
 /** Sources of a low-rank subspace. */
 export const PROJECTIONS = ["svd", "random", "random_orthogonal", "dct"] as const;
-/** How a projection's matrix is made. */
+/** The way a projection's matrix is made. */
 export type Projection = (typeof PROJECTIONS)[number];
 
 /** The side of a matrix that is projected; std: the smaller one. */
@@ -31,7 +31,7 @@ export type ProjectionType = (typeof PROJECTION_TYPES)[number];
 
 /** Policies for the moments when the subspace changes. */
 export const SWITCHES = ["reset", "keep", "rotate"] as const;
-/** What happens to a rule's state when the subspace switches. */
+/** The policy for a rule's state when the subspace switches. */
 export type Moments = (typeof SWITCHES)[number];
 
 /**
@@ -39,13 +39,13 @@ export type Moments = (typeof SWITCHES)[number];
  * memory-efficient method is a set of these values; `PRESETS` has the published ones, `optim_args` changes any of them.
  */
 export interface OptimizerSpec {
-  /** Which part of a matrix is state-full. */
+  /** The part of a matrix that is state-full. */
   readonly split: Split;
   /** Share of a matrix (of its columns, of all matrices, of its rank) that is state-full. */
   readonly density: number;
   /** Rank of a low-rank split; null: `density` of the projected side. */
   readonly rank: number | null;
-  /** How the projection's matrix is made. */
+  /** The way the projection's matrix is made. */
   readonly proj: Projection;
   /** The side of a matrix that is projected. */
   readonly proj_type: ProjectionType;
@@ -59,7 +59,7 @@ export interface OptimizerSpec {
   readonly inactive_update_rule: StateFreeRule;
   /** Steps between two choices of the subspace. */
   readonly update_gap: number;
-  /** What happens to the state when the subspace switches. */
+  /** The policy for the state when the subspace switches. */
   readonly switch_moments: Moments;
   /** Groups of matrices that change their subspaces at different steps. */
   readonly stagger: number;

@@ -24,9 +24,9 @@ interface Encoded {
 export class Executor {
   /** The device that it runs on. */
   readonly gpu: Gpu;
-  /** Where each tensor lies. */
+  /** The place of each tensor. */
   readonly plan: MemoryPlan;
-  /** What WebGPU has been asked for so far. */
+  /** Counts of WebGPU calls so far. */
   readonly counters: Counters = noCalls();
   readonly #encoded = new Map<Program, readonly Encoded[]>();
   readonly #groups = new Map<string, GPUBindGroup>();

@@ -5,7 +5,7 @@ import { bytesOf, type ElementType, type Role, type Tensor, TRANSIENT } from "./
 export interface BufferPlan {
   /** The buffer's name, for messages and tools. */
   readonly label: string;
-  /** What it is for. */
+  /** Its purpose. */
   readonly role: Role;
   /** Its size in bytes. */
   readonly bytes: number;

@@ -17,7 +17,7 @@ export { GROUP };
  * | scratch | from its first to its last use in a step | slots |
  */
 export const ROLES = ["frozen", "trainable", "gradient", "state", "activation", "input", "output", "scratch"] as const;
-/** What a tensor's memory is for. */
+/** The purpose of a tensor's memory. */
 export type Role = (typeof ROLES)[number];
 /**
  * Formats other than f32 are for storage (src/gpu/formats): kernels compute in f32, and write f32, u32 and bf16 only.
@@ -30,7 +30,7 @@ export interface Tensor {
   readonly label: string;
   /** Its size in each dimension, outermost first. */
   readonly shape: readonly number[];
-  /** What it is for. */
+  /** Its purpose. */
   readonly role: Role;
   /** The format of its elements. */
   readonly type: ElementType;

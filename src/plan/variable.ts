@@ -16,7 +16,7 @@ export type ParameterKind = "linear" | "norm" | "embedding" | "head";
 
 /** A variable that an optimizer can update. */
 export interface TrainableVariable extends Variable {
-  /** What it is in the model, which decides how it is updated. */
+  /** Its place in the model, which decides how it is updated. */
   readonly kind: ParameterKind;
   /** Index of the transformer layer that it belongs to, from 0; absent outside the layers. */
   readonly layer?: number;

@@ -19,7 +19,7 @@ import {
 import { type LoadWeights, Session } from "../train/session.ts";
 import { loaderOf } from "./fine_tuning.ts";
 
-/** What a session without training may be opened with. */
+/** Options of a session without training. */
 export interface InferenceOptions {
   /** An adapter's folder, laid over the model. */
   readonly adapter?: Folder | undefined;
@@ -37,7 +37,7 @@ export interface InferenceOptions {
 export interface Opened<P> {
   /** The model on the GPU. */
   readonly session: Session;
-  /** What the session runs. */
+  /** The program that the session runs. */
   readonly program: P;
 }
 

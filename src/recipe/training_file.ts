@@ -87,7 +87,7 @@ const sha256Of = async (bytes: Bytes): Promise<string> =>
 
 /** A checkpoint that was accepted. */
 export interface OpenedTraining {
-  /** What training continues from. */
+  /** The state that training continues from. */
   readonly state: TrainingState;
   /** Undefined: the run goes on exactly. Else what was matched by name. */
   readonly remapping: Remapping | undefined;

@@ -19,7 +19,7 @@ export interface ChatMessage {
   readonly content?: unknown;
 }
 
-/** What a chat template is given beside the messages. */
+/** Values that a chat template is given beside the messages. */
 export interface RenderOptions {
   /** End with the header of the assistant's next turn. */
   readonly add_generation_prompt?: boolean;

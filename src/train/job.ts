@@ -43,9 +43,9 @@ export interface LoopSettings {
 export interface TrainingJob {
   /** The model that is trained. */
   readonly model: Model;
-  /** What it runs. */
+  /** The programs that it runs. */
   readonly programs: Programs;
-  /** Where each tensor lies. */
+  /** The place of each tensor. */
   readonly plan: MemoryPlan;
   /** Its training and validation examples. */
   readonly data: TrainingData;
@@ -53,7 +53,7 @@ export interface TrainingJob {
   readonly settings: LoopSettings;
   /** The learning rate as a function of the step. */
   readonly schedule: LearningRateSchedule;
-  /** What else is done between steps. */
+  /** Work between steps. */
   readonly hooks: readonly StepHook[];
   /** Writes a text with the model as it is; absent for a model that writes none. */
   readonly sample?: ((session: Session) => Promise<string>) | undefined;

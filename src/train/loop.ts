@@ -29,7 +29,7 @@ export interface LoopOptions {
   readonly load?: LoadWeights | undefined;
   /** Reads the results. A device that is lost meanwhile is opened again, and the last steps are repeated. */
   readonly finish?: ((trainer: Trainer) => Promise<void>) | undefined;
-  /** What is done when the device is lost; absent, the run ends. */
+  /** The way back after a lost device; absent, the run ends. */
   readonly recovery?: RecoveryOptions;
 }
 

@@ -23,7 +23,7 @@ export class Stopwatch {
   }
 }
 
-/** What WebGPU is asked for in one step. */
+/** Counts of WebGPU calls in one step. */
 export interface StepCounts {
   /** Command buffers submitted. */
   readonly submits_per_step: number;

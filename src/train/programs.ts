@@ -38,7 +38,7 @@ export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedP
   readonly programs: ReadonlyMap<string, Program>;
   /** Updates the trained parameters. */
   readonly optimizer: Optimizer;
-  /** What is minimized and how examples become tensors. */
+  /** The goal of the training, and how examples become tensors. */
   readonly objective: Objective<B>;
   /** One for each micro-batch. */
   readonly batches: readonly BatchInputs[];
@@ -55,7 +55,7 @@ export interface TrainProgram<B extends ModelBatch = AnyBatch> extends PreparedP
 
 /** A forward pass that leaves losses. */
 export interface EvaluateProgram<B extends ModelBatch = AnyBatch> extends PreparedProgram {
-  /** What is minimized and how examples become tensors. */
+  /** The goal of the training, and how examples become tensors. */
   readonly objective: Objective<B>;
   /** The input tensors of a batch. */
   readonly batch: BatchInputs;

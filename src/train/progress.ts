@@ -17,9 +17,9 @@ const MOST_BYTES = 512 * 2 ** 20;
 
 /** The state of an earlier run, and how it fits this one if it trained something else. */
 export interface Resumed {
-  /** What training continues from. */
+  /** The state that training continues from. */
   readonly state: TrainingState;
-  /** How saved state was fitted to other settings, where it was. */
+  /** The way saved state was fitted to other settings, if it was. */
   readonly remapping?: Remapping | undefined;
 }
 

@@ -3,7 +3,7 @@ import { uniform } from "../random/philox.ts";
 import type { GenerateProgram } from "./programs.ts";
 import type { Session } from "./session.ts";
 
-/** How text is continued. */
+/** Options of continuing a text. */
 export interface SampleOptions {
   /** The text that is continued. */
   readonly prompt: string;

@@ -23,7 +23,7 @@ export type LoadWeights = (
   signal?: AbortSignal,
 ) => Promise<ReadonlySet<Parameter>>;
 
-/** How a model is brought onto the GPU. */
+/** Options of bringing a model onto the GPU. */
 export interface SessionOptions {
   /** Seed of initial weights. Without it the caller sets every parameter that `load` does not. */
   readonly seed?: number;

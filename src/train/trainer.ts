@@ -22,7 +22,7 @@ export interface TrainingState {
   readonly step: number;
   /** Position in the data, if they are read as a stream. */
   readonly position: StreamPosition | null;
-  /** Where subspaces stand between two switches. */
+  /** The place of subspaces between two switches. */
   readonly switching: SwitchingState;
   /** The tensors that are saved, in order. */
   readonly layout: readonly LayoutEntry[];

@@ -1,5 +1,5 @@
 // Runs the contestants in alternating blocks, in one process and on one adapter: scrimp, jax-js, scrimp, jax-js, ...
-//   What the machine does meanwhile, and how warm it is, then falls on both alike. The same code in Deno and a page.
+//   The load of the machine, and its heat, then fall on both alike. The same code in Deno and a page.
 
 import { runJaxJs } from "./jax_js.ts";
 import { referenceLoss } from "./reference_loss.ts";
@@ -17,11 +17,11 @@ export interface BlocksTask {
   readonly rounds: number;
   /** Contestants that do not take part, with the reason. */
   readonly absent: Readonly<Record<string, string>>;
-  /** Of the host's memory, which is a software adapter's too. */
+  /** Bytes of the host's memory, which is a software adapter's too. */
   readonly availableBytes: number;
 }
 
-/** What one contestant did. Milliseconds are per step. */
+/** The result of one contestant. Milliseconds are per step. */
 export interface Outcome {
   readonly name: string;
   /** Why it did not finish, if so. */

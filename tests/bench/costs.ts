@@ -1,4 +1,4 @@
-// What a dispatch has to do at least, from its sizes: floating-point operations, and bytes to and from memory.
+// The least that a dispatch has to do, from its sizes: floating-point operations, and bytes to and from memory.
 // An fma is two operations; exp, sqrt and a division are one each, though they take longer. Attention counts the pairs
 //   below the diagonal only. A tensor is read or written once, and both if its kernel updates it in place.
 
@@ -11,7 +11,7 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** What is known of the tensors bound by a name, and the kernel's numbers. */
+/** The facts of the tensors bound by a name, and the kernel's numbers. */
 interface Sizes {
   /** Elements; 0 if the kernel has no such binding. */
   readonly of: (binding: string) => number;

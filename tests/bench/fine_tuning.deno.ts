@@ -1,4 +1,4 @@
-// What a pretrained model learns and forgets, by method: stories260K is fine-tuned on the first nine tenths of
+// A pretrained model learns and forgets, by method: stories260K is fine-tuned on the first nine tenths of
 // tinyshakespeare; its loss on the
 // last tenth and on its own stories, each method at the best of its learning rates, and the bytes of its gradients and
 // optimizer state.

@@ -27,10 +27,10 @@ export interface KernelsTask {
 export interface KernelRow extends Cost {
   readonly kernel: string;
   readonly sizes: string;
-  /** What the first such dispatch writes. */
+  /** The values that the first such dispatch writes. */
   readonly writes: string;
   readonly countPerStep: number;
-  /** Of one dispatch: what stands for the rounds (`summarize`), and their median. */
+  /** Milliseconds of one dispatch: what stands for the rounds (`summarize`), and their median. */
   readonly microseconds: number;
   readonly medianMicroseconds: number;
 }
@@ -126,7 +126,7 @@ function keyOf(step: Step): string {
   return [kernel.name, JSON.stringify(kernel.constants), sizesOf(step), ...tensors.map(size)].join("|");
 }
 
-/** What distinguishes a dispatch for people. */
+/** The words that distinguish a dispatch for people. */
 function sizesOf({ kernel, params, tensors }: Step): string {
   const { constants } = kernel;
   const marks = [constants.ACCUMULATE && "+=", constants.INVERSE && "inverse", constants.TRANSPOSE && "transposed"]

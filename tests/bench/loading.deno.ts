@@ -1,4 +1,4 @@
-// What it takes to bring SmolLM-135M's 270 MB of bf16 from a file to the device, as they are and quantized on the way:
+// The cost of bringing SmolLM-135M's 270 MB of bf16 from a file to the device, as they are and quantized on the way:
 // MB a second, memory of the
 // host beside the device's buffers, planned bytes and the time until `scrimp plan` has shown them, and seconds of a
 // training step.
@@ -45,7 +45,7 @@ interface Base {
   readonly settings: LoadingTask["settings"];
   /** The same for the command line. */
   readonly flags: readonly string[];
-  /** What a run may take. */
+  /** The limit of a run. */
   readonly allowedBytes?: number;
 }
 /** By the format that the frozen weights of linear layers are kept in. */
@@ -175,7 +175,7 @@ async function runningOf(name: keyof typeof BASES, deviceBytes: number): Promise
   ];
 }
 
-/** Of a file whose pages are in memory, and, where that can be had, of one that is read from the disk. */
+/** Rates of a file whose pages are in memory, and, where that can be had, of one that is read from the disk. */
 interface Repeated {
   readonly warm: [LoadingResult, ...LoadingResult[]];
   readonly cold: LoadingResult[];

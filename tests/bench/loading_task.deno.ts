@@ -24,7 +24,7 @@ export interface LoadingTask {
 
 export interface LoadingResult {
   readonly adapter: string;
-  /** Of the file. */
+  /** Bytes of the file. */
   readonly bytes: number;
   /**
    * For all of them: by the clock, and of all processors together. The latter says what an idle machine would take at
@@ -32,14 +32,14 @@ export interface LoadingResult {
    */
   readonly seconds: number;
   readonly processorSeconds: number;
-  /** Of the process: when its kernels were compiled, and the most until the file was loaded. */
+  /** Bytes of the process: when its kernels were compiled, and the most until the file was loaded. */
   readonly compiledBytes: number;
   readonly peakBytes: number;
   /** Planned bytes, those of them that exist, and those that loading fills. */
   readonly plannedBytes: number;
   readonly allocatedBytes: number;
   readonly filledBytes: number;
-  /** Of each step after the first. */
+  /** Milliseconds of each step after the first. */
   readonly secondsOfSteps: readonly number[];
   readonly losses: readonly number[];
 }
@@ -85,7 +85,7 @@ async function load(gpu: Gpu): Promise<Partial<LoadingResult>> {
       loading = await timed(async () => {
         const { weights } = await openPretrained(directoryFolder(folder));
         written = await loadWeights(executor, model, weights);
-        // What was written is on its way only when something is submitted.
+        // Written data is on its way only when something is submitted.
         gpu.device.queue.submit([]);
         await gpu.device.queue.onSubmittedWorkDone();
         return bytesOf(weights);

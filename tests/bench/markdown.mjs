@@ -1,4 +1,4 @@
-// What the reports share.
+// Parts that the reports share.
 
 export const median = (values) => {
   const sorted = values.toSorted((a, b) => a - b);

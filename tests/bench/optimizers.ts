@@ -18,7 +18,7 @@ export interface OptimizersTask {
   readonly stepsPerWait: number;
   /** Blocks that each optimizer gets. */
   readonly rounds: number;
-  /** Of the updates alone. */
+  /** Milliseconds of the updates alone. */
   readonly clock?: ClockKind;
   readonly availableBytes: number;
 }
@@ -26,11 +26,11 @@ export interface OptimizersTask {
 /** A whole training step under one optimizer. */
 export interface StepTimes {
   readonly optimizer: OptimizerName;
-  /** Whether every step changes the subspaces, or none does. */
+  /** True if every step changes the subspaces, false if none does. */
   readonly refreshes: boolean;
   /** Milliseconds a step: for each block, one number for each wait. */
   readonly blocks: number[][];
-  /** Of the last block, a step. */
+  /** Counts of a step of the last block. */
   dispatches: number;
 }
 
@@ -68,7 +68,7 @@ const REFRESHING: ReadonlySet<OptimizerName> = new Set(["frugal", "frugal_blocks
 const ALTERNATING: ReadonlySet<OptimizerName> = new Set(["badam"]);
 
 const WARM_UP_STEPS = 2;
-/** Of training, more than are ever run. */
+/** Steps of training, more than are ever run. */
 const MAX_STEPS = 1_000_000;
 /**
  * Trainers stay open from block to block as long as their buffers fit into this; further ones are opened for each

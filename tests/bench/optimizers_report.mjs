@@ -1,4 +1,4 @@
-// What optimizers cost, beside AdamW, as Markdown.
+// The cost of optimizers, beside AdamW, as Markdown.
 
 import { median, round, table, title } from "./markdown.mjs";
 

@@ -87,7 +87,7 @@ async function timeRefreshes(gpu: Gpu, clock: Clock, rounds: number): Promise<{ 
   fillNormal(values, 0.01, 0, "gradient");
   executor.write(gradient, values);
   const times = { warm: [] as number[], cold: [] as number[] };
-  // What drivers compile at the first launch is not counted.
+  // The drivers' compiling at the first launch is not counted.
   for (const one of [cold, warm]) executor.run(one);
   for (let round = 0; round < rounds; round++) {
     times.cold.push(await clock.time(() => executor.run(cold)));

@@ -23,7 +23,7 @@ import * as trainers from "./trainers_report.mjs";
 /** Steps of a block. A step of work B takes some ten times as long as one of A. */
 const STEPS_OF_BLOCK = { A: 10, B: 5, C: 5 };
 
-/** What can be measured: which works and runtimes it takes by itself, what it asks of them, and how it is printed. */
+/** A measurement: the works and runtimes it takes by itself, what it asks of them, and how it is printed. */
 const MEASUREMENTS = {
   trainers: {
     works: ["A", "B"],

@@ -98,7 +98,7 @@ export async function measureSteadyState(
 
 async function memory(host: Host): Promise<Pick<Snapshot, "aliveBytes" | "heapBytes" | "residentBytes">> {
   if (!globalThis.gc) throw new Error("Cannot collect garbage: the runtime was started without --expose-gc");
-  // What one collection finalises is freed by a task, and counted as free by the next.
+  // Memory that one collection finalises is freed by a task, and counted as free by the next.
   for (let round = 0; round < 5; round++) {
     globalThis.gc();
     await new Promise((resolve) => setTimeout(resolve, 50));

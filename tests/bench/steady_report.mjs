@@ -29,7 +29,7 @@ function intervals(snapshots) {
   });
 }
 
-/** What grew that must not. Empty for a steady state. */
+/** The counts that grew and must not. Empty for a steady state. */
 export function problems({ snapshots, plannedBytes, allocatedBytes }) {
   const [first, quarter] = snapshots, last = snapshots.at(-1);
   const found = [];

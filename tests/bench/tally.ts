@@ -11,7 +11,7 @@ export interface Counts {
   shaderModules: number;
 }
 
-/** What was asked for since `take` was last called, and the bytes of buffers that live now. */
+/** Counts since `take` was last called, and the bytes of buffers that live now. */
 export interface Tally extends Counts {
   /** The most bytes of buffers alive at once, those of earlier blocks included; a buffer lives until `destroy()`. */
   readonly peakBytes: number;
@@ -91,7 +91,7 @@ export function take(): Tally {
   return { ...counts, peakBytes };
 }
 
-/** What `name` has asked for so far. Goes on counting. */
+/** Counts of `name` so far. It goes on counting. */
 export function countsOf(name: string): Counts {
   return { ...(owners.get(name)?.counts ?? NOTHING) };
 }

@@ -1,4 +1,4 @@
-// What the benchmark can measure. The same code in Deno and in a page.
+// Everything that the benchmark can measure. The same code in Deno and in a page.
 
 import { type BlocksTask, runBlocks } from "./blocks.ts";
 import { type KernelsTask, measureKernels } from "./kernels.ts";
@@ -9,7 +9,7 @@ import { measureSteadyState, type SteadyTask } from "./steady.ts";
 /** Sent by run.mjs as JSON. */
 export type Task = BlocksTask | SteadyTask | KernelsTask | OptimizersTask | RefreshTask;
 
-/** What only the runtime itself can tell. */
+/** Facts that only the runtime itself can tell. */
 export interface Host {
   /** JavaScript heap in use. */
   heapBytes(): number;

@@ -23,7 +23,7 @@ export interface UpdateTimes {
   readonly optimizer: OptimizerName;
   readonly dispatches: number;
   readonly bytes: number;
-  /** Of one update of all parameters, a number for each round. */
+  /** Milliseconds of one update of all parameters, a number for each round. */
   readonly milliseconds: number[];
 }
 

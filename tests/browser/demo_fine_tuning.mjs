@@ -35,7 +35,7 @@ const modelFiles = () =>
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
-/** What the hub says of the fixture as someone/stories. */
+/** The hub's answers about the fixture as someone/stories. */
 function answerOfHub(request, requests) {
   const { pathname } = new URL(request.url()),
     headers = {

@@ -1,4 +1,4 @@
-// What a visitor of demo/ does and sees.
+// Steps and sights of a visitor of demo/.
 
 /** The test cannot run here, and says why. */
 export class SkippedError extends Error {}
@@ -26,7 +26,7 @@ export async function set(page, settings) {
 export const state = (page, name) => page.waitForSelector(`body[data-state="${name}"]`);
 export const step = async (page) => Number((await page.textContent("#step")).split("/")[0].replace(/\D/g, ""));
 export const loss = async (page) => Number(await page.textContent("#loss"));
-/** Of a run that has ended. */
+/** The page of a run that has ended. */
 export const validation = async (page) =>
   Number(/Validation loss([\d.]+)/.exec(await page.textContent("#summary dl"))[1]);
 export const outcome = async (page) => `loss ${await loss(page)}, validation loss ${await validation(page)}`;

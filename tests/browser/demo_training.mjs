@@ -17,7 +17,7 @@ import {
   TINY,
 } from "./demo_page.mjs";
 
-/** Of a model that knows nothing: every byte is as likely as any other. */
+/** The loss of a model that knows nothing: every byte is as likely as any other. */
 const UNIFORM_LOSS = Math.log(256);
 
 export const tests = {

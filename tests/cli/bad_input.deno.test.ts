@@ -12,7 +12,7 @@ interface BadInput {
   readonly files?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly code: 1 | 2;
-  /** What the line must tell. */
+  /** The words that the line must have. */
   readonly tells: readonly string[];
 }
 

@@ -49,7 +49,7 @@ async function tuneTwice(folder: string, file: string, ...args: string[]): Promi
 }
 
 /**
- * What a LoRA run says of its validation is what eval says of base and adapter, to the bit, and of the merged model.
+ * A LoRA run's validation loss is that of eval with base and adapter, to the bit, and of the merged model.
  */
 async function checkAdapter(folder: string, ...args: string[]): Promise<void> {
   const { eval_loss } = await tuneTwice(folder, "adapter/adapter_model.safetensors", ...LORA, ...args),

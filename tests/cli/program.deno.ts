@@ -99,7 +99,7 @@ export function linesOf({ stdout }: Pick<Result, "stdout">): Line[] {
   });
 }
 
-/** What the first line of a run says of its data. */
+/** The words about data in the first line of a run. */
 export const validationTokensOf = (lines: readonly Line[]): number =>
   Number((lines[0]!["data"] as Line)["validation_tokens"]);
 

@@ -18,7 +18,7 @@ const B = 2, T = 9, STEPS = 3;
 
 interface Options {
   readonly target: KernelTarget;
-  /** Of dropout; undefined: without. */
+  /** Seed of dropout; undefined: without. */
   readonly seed?: number | undefined;
   readonly gradient_checkpointing?: boolean;
 }

@@ -1,4 +1,4 @@
-// What a llama's training step records and needs, without a GPU.
+// A llama's training step is recorded and planned here, without a GPU.
 
 import { OPTIMIZERS } from "../../src/optim/presets.ts";
 import { assert, assertEquals, test } from "../harness.ts";

@@ -28,7 +28,7 @@ const adapted = (plain: Model, config: Partial<LoraConfig> = {}): Model =>
     quantized: undefined,
   });
 
-/** Of every family whose linear layers differ: biases, transposed weights, post-norm. */
+/** One config of every family whose linear layers differ: biases, transposed weights, post-norm. */
 const FAMILIES = ["llama", "qwen2", "gpt2", "roberta"] as const;
 
 for (const family of FAMILIES) {

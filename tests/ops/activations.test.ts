@@ -10,7 +10,7 @@ import { uniform } from "./values.ts";
 const SIZES = [1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 33, 64, 65, 127, 128, 129, 315, 1031];
 
 /**
- * What the rounding of one number is relative to. The lower tail is an exponential and carries the rounding of its
+ * The magnitude that rounding is relative to. The lower tail is an exponential and carries the rounding of its
  * argument, a share of |argument|; the upper part is 1 less that. Below `smallest` adapters flush to 0.
  */
 function geluScales(x: number, form: GeluForm): { y: number; slope: number } {

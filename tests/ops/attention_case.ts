@@ -24,7 +24,7 @@ import { testGpu } from "../test_gpu.ts";
 export type Numbers = readonly [B: number, T: number, H: number, KV: number, D: number];
 
 export interface Options {
-  /** Of queries and keys. Default 1. */
+  /** Scale of queries and keys. Default 1. */
   readonly range?: number;
   /** Operands that need no gradient. */
   readonly frozen?: readonly string[];

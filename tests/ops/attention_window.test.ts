@@ -1,4 +1,4 @@
-// What a position of attention sees: documents packed into one sequence, padding, and both directions.
+// A position of attention sees some others: documents packed into one sequence, padding, and both directions.
 
 import { assert, assertClose, assertEquals, assertThrows, random, test } from "../harness.ts";
 import {
@@ -97,7 +97,7 @@ test("padding to the right and to the left", async () => {
 
 test("documents whose scores are far below those of their neighbours", async () => {
   const lengths = [[3, 18, 1, 11]], numbers: Numbers = [2, 33, 2, 1, 8];
-  // Of the first document, q and k times 1000: a softmax that looked across would see 1e6 there.
+  // The first document's q and k are times 1000: a softmax that looked across would see 1e6 there.
   const edit = ({ q, k }: Operands, { T, H, KV, D }: AttentionSize): void => {
     for (const [values, width] of [[q, H * D], [k, KV * D]] as const) {
       for (let b = 0; b < 2; b++) {

@@ -11,7 +11,7 @@ export interface Draw {
   readonly micro?: number;
 }
 
-/** What each of n numbers is multiplied by. */
+/** The factor of each of n numbers. */
 export function dropoutFactors(n: number, p: number, { purpose = "test", step = 3, micro = 0 }: Draw = {}): Reals {
   return Float64Array.from({ length: n }, (_, i) => {
     const words = philox4x32([i >>> 2, 0, step, micro], purposeKey(SEED, purpose));

@@ -22,7 +22,7 @@ import { testGpu } from "../test_gpu.ts";
 /** All but f32. */
 const IS_PACKED = ["bf16", "f16", "int8", "nf4"] as const satisfies readonly Format[];
 
-/** What is left of numbers in a format. */
+/** The numbers as a format keeps them. */
 const kept = (format: Format, values: ArrayLike<number>): Floats =>
   unpack(format, pack(format, Float32Array.from(values)), values.length);
 

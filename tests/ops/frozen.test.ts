@@ -1,4 +1,4 @@
-// What freezing saves, counted in steps: no GPU.
+// Freezing saves steps, which are counted here without a GPU.
 
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
 import type { KernelTarget } from "../../src/gpu/device.ts";
@@ -150,7 +150,7 @@ test("a frozen variable has no gradient and costs no dispatch, for every op", ()
 });
 
 test("freezing an operand of linear(), rmsNorm(), add() or a head removes its dispatches", () => {
-  // Of add() the first operand takes the sum's gradient over: only the second needs a copy.
+  // The first operand of add() takes the sum's gradient over: only the second needs a copy.
   const expected = {
     linear: [1, 1, 2],
     rmsNorm: [1, 1, 2],

@@ -24,7 +24,7 @@ export interface Values {
 
 export interface Expected {
   readonly value: Reals;
-  /** What rounding is relative to, element by element. Default: the absolute value itself. */
+  /** The magnitude that rounding is relative to, element by element. Default: the absolute value itself. */
   readonly scale?: Reals;
   readonly tolerance: Tolerance;
   /** Length of the longest sum behind an element. Default 1. */

@@ -17,7 +17,7 @@ interface NormCase {
   readonly gradients: readonly Reals[];
   readonly max_norm: number;
   readonly together: boolean;
-  /** What the recorder is told, if not the truth: asks for the partial sums of a large model. */
+  /** The target that the recorder is given, if not the true one: it asks for the partial sums of a large model. */
   readonly sizes?: readonly number[];
 }
 

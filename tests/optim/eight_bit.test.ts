@@ -90,7 +90,7 @@ async function checkTurns(
   const record = (r: Recorder): void => recordStateFull(r, { step_inputs, clip, x, state, codes }, options);
   await withPrograms(target, [record], async (executor, [program]) => {
     executor.write(codes, codeValues());
-    // What a pool holds of others, and at first of this parameter, which begins anew.
+    // A pool holds state of others, and at first of this parameter, which begins anew.
     for (const one of state) {
       executor.write(
         one,

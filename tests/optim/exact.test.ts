@@ -12,7 +12,7 @@ import { size, type Tensor } from "../../src/plan/tensor.ts";
 const GAP = 3, STEPS = 8;
 /** Vectors of four, and scalars. */
 const SHAPES: readonly Shape[] = [[12, 8], [7, 9]];
-/** Of 64 threads more than 65 535 workgroups, without vectors. */
+/** More than 65 535 workgroups of 64 threads, without vectors. */
 const LARGE: Shape = [2049, 2047];
 
 const gradientAt = (step: number) => (index: number, n: number): Float32Array<ArrayBuffer> => {

@@ -24,7 +24,7 @@ import type { Tensor } from "../../src/plan/tensor.ts";
 
 const GAP = 3, STEPS = 8;
 /**
- * Of the largest weight, about 1. Eight roundings of the weight itself are 4e-7 of it at most; a step of 0.01 whose
+ * Shares of the largest weight, about 1. Eight roundings of the weight are at most 4e-7 of it; a step of 0.01 whose
  * direction lost a hundred roundings to what cancels in a projection adds 1e-7. The largest seen is 3.6e-7.
  */
 const TOLERANCE = 2e-6;
@@ -59,7 +59,7 @@ const OTHER_BASES: readonly Partial<OptimizerSpec>[] = (["random_orthogonal", "d
   proj,
 ) => (["left", "right", "full"] as const).map((proj_type) => ({ split: "low_rank", proj, proj_type })));
 
-/** Of a matrix 3 or 4 columns, 2 or 4 rows, 25 or 38 elements; of three matrices one. */
+/** The parts chosen: 3 or 4 columns, 2 or 4 rows, 25 or 38 elements of a matrix; one of three matrices. */
 const COMMON: Partial<OptimizerSpec> = {
   density: 0.4,
   rank: 3,
@@ -70,7 +70,7 @@ const COMMON: Partial<OptimizerSpec> = {
   proj_params_lr_scale: Math.fround(0.7),
 };
 
-/** What is refused, and nothing else. */
+/** The points that are refused, and nothing else. */
 function isRefused(
   { split, inactive_update_rule: free, switch_moments, proj, proj_type }: Partial<OptimizerSpec>,
 ): boolean {
@@ -105,7 +105,7 @@ function subjectsOf(split: Partial<OptimizerSpec>): Subject[] {
 const gradientAt = (step: number) => (index: number, n: number): Float32Array<ArrayBuffer> =>
   new Float32Array(uniform(random(1000 * step + index), n));
 
-/** Whether there is a subspace to change, and so a switch that restarts moments. */
+/** True if there is a subspace to change, and so a switch that restarts moments. */
 const changes = ({ spec: { split } }: Subject): boolean => split !== "all" && split !== "none";
 
 /** One matrix in f64. */
@@ -117,7 +117,7 @@ interface Followed {
   readonly weights: Reals;
 }
 
-/** What a switch chose is the same for all subjects that choose in the same way, so it is read from one of them. */
+/** A switch chooses the same for all subjects that choose in the same way, so it is read from one of them. */
 const sourceOf = ({ one: { spec }, shape, index }: Followed): string =>
   [spec.split, spec.proj, spec.proj_type, shape, index].join();
 
@@ -189,7 +189,7 @@ for (const [name, split] of Object.entries(SPLITS)) {
       );
       const [target, tiled] = await testTargets();
       await follow(target!, subjects);
-      // Of all these kernels only products of matrices have others for GPUs, and they are the same for every rule.
+      // Among these kernels only products of matrices have others for GPUs, and they are the same for every rule.
       if (split.split === "low_rank") {
         await follow(
           tiled!,

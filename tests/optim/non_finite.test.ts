@@ -281,7 +281,7 @@ function everything(settings: Partial<OptimizerSettings> = {}): Subject[] {
 /** 0, or four codes of 0: the middle of the signed map. */
 const isEmpty = (words: Words, { spec }: Subject): boolean =>
   words.every((word) => word === 0 || (spec.optim_bits === 8 && word === 0x7f7f7f7f));
-/** What a subspace is. */
+/** The facts of a subspace. */
 const isChoice = (label: string): boolean => /\.(basis|mask|indices)$/.test(label);
 
 test(

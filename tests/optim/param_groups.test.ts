@@ -149,7 +149,7 @@ test("layers are numbered by name, and FRUGAL's order within a layer has down be
   const shuffled = targets.toReversed();
   assertEquals(inBlockOrder(shuffled).map((one) => nameOf(one).split(".").at(-2)), [...order, ...order]);
   assertEquals(inBlockOrder(shuffled).map(layerOf), targets.map(layerOf));
-  // What is in no layer comes last, in its own order.
+  // Parameters in no layer come last, in their own order.
   assertEquals(inBlockOrder(untied).slice(-3).map(nameOf), [
     "model.embed_tokens.weight",
     "model.norm.weight",

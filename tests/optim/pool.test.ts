@@ -26,7 +26,7 @@ const LAYERS = [20, 50, 30, 10, 40].flatMap((
 const spec = (changes: Partial<OptimizerSpec>): OptimizerSpec => ({ ...DEFAULT_SPEC, split: "blocks", ...changes });
 const rounded = (one: TrainableVariable): number => Math.ceil(size(one.value) / BLOCK) * BLOCK;
 
-/** What one period needs, after it was seen that nothing overlaps. */
+/** The need of one period, after it was seen that nothing overlaps. */
 function checkOffsets(name: string, pool: Pool, offsets: ReadonlyMap<TrainableVariable, number>): number {
   let end = 0;
   for (const [one, offset] of [...offsets].sort(([, a], [, b]) => a - b)) {
@@ -50,7 +50,7 @@ test(
           assertEquals(offsets.size, 8 * density, name);
           return checkOffsets(`${name}, switch ${index}`, pool, offsets);
         });
-        // Of random draws the largest is not sure to come: the pool is for the largest matrices.
+        // Random draws may not bring the largest: the pool is for the largest matrices.
         const most = block_order === "random"
           ? [...MATRICES].map(rounded).sort((a, b) => b - a).slice(0, 8 * density).reduce((a, b) => a + b, 0)
           : Math.max(...used);

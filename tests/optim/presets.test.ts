@@ -31,7 +31,7 @@ const APOLLO: Partial<OptimizerSpec> = {
 };
 
 /**
- * What the authors' code does, and where: the whole grid of each optimizer but for what has no meaning in it.
+ * The authors' code by its places: the whole grid of each optimizer but for what has no meaning in it.
  * - FRUGAL (fzmushko/FRUGAL): moments and their count of steps begin anew at a switch, weights decay before the update,
  * signs of the rest at the same rate, density 0.25, gap 200; blocks descending, coordinates are columns.
  * - GaLore (jiaweizzhao/GaLore), Fira (xichen-fy/Fira), APOLLO (zhuhanqing/APOLLO): Adam with epsilon before the bias

@@ -77,7 +77,7 @@ export function subject(
   };
 }
 
-/** What one step is given, beside what the optimizers say. */
+/** The inputs of one step, beside those of the optimizers. */
 export interface StepOptions {
   /** Gradient of parameter w`index`: the same for all subjects, or for twins. */
   readonly gradient: (index: number, n: number, twin: string) => Float32Array<ArrayBuffer>;
@@ -200,7 +200,7 @@ export const unpackMask = (words: Words, total: number): number[] =>
 /** Words of struct StepInputs. */
 const COUNT = 5, DRAWN = 6;
 
-/** What a switch that has just run chose for a matrix. `read` gives the bits of a state tensor. */
+/** The choice for a matrix by a switch that has just run. `read` gives the bits of a state tensor. */
 export async function chosenBy(
   one: Subject,
   index: number,

@@ -113,7 +113,7 @@ test("maskSelection(): the words, each with the number of ones before it", async
   }
 });
 
-/** What is selected, of a matrix (m, n). */
+/** The selection of a matrix (m, n). */
 interface Case {
   readonly kind: SelectionKind;
   readonly m: number;

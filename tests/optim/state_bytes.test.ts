@@ -10,7 +10,7 @@ import { planMemory } from "../../src/plan/memory.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { bytesOf, tensor } from "../../src/plan/tensor.ts";
 
-/** Of a 60M model's feed-forward layers, and one that is wide. */
+/** The shapes of a 60M model's feed-forward layers, and a wide one. */
 const SHAPES: readonly Shape[] = [[1376, 512], [96, 256]];
 const RULES = ["adam", "adam_hf", "lion", "sgd"] as const;
 

@@ -55,7 +55,7 @@ test("randomSubset() refuses more than there are", () => {
   assertThrows(() => randomSubset(4, 5, 0, "test", 0), "Cannot draw 5 of 4: expected 0 to 4");
 });
 
-/** What a kernel makes of the words. */
+/** The result that a kernel makes of the words. */
 const selectedAt = (words: Uint32Array, i: number): boolean => ((words[i >> 4]! >>> (i & 15)) & 1) === 1;
 function slotAt(words: Uint32Array, i: number): number {
   const word = words[i >> 4]!;

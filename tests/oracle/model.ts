@@ -45,7 +45,7 @@ import { largestDifference, normOf, relativeL2 } from "./measures.ts";
 interface Expected {
   readonly loss: number;
   readonly grad_norm: number;
-  /** Of an adapter: the folder of its model, beside it. */
+  /** The folder of an adapter's model, beside it. */
   readonly base?: string;
   readonly gradient_is_zero_in_exact_arithmetic?: Record<string, [number, number]>;
   readonly train?: {
@@ -67,7 +67,7 @@ interface Fixture {
   readonly pretrained: Pretrained;
   readonly adapter?: { readonly config: LoraConfig; readonly folder: Folder } | undefined;
   readonly want: Map<string, FixtureTensor>;
-  /** Of PEFT's keys. */
+  /** The prefix of PEFT's keys. */
   readonly prefix: string;
 }
 

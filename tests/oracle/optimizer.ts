@@ -26,7 +26,7 @@ interface Case {
   readonly chosen: readonly { readonly shape: readonly number[]; readonly values: readonly number[] }[];
 }
 
-/** Of the largest weight, as the fixture says. */
+/** The tolerance as a share of the largest weight, as the fixture says. */
 const TOLERANCE = 1e-5;
 
 const frugal = (split: OptimizerSpec["split"]) => (c: Config): OptimizerSpec =>
@@ -68,7 +68,7 @@ const SPECS: Readonly<Record<string, (config: Config) => OptimizerSpec>> = {
   frugal_randk: frugal("randk"),
 };
 
-/** Whether a method of the file has a spec here. The others are reported as not replayed. */
+/** True if a method of the file has a spec here. The others are reported as not replayed. */
 export const hasRule = (method: string): boolean => method in SPECS;
 
 /** Replays the trajectories of update rules on given gradients. */

@@ -186,7 +186,7 @@ test("checkpoint(): the body is recorded again in the backward pass, its uses co
   assertEquals(checkpointed.forward, plain.forward);
   assertEquals(checkpointed.gradients, plain.gradients);
   assertEquals(checkpointed.completed.toSorted(), ["v.weight", "w.weight", "x"]);
-  // What the body computes first is not read by the backward pass: it is computed again.
+  // The body's first results are not read by the backward pass: they are computed again.
   const first = checkpointed.r.steps[0]!.tensors.at(-1)!;
   assertEquals(
     checkpointed.r.steps.findLastIndex(({ tensors }) => tensors.includes(first)),

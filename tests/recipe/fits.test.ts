@@ -87,7 +87,7 @@ test("an optimizer that a model cannot have is one row with the reason", () => {
   for (const { problem } of refused) assert(problem.includes("k <= 768") && !problem.includes("\n"), problem);
 });
 
-/** Of TINY's one layer, its embedding, which is the logits too, and its last norm. */
+/** Parameters of TINY's one layer, its embedding, which is the logits too, and its last norm. */
 function stateBytesOf(optim: OptimizerName): number {
   const matrices = { q: [16, 16], k: [8, 16], v: [8, 16], o: [16, 16], gate: [32, 16], down: [16, 32], up: [32, 16] },
     { q, k, v, o, gate, down, up } = matrices;

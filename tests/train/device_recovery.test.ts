@@ -49,7 +49,7 @@ async function trainLosing(
   return { events, weights };
 }
 
-/** What a run told, but for the clock, the pipelines and the losses of its device. */
+/** The events of a run, but for the clock, the pipelines and the losses of its device. */
 const story = (events: readonly TrainEvent[]): unknown[] =>
   events.filter(({ type }) => !["compiling", "recovered", "end", "checkpoint"].includes(type)).map((
     event,

@@ -1,4 +1,4 @@
-// What a step asks of WebGPU, counted at WebGPU itself, and what a bad step leaves alone.
+// A step's calls of WebGPU are counted at WebGPU itself, and a bad step leaves things alone.
 
 import { bytesByRole } from "../../src/plan/ledger.ts";
 import { parseConfig } from "../../src/recipe/config/config.ts";

@@ -1,4 +1,4 @@
-// What a change of subspace asks of WebGPU: a step like any other.
+// A change of subspace asks no more of WebGPU than any other step.
 
 import { assert, assertEquals, test } from "../harness.ts";
 import { batchesOf, prepareTiny, type Settings } from "./tiny.ts";

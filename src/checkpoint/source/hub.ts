@@ -11,7 +11,7 @@ const HUB = "https://huggingface.co";
 export const isRepository = (name: string): boolean => /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(name);
 const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(revision);
 
-/** Where a model of the hub is kept, and how it is fetched. */
+/** Options of reading a model of the hub. */
 export interface HubOptions {
   /** A branch, a tag or a commit; "main" by default. */
   readonly revision?: string;

@@ -20,7 +20,7 @@ export interface EncodedText {
   readonly token_type_ids?: Uint32Array<ArrayBuffer>;
 }
 
-/** How rows become classified texts. */
+/** Options for making rows into classified texts. */
 export interface ClassificationOptions {
   /** Ids of a text or a pair, with the special tokens between and around them that the model expects. */
   readonly encode: (text: string, text_pair: string | null) => EncodedText;

@@ -20,7 +20,7 @@ export interface EncodedChat {
   readonly assistant_mask: ArrayLike<number | boolean>;
 }
 
-/** How rows become sequences of tokens. */
+/** Options for making rows into sequences of tokens. */
 export interface ExampleOptions {
   /** Turns text into ids. */
   readonly tokenizer: Pick<Tokenizer, "encode">;

@@ -12,7 +12,7 @@ export interface Phase {
 
 /** State that a run needs to go on: everything else is a function of the step. */
 export interface SwitchingState {
-  /** Where each group of parameters stands between two switches. */
+  /** The place of each group of parameters between two switches. */
   readonly phases: readonly Phase[];
   /** Step at which the first subspaces are drawn. */
   readonly begun: number;

@@ -1,4 +1,4 @@
-// What is wrong with a model's folder is said in one line, before any weight is read.
+// A fault of a model's folder is told in one line, before any weight is read.
 
 import { assert, assertEquals, assertRejects, test } from "../../harness.ts";
 import { SMALL } from "../../models/small_models.ts";

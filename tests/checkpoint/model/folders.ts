@@ -33,7 +33,7 @@ export const withValues = (values: ReadonlyMap<string, Floats>): LoadWeights => 
   return Promise.resolve(new Set(model.parameters));
 };
 
-/** What a model thinks of a sequence. */
+/** The logits of a model for a sequence. */
 export const judge = ({ session, evaluate }: OpenedModel, classifies = false): Promise<Evaluation> =>
   session.evaluate(evaluate, [{
     input_ids: Uint32Array.of(5, 31, 7, 0, 12, 9),

@@ -1,4 +1,4 @@
-// What loading holds and what it leaves: a file is read once and in pieces, what is written leaves the host in batches,
+// Loading holds little: a file is read once and in pieces, what is written leaves the host in batches,
 // and frozen weights take the bytes that they have in the file.
 
 import { assert, assertEquals, assertRejects, test } from "../../harness.ts";
@@ -154,7 +154,7 @@ for (
       { weights, storedAs } = await openPretrained(folderOf(plain, DEEP, { tensors: numbersOf(plain, type) }));
     const model = frozen(DEEP, storedAs, quantized),
       trainer = await openModel(model, (executor, model) => loadWeights(executor, model, weights));
-    // Of linear layers as they are quantized, of the rest as the file has it; the table of RoPE and norms in f32 are
+    // Linear layers count as they are quantized, the rest as the file has it; the table of RoPE and norms in f32 are
     // the difference.
     const stored = [...weights.tensors.values()].reduce(
       (sum, { name, start, end }) =>

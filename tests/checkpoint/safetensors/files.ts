@@ -72,7 +72,7 @@ export interface Described {
   readonly end: number;
 }
 
-/** What a file holds, as plain values. */
+/** The contents of a file, as plain values. */
 export const describeFile = (
   { tensors, metadata }: TensorFile,
 ): { tensors: Described[]; metadata: [string, string][] } => ({

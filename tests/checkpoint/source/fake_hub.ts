@@ -10,7 +10,7 @@ const TOKEN = "hf_right";
 export interface FakeHub {
   readonly fetch: typeof globalThis.fetch;
   handle(request: Request): Response;
-  /** What was asked: "model", "tree", or "path start-end". */
+  /** The requests: "model", "tree", or "path start-end". */
   readonly requests: string[];
   /** For the next requests, in order: instead of an answer, or from one. Undefined: none. */
   readonly faults: (Fault | undefined)[];

@@ -1,4 +1,4 @@
-// What reading from the hub must do, whatever the cache writes to. A row gets `open`, which gives the same cache again
+// Reading from the hub must do this, whatever the cache writes to. A row gets `open`, which gives the same cache again
 // and again, as processes that start one after the other would have it, empty at first.
 
 import { type HubFolder, hubFolder, type HubOptions } from "../../../src/checkpoint/source/hub.ts";

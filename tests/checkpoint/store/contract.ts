@@ -1,4 +1,4 @@
-// What every store of checkpoints must do, whatever it writes to. A row gets `open`, which opens a store of one run
+// Every store of checkpoints must do this, whatever it writes to. A row gets `open`, which opens a store of one run
 // that nobody has used yet, again and again if it likes.
 
 import type { ByteSource } from "../../../src/checkpoint/source/source.ts";

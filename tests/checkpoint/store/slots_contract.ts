@@ -1,4 +1,4 @@
-// What the slots of a browser's store must survive. A row gets a run that nobody has used yet, and where its slots lie.
+// The slots of a browser's store must survive this. A row gets a run that nobody has used yet, and where its slots lie.
 
 import { openSlots, type Slots } from "../../../src/checkpoint/store/slots.ts";
 import { StorageFullError } from "../../../src/checkpoint/store/store.ts";

@@ -87,7 +87,7 @@ test("powerIteration(): finds the singular vectors behind a gap, one by one", as
       const results = await refresh(target, one, [{ gradient, cold: true }, ...Array(9).fill({ gradient })]),
         where = `${target}, ${JSON.stringify(one)}`;
       const last = realsOf(results.at(-1)!);
-      // Of what lies beyond the gap a hundredth is left by each iteration; rounding turns the last vector by EPS times
+      // Each iteration leaves a hundredth of the part beyond the gap; rounding turns the last vector by EPS times
       // 8 / 1.
       const span = spanError(last, expected, one.k);
       assert(span < 2e-6, `${where}: the span is off by ${span}`);

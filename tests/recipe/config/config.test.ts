@@ -146,7 +146,7 @@ test("updates in the backward pass by transformers' name exclude what needs all 
   );
 });
 
-// What each setting refuses, beside what it takes at the edge of its range.
+// Each setting refuses some values, and takes those at the edge of its range.
 const COUNT: readonly [readonly unknown[], readonly unknown[]] = [[
   0,
   -1,

@@ -228,7 +228,7 @@ test("where both are needed both flags are, and what is checkpointed next is res
   run.go(2);
   const whole = await weightsOf(run);
   run.trainer.destroy();
-  // What was learnt and is frozen now is in it, what was never trained is not: it is for whoever loads the model's own
+  // Weights that were trained and are frozen now are in it, others are not: it is for whoever loads the model's own
   // weights to write.
   const again = await openTiny({ ...ATTENTION, ...FROM }), exact = await opened(next, again);
   assertEquals([exact.remapping, exact.notes, exact.state.step], [undefined, [], SAVED + 1]);

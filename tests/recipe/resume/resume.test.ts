@@ -143,7 +143,7 @@ test("of a run's checkpoints the newest that is whole is taken, and a note says 
     );
   }
   await assertRejects(() => openOf(...damaged), "Cannot resume checkpoint-0.safetensors");
-  // What does not fit the run is no damage.
+  // A checkpoint that does not fit the run is not damaged.
   await assertRejects(() => openNewest(files, run.run, { ...context, data: "other" }), "other data");
   run.trainer.destroy();
 });
