@@ -47,7 +47,7 @@ for (const json of JSONS) {
     assert(names.some((name) => name.startsWith(prefix)), `no parameter begins with ${prefix}`);
   });
 
-  test(`${json.model_type}: a longest sequence, keys of dropout that it reads, and factors only where it has them`, () => {
+  test(`${json.model_type}: a longest sequence, keys of dropout, and factors only where it has them`, () => {
     assertEquals(architecture.maxLength(model.config) + (architecture.positionOffset?.(model.config) ?? 0) > 31, true);
     for (const key of architecture.dropouts) {
       assertThrows(() => architecture.parse({ ...json, [key]: 1 }), "below 1");
