@@ -1,5 +1,6 @@
 // The arrows between the folders point one way, no shader is dead, and no file outgrows a reader.
 
+import { existsSync } from "node:fs";
 import { assert, assertEquals, test } from "./harness.ts";
 
 /** A folder of src imports from itself and from those before it. */
@@ -143,6 +144,14 @@ test("imports point one way", () =>
 test("ARCHITECTURE.md lists the folders in this order", () => {
   const text = Deno.readTextFileSync(new URL("../ARCHITECTURE.md", import.meta.url));
   assertEquals([...text.matchAll(/^\| `src\/(\w+)\/`/gm)].map(([, name]) => name), LAYERS);
+});
+test("each file and folder that ARCHITECTURE.md names is there", () => {
+  const text = Deno.readTextFileSync(new URL("../ARCHITECTURE.md", import.meta.url));
+  const paths = [...text.matchAll(/`((?:src|shaders|tests|docs)\/[\w./]*)`/g)].map(([, path]) => path!);
+  assert(paths.length > 30, `only ${paths.length} paths are named`);
+  for (const path of paths.filter((path) => !path.includes("NAME"))) {
+    assert(existsSync(new URL(`../${path}`, import.meta.url)), `ARCHITECTURE.md names ${path}, which is not there`);
+  }
 });
 test("each shader is used, by one folder", () => assertNone(wrongShaders(files)));
 test(`no file has more than ${LINE_LIMIT} lines`, () => assertNone(tooLong(files)));

@@ -25,7 +25,7 @@ export interface Ended {
   readonly device: Device;
   readonly run: Run;
   readonly trainer: Trainer;
-  readonly tuning: FineTuning | undefined;
+  readonly fineTuning: FineTuning | undefined;
   readonly summary: Summary;
 }
 
@@ -66,11 +66,11 @@ export class EndedRun implements TrainedModel {
   }
 
   #filesOf(kind: ResultKind | undefined): FolderFiles {
-    const { device, run, trainer, tuning } = this.#ended, kinds = resultKinds(run), wanted = kind ?? kinds[0]!;
+    const { device, run, trainer, fineTuning } = this.#ended, kinds = resultKinds(run), wanted = kind ?? kinds[0]!;
     if (!kinds.includes(wanted)) {
       throw new ConfigError(`Cannot make the ${wanted} of this run: it has trained no adapter. Take its model`);
     }
-    const files = resultFiles(wanted, run, trainer.executor, tuning);
+    const files = resultFiles(wanted, run, trainer.executor, fineTuning);
     return new Map([...files].map(([name, contents]) => [name, inTurns(device, contents)]));
   }
 

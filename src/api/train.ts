@@ -52,11 +52,11 @@ export async function fineTune(options: FineTuneOptions): Promise<TrainedModel> 
     ...(adapter && { adapter: await open(adapter) }),
     dataset: await openDataset(dataset),
   };
-  const tuning = await prepareFineTuning(
+  const fineTuning = await prepareFineTuning(
     { ...config, model: folder.name, adapter: sources.adapter?.name ?? "" },
     sources,
   );
-  return await start(tuning.config, tuning.prepared, tuning, { gpu, signal, onEvent }, begun);
+  return await start(fineTuning.config, fineTuning.prepared, fineTuning, { gpu, signal, onEvent }, begun);
 }
 
 /** A new model to train. Every setting of a run may be among the options. */
@@ -86,14 +86,14 @@ interface Begun {
 async function start(
   config: TrainingConfig,
   prepared: string | Prepared,
-  tuning: FineTuning | undefined,
+  fineTuning: FineTuning | undefined,
   { gpu, signal, onEvent }: RunOptions,
   begun: Begun,
 ): Promise<TrainedModel> {
   const device = await Device.open(gpu);
   try {
     const run = prepareRun(config, prepared, device.gpu.target);
-    checkRunFits(run, device.gpu, availableBytes(device.gpu), tuning?.prepared.base);
+    checkRunFits(run, device.gpu, availableBytes(device.gpu), fineTuning?.prepared.base);
     let summary: Summary | undefined;
     const listen = async (event: TrainEvent): Promise<void> => {
       if (event.type === "step") begun.yet = true;
@@ -102,14 +102,14 @@ async function start(
     };
     signal?.throwIfAborted();
     const trainer = await train(device.gpu, run, controlBy(signal), listen, {
-      load: tuning?.load,
+      load: fineTuning?.load,
       recovery: { reopen: () => device.reopen() },
     });
     if (!begun.yet) {
       trainer.destroy();
       signal?.throwIfAborted();
     }
-    return new EndedRun({ device, run, trainer, tuning, summary: summary! });
+    return new EndedRun({ device, run, trainer, fineTuning, summary: summary! });
   } catch (error) {
     device.close();
     throw error;
