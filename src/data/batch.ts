@@ -1,8 +1,6 @@
+import { IGNORED } from "./ignored.ts";
 import type { Example } from "./examples/example.ts";
 import type { ClassExample } from "./examples/classification.ts";
-
-/** The label of a position whose loss does not count: no class and no token has this number. */
-export const IGNORED = 0xffffffff;
 
 /** Sequences of equal length, row after row: what a model's forward pass reads. */
 export interface ModelBatch {

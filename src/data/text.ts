@@ -1,5 +1,5 @@
 import { uniform } from "../random/philox.ts";
-import { IGNORED } from "./batch.ts";
+import { IGNORED } from "./ignored.ts";
 import type { Batch } from "./batch.ts";
 
 export type { Batch } from "./batch.ts";

@@ -3,11 +3,11 @@
  *
  * @module
  */
+export { IGNORED } from "../data/ignored.ts";
 export {
   type Batch,
   type BatchShape,
   classificationBatch,
-  IGNORED,
   type ModelBatch,
   type Sequence,
   sequenceBatch,

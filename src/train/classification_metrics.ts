@@ -1,4 +1,4 @@
-import { IGNORED } from "../data/batch.ts";
+import { IGNORED } from "../data/ignored.ts";
 
 /** Scores of a classifier on the rows of a dataset. */
 export interface ClassificationMetrics {

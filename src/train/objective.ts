@@ -1,4 +1,5 @@
-import { type Batch, IGNORED, type ModelBatch } from "../data/batch.ts";
+import { IGNORED } from "../data/ignored.ts";
+import type { Batch, ModelBatch } from "../data/batch.ts";
 import type { Model } from "../models/architecture.ts";
 import type { ForwardInputs } from "../models/forward_inputs.ts";
 import { isLanguageModel } from "../models/model.ts";

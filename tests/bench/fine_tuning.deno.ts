@@ -8,7 +8,7 @@
 import { parseArgs } from "node:util";
 import { directoryFolder } from "../../src/checkpoint/source/directory.deno.ts";
 import { openGpu } from "../../src/gpu/device.ts";
-import { IGNORED } from "../../src/data/batch.ts";
+import { IGNORED } from "../../src/data/ignored.ts";
 import { countParameters } from "../../src/models/parameter.ts";
 import { bytesByRole } from "../../src/plan/ledger.ts";
 import { parseConfig } from "../../src/recipe/config/config.ts";

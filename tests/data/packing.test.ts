@@ -1,4 +1,5 @@
-import { classificationBatch, IGNORED, sequenceBatch } from "../../src/data/batch.ts";
+import { IGNORED } from "../../src/data/ignored.ts";
+import { classificationBatch, sequenceBatch } from "../../src/data/batch.ts";
 import type { Example } from "../../src/data/examples/example.ts";
 import { packExamples } from "../../src/data/packing.ts";
 import { assert, assertEquals, assertRejects, assertThrows, random, test } from "../harness.ts";

@@ -1,4 +1,5 @@
-import { type Batch, IGNORED, sequenceBatch } from "../../src/data/batch.ts";
+import { IGNORED } from "../../src/data/ignored.ts";
+import { type Batch, sequenceBatch } from "../../src/data/batch.ts";
 import type { Example } from "../../src/data/examples/example.ts";
 import { type ExampleOptions, languageModelExample } from "../../src/data/examples/language_model.ts";
 import { readFiles } from "../../src/data/rows/read_rows.ts";

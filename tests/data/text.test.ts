@@ -1,4 +1,4 @@
-import { IGNORED } from "../../src/data/batch.ts";
+import { IGNORED } from "../../src/data/ignored.ts";
 import { embeddingSegments, normalizeText, sampleBatch, splitTokens, validationBatches } from "../../src/data/text.ts";
 import { assert, assertEquals, assertThrows, random, test } from "../harness.ts";
 

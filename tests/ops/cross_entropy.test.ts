@@ -1,7 +1,7 @@
 import { assert, random, test } from "../harness.ts";
 import * as reference from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
-import { IGNORED } from "../../src/data/batch.ts";
+import { IGNORED } from "../../src/data/ignored.ts";
 import { crossEntropy, crossEntropyOfLogits } from "../../src/ops/cross_entropy.ts";
 import { packSchedule } from "../../src/optim/step/schedule.ts";
 import { affordableVariants, checkOps, type Expected, type OpCase, recordCase, type Words } from "./run_op.ts";

@@ -1,5 +1,5 @@
 import type { Batch } from "../../src/data/batch.ts";
-import { IGNORED } from "../../src/data/batch.ts";
+import { IGNORED } from "../../src/data/ignored.ts";
 
 /** batch.json of a fixture. Labels stand beside their own token, or are one class a row. */
 export interface RawBatch {

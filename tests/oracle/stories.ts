@@ -1,6 +1,6 @@
 import { openPretrained } from "../../src/checkpoint/model/pretrained.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { IGNORED } from "../../src/data/batch.ts";
+import { IGNORED } from "../../src/data/ignored.ts";
 import { openForEvaluation, openForGeneration } from "../../src/recipe/inference.ts";
 import { sampleText } from "../../src/train/sample.ts";
 import { folderOf, type OracleCase, oracleCase, type ReadFile, readJson } from "./files.ts";

@@ -1,6 +1,6 @@
 // Objectives count and write what their losses are means of, and refuse models of another kind. No GPU.
 
-import { IGNORED } from "../../src/data/batch.ts";
+import { IGNORED } from "../../src/data/ignored.ts";
 import { createModel } from "../../src/models/model.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { classification, nextToken, objectiveOf } from "../../src/train/objective.ts";

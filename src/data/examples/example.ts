@@ -1,4 +1,4 @@
-import { IGNORED } from "../batch.ts";
+import { IGNORED } from "../ignored.ts";
 import type { NumberedRow } from "../rows/read_rows.ts";
 import { kindOf } from "../rows/jsonl.ts";
 

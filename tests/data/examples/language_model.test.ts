@@ -1,4 +1,4 @@
-import { IGNORED } from "../../../src/data/batch.ts";
+import { IGNORED } from "../../../src/data/ignored.ts";
 import { type ExampleOptions, languageModelExample, type Message } from "../../../src/data/examples/language_model.ts";
 import type { Example } from "../../../src/data/examples/example.ts";
 import { readFiles } from "../../../src/data/rows/read_rows.ts";
