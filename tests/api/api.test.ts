@@ -1,16 +1,18 @@
 import { fineTune, loadModel, type TrainedModel, type TrainEvent, trainModel } from "../../src/index.ts";
 import { assert, assertEquals, assertRejects, test } from "../harness.ts";
+import { testGpu } from "../test_gpu.ts";
 import { TEXT, TINY } from "../train/tiny.ts";
 import { countedFolder, type MemoryFolder, memoryFolder, textOf } from "./memory_folder.ts";
 
-const { tokenizer: _tokenizer, ...SMALL } = TINY;
+// One test opens devices of its own; a page compiles for seconds on each.
+const gpu = await testGpu(), { tokenizer: _tokenizer, ...TINY_SETTINGS } = TINY, SMALL = { ...TINY_SETTINGS, gpu };
 const ROWS = [...Array(40).keys()].map((n) => ({ prompt: `${n} and ${n} are `, completion: `${2 * n}.` }));
 
 /** A model of six steps, made once for all tests of this file. */
 let made: Promise<MemoryFolder> | undefined;
 const smallModel = (): Promise<MemoryFolder> =>
   made ??= (async () => {
-    const run = await trainModel({ ...TINY, dataset: TEXT });
+    const run = await trainModel({ ...TINY, dataset: TEXT, gpu });
     const folder = memoryFolder("small");
     await run.save(folder);
     run.close();
@@ -46,7 +48,7 @@ test("a model is fine-tuned with LoRA on rows in memory; adapter and merged mode
     peft: { r: 4 },
     learning_rate: 0.05,
   });
-  const before = await evaluation(await loadModel(await smallModel(), { max_length: 16 }));
+  const before = await evaluation(await loadModel(await smallModel(), { max_length: 16, gpu }));
   const { eval_loss } = await run.evaluate(ROWS), adapter = memoryFolder("adapter"), merged = memoryFolder("merged");
   assert(eval_loss < before - 0.05, `${eval_loss} after, ${before} before`);
   await run.save(adapter);
@@ -54,8 +56,8 @@ test("a model is fine-tuned with LoRA on rows in memory; adapter and merged mode
   run.close();
   assertEquals(JSON.parse(await textOf(adapter, "adapter_config.json")).r, 4);
   const near = (loss: number): boolean => Math.abs(loss - eval_loss) < 1e-5;
-  const adapted = await evaluation(await loadModel(await smallModel(), { adapter, max_length: 16 }));
-  const whole = await evaluation(await loadModel([...merged.files.values()], { max_length: 16 }));
+  const adapted = await evaluation(await loadModel(await smallModel(), { adapter, max_length: 16, gpu }));
+  const whole = await evaluation(await loadModel([...merged.files.values()], { max_length: 16, gpu }));
   assert(near(adapted) && near(whole), `${eval_loss} in training, adapter ${adapted}, merged ${whole}`);
   const on = await fineTune({ ...SMALL, model: await smallModel(), adapter, dataset: ROWS, max_steps: 1 });
   assertEquals(on.config.peft?.r, 4);

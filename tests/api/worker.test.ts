@@ -1,5 +1,6 @@
 import { fineTune, inWorker, loadModel, type TrainEvent, trainModel } from "../../src/index.ts";
 import { assert, assertEquals, assertRejects, test } from "../harness.ts";
+import { testGpu } from "../test_gpu.ts";
 import { TEXT, TINY } from "../train/tiny.ts";
 import { piecesOf } from "../../src/checkpoint/model/save.ts";
 import { blobSource } from "../../src/checkpoint/source/blob.ts";
@@ -20,7 +21,7 @@ const numbersOf = ({ eval_loss, train_loss, steps, labels }: { [key: string]: un
 test("in a Worker every call gives what it gives here", async () => {
   const worker = newWorker(), there = inWorker(worker);
   const base = memoryFolder("base"), made = await there.trainModel({ ...TINY, dataset: TEXT });
-  const same = await trainModel({ ...TINY, dataset: TEXT });
+  const same = await trainModel({ ...TINY, dataset: TEXT, gpu: await testGpu() });
   assertEquals(numbersOf({ ...made.summary }), numbersOf({ ...same.summary }));
   assertEquals(made.config, same.config);
   await made.save(base);
