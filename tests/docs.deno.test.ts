@@ -10,29 +10,35 @@ const pages = [
   ),
 ];
 
+/** Runs a command of Deno and gives its problem, or nothing. */
+async function deno(cwd: string, command: string, ...rest: string[]): Promise<string> {
+  const args = [command, "--quiet", "--config", new URL("deno.json", repository).pathname, ...rest];
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd }).output();
+  return code === 0 ? "" : new TextDecoder().decode(stderr) || `ended with ${code}`;
+}
+
+/** The TypeScript blocks of a page, which import beside it. */
+const examplesOf = (page: string, text: string): string[] =>
+  [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) =>
+    code!.replaceAll(
+      /"(\.\.?\/[^"]*)"/g,
+      (_, path: string) => JSON.stringify(new URL(path, new URL(page, repository)).href),
+    )
+  );
+
+const folder = Deno.makeTempDirSync(), files: string[] = [];
+addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+
 for (const page of pages) {
   const text = Deno.readTextFileSync(new URL(page, repository));
-  for (const [index, match] of [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].entries()) {
+  for (const [index, code] of examplesOf(page, text).entries()) {
+    const cwd = `${folder}/${files.length}`, path = `${cwd}/example.ts`;
+    Deno.mkdirSync(cwd);
+    Deno.writeTextFileSync(path, code);
+    files.push(path);
     test(`example ${index + 1} of ${page} runs`, async () => {
-      const code = match[1]!.replaceAll(
-        /"(\.\.?\/[^"]*)"/g,
-        (_, path: string) => JSON.stringify(new URL(path, new URL(page, repository)).href),
-      );
-      const folder = await Deno.makeTempDir();
-      try {
-        await Deno.writeTextFile(`${folder}/example.ts`, code);
-        const config = new URL("deno.json", repository).pathname;
-        const command = new Deno.Command(Deno.execPath(), {
-          args: ["run", "-A", "--quiet", "--check", "--config", config, `${folder}/example.ts`],
-          cwd: folder,
-          stdout: "piped",
-          stderr: "piped",
-        });
-        const { code: status, stderr } = await command.output();
-        assert(status === 0, `${page}: ${new TextDecoder().decode(stderr)}`);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
+      const problem = await deno(cwd, "run", "-A", path);
+      assert(problem === "", `${page}: ${problem}`);
     });
   }
   test(`every link of ${page} to a file leads somewhere`, () => {
@@ -48,3 +54,9 @@ for (const page of pages) {
     }
   });
 }
+
+test("the examples of the pages have the right types", async () => {
+  assert(files.length >= 3, `only ${files.length} examples`);
+  const problem = await deno(folder, "check", ...files);
+  assert(problem === "", problem);
+});
