@@ -1,8 +1,9 @@
 // The programs of docs/examples run, in the order that their own words ask for, and say what they should.
 
 import { assert, test } from "./harness.ts";
+import { deno } from "./process.deno.ts";
 
-const repository = new URL("..", import.meta.url), folder = new URL("docs/examples/", repository);
+const folder = new URL("../docs/examples/", import.meta.url);
 const SAYS: Readonly<Record<string, RegExp>> = {
   "from_scratch.ts": /step 30: loss \d\.\d+\nOnce/, // makes the model that others open
   "fine_tune.ts": /^loss \d\.\d+/,
@@ -26,11 +27,7 @@ const cwd = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(cwd, { recursive: true }));
 for (const [name, says] of Object.entries(SAYS)) {
   test(`docs/examples/${name} runs`, async () => {
-    const config = new URL("deno.json", repository).pathname, path = new URL(name, folder).pathname;
-    const args = ["run", "-A", "--quiet", "--config", config, path];
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd }).output();
-    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-    assert(code === 0, err!);
-    assert(says.test(out!), `expected ${says}, got ${out}`);
+    const out = await deno(cwd, "run", "-A", new URL(name, folder).pathname);
+    assert(says.test(out), `expected ${says}, got ${out}`);
   });
 }

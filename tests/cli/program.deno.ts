@@ -1,15 +1,10 @@
 // Runs the command line program as a user does: another process, in a folder of its own.
 
 import { assert, assertEquals } from "../harness.ts";
+import { command, type Result, run } from "../process.deno.ts";
 
 const main = new URL("../../src/cli/main.ts", import.meta.url).pathname;
 const denoConfig = new URL("../../deno.json", import.meta.url).pathname;
-
-export interface Result {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** Settings of a model that trains in no time, as flags. */
 export const TINY = [
@@ -41,31 +36,14 @@ export async function inFolder(body: (folder: string) => Promise<void>): Promise
   }
 }
 
-function command(folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", "--config", denoConfig, main, ...args],
-    cwd: folder,
-    // Without XDG_RUNTIME_DIR Mesa complains on stderr.
-    env: {
-      DENO_NO_UPDATE_CHECK: "1",
-      NO_COLOR: "1",
-      XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") ?? folder,
-      ...env,
-    },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  });
-}
+/** The arguments with which Deno runs the command line. */
+const program = (args: readonly string[]): string[] => ["run", "-A", "--quiet", "--config", denoConfig, main, ...args];
 
-export async function scrimp(
+export const scrimp = (
   folder: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<Result> {
-  const { code, stdout, stderr } = await command(folder, args, env).output();
-  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
-}
+): Promise<Result> => run(Deno.execPath(), program(args), { cwd: folder, env });
 
 /** Starts the program, sends `signal` once it has printed `count` lines with `text`, and waits for its end. */
 export async function scrimpInterrupted(
@@ -73,7 +51,7 @@ export async function scrimpInterrupted(
   args: readonly string[],
   { text, count, signal }: { text: string; count: number; signal: Deno.Signal },
 ): Promise<Result & { readonly signal: Deno.Signal | null }> {
-  const child = command(folder, args).spawn();
+  const child = command(Deno.execPath(), program(args), { cwd: folder }).spawn();
   const errors = new Response(child.stderr).text();
   let stdout = "", sent = false;
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {

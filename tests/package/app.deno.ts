@@ -2,9 +2,8 @@
 
 import { trainModel } from "../../src/index.ts";
 import { directory } from "../../src/exports/deno.ts";
-import { assert } from "../harness.ts";
+import { outputOf, repository } from "../process.deno.ts";
 
-export const repository = new URL("../..", import.meta.url).pathname;
 const npm = Deno.build.os === "windows" ? "npm.cmd" : "npm";
 
 interface Manifest {
@@ -21,43 +20,10 @@ export const manifest = JSON.parse(await Deno.readTextFile(`${repository}/packag
 const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "scrimp-package-" }));
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 
-export interface Result {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export async function run(
-  command: string,
-  args: readonly string[],
-  { cwd = folder, env = {} }: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
-): Promise<Result> {
-  const { code, stdout, stderr } = await new Deno.Command(command, {
-    args: [...args],
-    cwd,
-    // Without XDG_RUNTIME_DIR Mesa complains on stderr.
-    env: { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1", XDG_RUNTIME_DIR: folder, ...env },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-export async function succeeded(...call: Parameters<typeof run>): Promise<string> {
-  const { code, stdout, stderr } = await run(...call);
-  assert(
-    code === 0,
-    `${call[0]} ${call[1].join(" ")} ended with ${code}: ${stdout.slice(-2000)}${stderr.slice(-2000)}`,
-  );
-  return stdout;
-}
-
 /** The tarball, made once. */
 let packed: Promise<string> | undefined;
 export const tarball = (): Promise<string> =>
-  packed ??= succeeded(npm, ["pack", "--pack-destination", folder], { cwd: repository })
+  packed ??= outputOf(npm, ["pack", "--pack-destination", folder], { cwd: repository })
     .then(() => `${folder}/scrimp-${manifest.version}.tgz`);
 
 /** A small model to begin with, made once. */
@@ -86,7 +52,7 @@ export async function freshProject(
   const json = { name, private: true, type: "module", dependencies, devDependencies };
   await Deno.writeTextFile(`${path}/package.json`, JSON.stringify(json));
   const install = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"];
-  await succeeded(npm, install, { cwd: path });
+  await outputOf(npm, install, { cwd: path });
   return path;
 }
 

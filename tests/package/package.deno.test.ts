@@ -1,5 +1,6 @@
 import { assert, assertEquals, test } from "../harness.ts";
-import { freshProject, manifest, repository, run, succeeded, tarball } from "./app.deno.ts";
+import { freshProject, manifest, tarball } from "./app.deno.ts";
+import { outputOf, repository, run } from "../process.deno.ts";
 
 const MOST_BYTES = 350_000, MOST_BYTES_OF_A_PAGE = 120_000, MOST_LINES = 20;
 
@@ -18,7 +19,9 @@ const linesOf = (text: string): number => text.trimEnd().split("\n").length;
 test("the tarball is small, whole, and holds nothing else", async () => {
   const path = await tarball(), { size } = await Deno.stat(path);
   assert(size < MOST_BYTES, `${size} bytes, at most ${MOST_BYTES}`);
-  const names = (await succeeded("tar", ["tzf", path])).trim().split("\n").map((name) => name.replace("package/", ""));
+  const names = (await outputOf("tar", ["tzf", path], { cwd: repository })).trim().split("\n").map((name) =>
+    name.replace("package/", "")
+  );
   const wanted = JSON.stringify([manifest.exports, manifest.bin]).match(/lib\/[^"]+/g)!;
   for (const name of ["README.md", "LICENSE", "package.json", ...wanted]) {
     assert(names.includes(name), `${name} is not in the tarball`);
@@ -47,8 +50,8 @@ test("deno publish takes the source as it is", async () => {
 test("a fresh Deno project fine-tunes, evaluates, generates and saves in under 20 lines", async () => {
   const cwd = await freshProject("program", "model");
   assert(linesOf(await Deno.readTextFile(`${cwd}/main.ts`)) < MOST_LINES, "too many lines");
-  await succeeded(Deno.execPath(), ["check", "main.ts"], { cwd });
-  const out = await succeeded(Deno.execPath(), ["run", "-A", "main.ts"], { cwd });
+  await outputOf(Deno.execPath(), ["check", "main.ts"], { cwd });
+  const out = await outputOf(Deno.execPath(), ["run", "-A", "main.ts"], { cwd });
   const { steps, eval_loss, text, again } = JSON.parse(out) as Record<string, never>;
   assertEquals([steps, typeof text, again], [[1, 2, 3, 4, 5, 6], "string", eval_loss]);
   await commandLine(cwd);
@@ -124,7 +127,7 @@ async function stopped(cwd: string, args: readonly string[], env: Readonly<Recor
 async function throughNpm(cwd: string, bin: string): Promise<void> {
   await Deno.mkdir(`${cwd}/path`);
   await Deno.writeTextFile(`${cwd}/path/npm`, '#!/bin/sh\necho "$@"\nexit 7\n', { mode: 0o755 });
-  const node = (await succeeded("node", ["-p", "process.execPath"])).trim();
+  const node = (await outputOf("node", ["-p", "process.execPath"], { cwd: repository })).trim();
   const { code, stdout } = await run(node, [bin, "plan", "--json"], { cwd, env: { PATH: `${cwd}/path:/bin` } });
   const start = `exec --yes --package=deno@${manifest.devDependencies["deno"]} -- deno run -A`;
   assert(code === 7 && stdout.startsWith(start) && stdout.includes("cli.js plan --json"), `${code}: ${stdout}`);
@@ -134,8 +137,8 @@ test("a fresh Vite app does the same in a Worker, in a page of less than 120 kB"
   const { typescript, vite } = manifest.devDependencies;
   const cwd = await freshProject("page", "public/model", { typescript: typescript!, vite: vite! });
   assert(linesOf(await Deno.readTextFile(`${cwd}/main.ts`)) < MOST_LINES, "too many lines");
-  await succeeded("node", ["node_modules/typescript/bin/tsc"], { cwd });
-  await succeeded("node", ["node_modules/vite/bin/vite.js", "build"], { cwd });
+  await outputOf("node", ["node_modules/typescript/bin/tsc"], { cwd });
+  await outputOf("node", ["node_modules/vite/bin/vite.js", "build"], { cwd });
 
   const { title, scripts, errors } = await open(`${cwd}/dist`);
   assertEquals(errors, []);
@@ -166,7 +169,7 @@ async function open(path: string): Promise<{ title: string; scripts: string[]; e
   });
   try {
     const script = new URL("open_page.mjs", import.meta.url).pathname;
-    return JSON.parse(await succeeded("node", [script, `http://127.0.0.1:${server.addr.port}/`], { cwd: repository }));
+    return JSON.parse(await outputOf("node", [script, `http://127.0.0.1:${server.addr.port}/`], { cwd: repository }));
   } finally {
     await server.shutdown();
   }
