@@ -4,6 +4,7 @@ import { formatOf, generateStories, normalizeText } from "../src/exports/data.ts
 import { countParameters } from "../src/exports/models.ts";
 import { bytesByRole, ledger } from "../src/exports/plan.ts";
 import {
+  availableBytes,
   checkRunFits,
   type FineTuning,
   type LoadWeights,
@@ -122,15 +123,6 @@ async function readText({ config, file }: RunRequest): Promise<string> {
     );
   }
   return normalizeText(new Uint8Array(await file.arrayBuffer()));
-}
-
-/**
- * Bytes that may be used. A software adapter takes the computer's own memory, which some browsers report, rounded. No
- * browser reports that of a real GPU.
- */
-function availableBytes({ adapter }: Gpu): number {
-  const { deviceMemory } = navigator as WorkerNavigator & { readonly deviceMemory?: number };
-  return adapter.software && deviceMemory !== undefined ? deviceMemory * 2 ** 30 : Infinity;
 }
 
 /** The memory of a run, for the page. */

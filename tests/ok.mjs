@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { denoEnvironment, findDeno, repository, setup } from "../src/cli/setup.mjs";
+import { typeChecks } from "./type_checks.mjs";
 
 await setup();
 const deno = findDeno(), env = { ...denoEnvironment(), NO_COLOR: "1" };
@@ -17,18 +18,7 @@ const CHECKS = {
   "format": [deno, "fmt", "--check", "--quiet"],
   "lint": [deno, "lint", "--quiet"],
   "floating promises": [...bin("oxlint/bin/oxlint"), "--type-aware"],
-  "types, for pages": [...bin("typescript/bin/tsc"), "--noEmit", "--pretty", "false"],
-  "types, for Deno": [
-    deno,
-    "check",
-    "--quiet",
-    "--config",
-    "deno.json",
-    "src/cli/main.ts",
-    "vite.config.ts",
-    ...denoOnly(),
-    ...filesOf("docs/examples", /\.ts$/),
-  ],
+  ...typeChecks(),
   "docstrings": [deno, "doc", "--lint", "--quiet", ...entries],
   "layers": [deno, "test", "-A", "--quiet", "--no-check", "--config", "deno.json", "tests/layers.deno.test.ts"],
 };
@@ -47,10 +37,6 @@ process.exit(failed === 0 ? 0 : 1);
 function filesOf(folder, pattern) {
   const names = readdirSync(join(repository, folder), { recursive: true }).map((name) => name.replaceAll("\\", "/"));
   return names.filter((name) => pattern.test(name)).sort().map((name) => `${folder}/${name}`);
-}
-
-function denoOnly() {
-  return filesOf("tests", /\.deno(\.test)?\.ts$/);
 }
 
 function run(command, args) {

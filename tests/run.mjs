@@ -1,7 +1,9 @@
 // npm test: type checks, every test file in Deno, and the shared ones in Chromium, side by side.
 //   --deno, --chromium   only that runtime, no type checks
-// --filter TEXT only files and tests with TEXT in their name, no type checks The last line is "N passed, N failed" (",
-// N skipped"); the exit status is 1 unless something passed and nothing failed.
+//   --filter TEXT        only files and tests with TEXT in their name, no type checks
+//
+// The last line is "N passed, N failed" (", N skipped").
+// The exit status is 1 unless something passed and nothing failed.
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -10,6 +12,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { denoEnvironment, findDeno, repository, setup } from "../src/cli/setup.mjs";
+import { typeChecks } from "./type_checks.mjs";
 
 /** A test that neither ends nor prints anything for so long is taken for hung. */
 const PATIENCE_MS = 120_000;
@@ -45,7 +48,7 @@ async function main() {
   await setup({ browser: both || values.chromium });
   const files = testFiles();
   await Promise.all([
-    ...(both && filter === "" ? [checkTypes(files)] : []),
+    ...(both && filter === "" ? [checkTypes()] : []),
     ...(both || values.deno ? [runInDeno(files.filter((file) => !file.endsWith(".browser.test.ts")), filter)] : []),
     ...(both || values.chromium ? [runInPages(files.filter((file) => !file.endsWith(".deno.test.ts")), filter)] : []),
   ]);
@@ -67,13 +70,8 @@ function testFiles() {
 
 // ---- type checks ------------------------------------------------------------------------------------------------
 
-async function checkTypes(files) {
-  const tsc = join(repository, "node_modules/typescript/bin/tsc");
-  await check("tsc", process.execPath, [tsc, "--noEmit", "--pretty", "false"]);
-  const cli = join(repository, "src/cli/main.ts");
-  const denoOnly = files.filter((file) => file.endsWith(".deno.test.ts")).map((file) => join("tests", file));
-  const roots = [...(existsSync(cli) ? [cli] : []), ...denoOnly, "docs/examples", "vite.config.ts"];
-  await check("deno check", findDeno(), ["check", "--quiet", "--config", "deno.json", ...roots]);
+async function checkTypes() {
+  for (const [name, [command, ...args]] of Object.entries(typeChecks())) await check(name, command, args);
 }
 
 async function check(name, command, args) {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { availableBytes } from "../api/device.ts";
 export {
   describeComparison,
   type MethodResult,
@@ -79,7 +80,6 @@ export type { LayoutEntry, Remapping } from "../train/layout.ts";
 export { type LoopOptions, train } from "../train/loop.ts";
 export type { StepCounts } from "../train/meter.ts";
 export {
-  type BatchShape,
   classification,
   type LossRecording,
   nextToken,
@@ -87,6 +87,7 @@ export {
   objectiveOf,
   type ObjectiveTensors,
   type Scores,
+  type SequenceShape,
 } from "../train/objective.ts";
 export {
   type AnyBatch,

@@ -9,19 +9,24 @@ export type SavedSettings = Readonly<Record<string, unknown>>;
  * Settings that a checkpoint does not hold: no step depends on them, or the thing that they name is compared itself.
  */
 const NOT_SAVED: ReadonlySet<string> = new Set([
-  ...[
-    "output_dir",
-    "run_name",
-    "resume_from_checkpoint",
-    "save_steps",
-    "save_total_limit",
-    "logging_steps",
-    "model",
-    "revision",
-    "adapter",
-    "dataset",
-  ],
-  ...["sample_steps", "sample_tokens", "prompt", "temperature", "top_k", "thaw", "freeze_trained", "ignore_base_hash"],
+  "output_dir",
+  "run_name",
+  "resume_from_checkpoint",
+  "save_steps",
+  "save_total_limit",
+  "logging_steps",
+  "model",
+  "revision",
+  "adapter",
+  "dataset",
+  "sample_steps",
+  "sample_tokens",
+  "prompt",
+  "temperature",
+  "top_k",
+  "thaw",
+  "freeze_trained",
+  "ignore_base_hash",
 ]);
 /** Settings that a resumed run may have otherwise: a run that is finished can be trained further. */
 const MAY_DIFFER = ["max_steps"];

@@ -129,8 +129,6 @@ export function wholeData(
   return { packed: config.packing, batches: exampleBatches(languageSource(rows, config, tokenizer), limit) };
 }
 
-type Streamed = TrainingData<Batch>;
-
 /**
  * Both parts are read to their first batch at once: a run must not end at its first evaluation because there is nothing
  * to evaluate on.
@@ -138,7 +136,7 @@ type Streamed = TrainingData<Batch>;
 async function streamed<E extends { readonly input_ids: Uint32Array }>(
   source: (part: "train" | "validation") => ExampleSource<E>,
   { seed, gradient_accumulation_steps, eval_batches }: TrainingConfig,
-): Promise<Streamed> {
+): Promise<TrainingData<Batch>> {
   for (const part of ["train", "validation"] as const) await firstBatch(source(part), part);
   const stream = new ExampleStream(source("train"), { seed, gradient_accumulation_steps });
   return {

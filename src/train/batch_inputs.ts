@@ -4,7 +4,7 @@ import type { Embeddings, Model } from "../models/architecture.ts";
 import type { DropoutSource, ForwardInputs, Indices } from "../models/forward_inputs.ts";
 import type { Data } from "../plan/pieces.ts";
 import { size, type Tensor, tensor } from "../plan/tensor.ts";
-import type { BatchShape, Objective, ObjectiveTensors } from "./objective.ts";
+import type { Objective, ObjectiveTensors, SequenceShape } from "./objective.ts";
 
 type Words = Uint32Array<ArrayBuffer>;
 
@@ -13,7 +13,7 @@ export type InputValues = Map<Tensor, Data>;
 
 /** Input tensors of a forward pass over B sequences of T tokens. All u32. */
 export interface SequenceInputs
-  extends Pick<ForwardInputs, "tokens" | "positions" | "token_types" | "documents" | "dropout">, BatchShape {}
+  extends Pick<ForwardInputs, "tokens" | "positions" | "token_types" | "documents" | "dropout">, SequenceShape {}
 
 /** Input tensors of a batch that an objective makes losses of. */
 export interface BatchInputs extends SequenceInputs {
@@ -21,7 +21,7 @@ export interface BatchInputs extends SequenceInputs {
   readonly objective: ObjectiveTensors;
 }
 
-export interface InputOptions extends BatchShape {
+export interface InputOptions extends SequenceShape {
   /** True if sequences hold several documents, or padding that must not be seen. */
   readonly packed: boolean;
   /** True for a training step: with gradients and dropout. */

@@ -10,7 +10,7 @@ import { type Tensor, tensor } from "../plan/tensor.ts";
 import { type ClassificationMetrics, classificationMetrics } from "./classification_metrics.ts";
 
 /** Sequences of a forward pass, and tokens in each. */
-export interface BatchShape {
+export interface SequenceShape {
   /** Sequences in a batch. */
   readonly B: number;
   /** Tokens in a sequence. */
@@ -50,17 +50,17 @@ export interface Scores<B> {
  */
 export interface Objective<B extends ModelBatch = Batch> {
   /** Input tensors beside the model's own, labels for example. `label` begins the names of tensors. */
-  inputs(label: string, shape: BatchShape): ObjectiveTensors;
+  inputs(label: string, shape: SequenceShape): ObjectiveTensors;
   /** The numbers of a batch for these inputs, by the same names. */
   write(batch: B): Readonly<Record<string, Data>>;
   /** Losses that a batch has: one for each token, sequence or pair. */
-  losses(shape: BatchShape): number;
+  losses(shape: SequenceShape): number;
   /** The number of them that count. */
   count(batch: B): number;
   /** Records the forward pass and the losses, and in training how the losses run backward. */
   record(r: Recorder, recording: LossRecording): void;
   /** Tensors of role "output" that an evaluation reads after each batch. */
-  outputs?(model: Model, shape: BatchShape): ObjectiveTensors;
+  outputs?(model: Model, shape: SequenceShape): ObjectiveTensors;
   /** Begins the scores of an evaluation. */
   scores?(model: Model): Scores<B>;
 }

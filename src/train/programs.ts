@@ -256,8 +256,7 @@ const programsIn = ({ train, evaluate, generate, hooks = [] }: Partial<Programs>
   [...(train?.programs.values() ?? []), evaluate, generate, ...hooks].filter((program) => program !== undefined);
 
 /** Plans the memory of programs together: they never run at once, so they share what is transient. */
-export const planPrograms = (programs: Partial<Programs>, others: readonly Program[] = []): MemoryPlan =>
-  planMemory([...programsIn(programs), ...others]);
+export const planPrograms = (programs: Partial<Programs>): MemoryPlan => planMemory(programsIn(programs));
 
 /** Everything that training changes: parameters, optimizer state, and the state of hooks. */
 export const persistentTensors = ({ train, hooks = [] }: Pick<Programs, "train" | "hooks">): Tensor[] =>

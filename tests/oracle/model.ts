@@ -14,6 +14,7 @@ import { classesOf, createModel, recordLogits } from "../../src/models/model.ts"
 import { linearLayers } from "../../src/models/parts.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
 import { resolveOptimizer } from "../../src/optim/presets.ts";
+import { planMemory } from "../../src/plan/memory.ts";
 import { Recorder } from "../../src/plan/recorder.ts";
 import { type Tensor, tensor } from "../../src/plan/tensor.ts";
 import { BatchWriter, type InputValues, type SequenceInputs, sequenceInputs } from "../../src/train/batch_inputs.ts";
@@ -200,7 +201,7 @@ async function replayFrozen(
     quantized: undefined,
   });
   const forward = recordForward(gpu, model, tablesOf(model, T), B, T, raw);
-  const trainer = await Session.open(gpu, model, [forward], planPrograms({}, [forward]), {
+  const trainer = await Session.open(gpu, model, [forward], planMemory([forward]), {
     load: (executor, model) => loadWeights(executor, model, pretrained.weights),
   });
   const logits = await runForward(trainer, model, forward, toBatch(raw));
@@ -310,7 +311,7 @@ async function open(
     const loaded = await loadWeights(executor, model, pretrained.weights);
     return adapter ? new Set([...loaded, ...await loadAdapter(executor, model, adapter.folder)]) : loaded;
   };
-  const trainer = await Trainer.create(gpu, model, programs, planPrograms(programs, [forward]), { load });
+  const trainer = await Trainer.create(gpu, model, programs, planPrograms({ ...programs, hooks: [forward] }), { load });
   return { model, trainer, programs, forward };
 }
 

@@ -67,10 +67,16 @@ async function exportModel(path: string): Promise<string> {
     base: { architecture, json, storedAs: pretrained.storedAs },
   }, gpu.target);
   const tables = tablesOf(run.model, T), logits = logitsProgram(run.model, tables);
-  const trainer = await Trainer.create(gpu, run.model, run.programs, planPrograms(run.programs, [logits]), {
-    seed: 1,
-    load: loaderOf(pretrained, undefined),
-  });
+  const trainer = await Trainer.create(
+    gpu,
+    run.model,
+    run.programs,
+    planPrograms({ ...run.programs, hooks: [logits] }),
+    {
+      seed: 1,
+      load: loaderOf(pretrained, undefined),
+    },
+  );
   for (const { tensor, values } of Object.values(tables)) trainer.executor.write(tensor, values());
   for (let step = 0; step < STEPS; step++) trainer.step(await run.data.batches(step), 5e-3);
 
