@@ -1,6 +1,6 @@
 import type { Remote } from "comlink";
 import { ConfigError } from "../src/index.ts";
-import { isRepository } from "../src/exports/checkpoint.ts";
+import { chosenFiles, isRepository } from "../src/exports/checkpoint.ts";
 import { formatBytes } from "../src/exports/plan.ts";
 import { byId, count, find, lineOf } from "./dom.ts";
 import type { ModelPlace, ModelReport, TrainingApi } from "./protocol.ts";
@@ -28,7 +28,7 @@ export class ModelSource {
       const input = byId<HTMLInputElement>(id);
       input.addEventListener("change", (event) => {
         event.stopPropagation(); // nothing has changed yet
-        if (input.files?.length) void this.#open(placeOf([...input.files]));
+        if (input.files?.length) void this.#open({ kind: "files", ...chosenFiles([...input.files]) });
       });
     }
     byId("open-model").addEventListener("click", () => void this.openRepository());
@@ -98,13 +98,6 @@ export class ModelSource {
     this.show();
     form.dispatchEvent(new Event("change"));
   }
-}
-
-/** The place of a page's files: with the path from the chosen folder, or each by itself. */
-function placeOf(files: readonly File[]): ModelPlace {
-  const folder = files[0]!.webkitRelativePath.split("/")[0]!;
-  const pathOf = (file: File): string => (folder === "" ? file.name : file.webkitRelativePath.slice(folder.length + 1));
-  return { kind: "files", name: folder || "chosen files", files: new Map(files.map((file) => [pathOf(file), file])) };
 }
 
 const describe = ({ name, model_type, bytes, vocab_size }: ModelReport): string =>

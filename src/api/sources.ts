@@ -1,5 +1,5 @@
 import { directoryHandle } from "../checkpoint/model/directory_handle.ts";
-import { filesFolder } from "../checkpoint/source/blob.ts";
+import { chosenFiles, filesFolder } from "../checkpoint/source/blob.ts";
 import type { Folder } from "../checkpoint/source/source.ts";
 
 /**
@@ -18,7 +18,9 @@ export type ModelSource = string | Iterable<File> | FileSystemDirectoryHandle | 
 export async function openSource(source: ModelSource, revision = "main"): Promise<Folder> {
   if (typeof source === "string") return await openRepository(source, revision);
   if ("open" in source) return source;
-  return "getFileHandle" in source ? directoryHandle(source) : folderOf([...source]);
+  if ("getFileHandle" in source) return directoryHandle(source);
+  const { name, files } = chosenFiles([...source]);
+  return filesFolder(name, files);
 }
 
 /** The reader of the hub is loaded once somebody names a repository. */
@@ -28,11 +30,4 @@ async function openRepository(name: string, revision: string): Promise<Folder> {
     import("../checkpoint/source/hub_cache_browser.ts"),
   ]);
   return await hubFolder(name, { revision, cache: await browserCache() });
-}
-
-/** Files as a page gets them: with the path from the chosen folder, or each by itself. */
-function folderOf(files: readonly File[]): Folder {
-  const folder = (files[0]?.webkitRelativePath ?? "").split("/")[0]!;
-  const pathOf = (file: File): string => (folder === "" ? file.name : file.webkitRelativePath.slice(folder.length + 1));
-  return filesFolder(folder || "chosen files", new Map(files.map((file) => [pathOf(file), file])));
 }

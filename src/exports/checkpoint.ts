@@ -24,7 +24,7 @@ export {
   type TensorToWrite,
   writeSafetensors,
 } from "../checkpoint/safetensors/writer.ts";
-export { blobSource, filesFolder } from "../checkpoint/source/blob.ts";
+export { blobSource, chosenFiles, filesFolder } from "../checkpoint/source/blob.ts";
 export { type HubFolder, hubFolder, type HubOptions, isRepository } from "../checkpoint/source/hub.ts";
 export { type HubCache, memoryCache } from "../checkpoint/source/hub_cache.ts";
 export { browserCache } from "../checkpoint/source/hub_cache_browser.ts";

@@ -23,6 +23,15 @@ export function blobSource(name: string, blob: Blob): ByteSource {
   };
 }
 
+/** Files as a page gets them, by their path in the chosen folder; files that were chosen one by one have no folder. */
+export function chosenFiles(
+  files: readonly File[],
+): { readonly name: string; readonly files: ReadonlyMap<string, File> } {
+  const folder = (files[0]?.webkitRelativePath ?? "").split("/")[0]!;
+  const pathOf = (file: File): string => (folder === "" ? file.name : file.webkitRelativePath.slice(folder.length + 1));
+  return { name: folder || "chosen files", files: new Map(files.map((file) => [pathOf(file), file])) };
+}
+
 /** Files that a page was given or that are in memory, by their name in the folder. */
 export function filesFolder(name: string, files: ReadonlyMap<string, Blob>): Folder {
   return {

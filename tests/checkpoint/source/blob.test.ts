@@ -1,4 +1,4 @@
-import { blobSource, filesFolder } from "../../../src/checkpoint/source/blob.ts";
+import { blobSource, chosenFiles, filesFolder } from "../../../src/checkpoint/source/blob.ts";
 import { isInside } from "../../../src/checkpoint/source/path.ts";
 import { assertEquals, assertRejects, test } from "../../harness.ts";
 
@@ -44,4 +44,14 @@ test("a name is inside a folder unless it climbs out of it, begins at a root, or
       "a\0b",
     ]
   ) assertEquals(isInside(name), false, name);
+});
+
+test("chosenFiles(): paths begin in the chosen folder; files that were chosen one by one have their names", () => {
+  const inFolder = (path: string): File =>
+    Object.defineProperty(new File([], path.split("/").at(-1)!), "webkitRelativePath", { value: path });
+  const whole = chosenFiles([inFolder("gpt2/config.json"), inFolder("gpt2/onnx/model.json")]);
+  assertEquals([whole.name, [...whole.files.keys()]], ["gpt2", ["config.json", "onnx/model.json"]]);
+  const single = chosenFiles([new File([], "a.json"), new File([], "b.json")]);
+  assertEquals([single.name, [...single.files.keys()]], ["chosen files", ["a.json", "b.json"]]);
+  assertEquals(chosenFiles([]).files.size, 0);
 });
