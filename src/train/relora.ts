@@ -9,17 +9,17 @@ import type { StepHook } from "./step_hook.ts";
 /**
  * Adds each adapter to the weight beside it, then draws a new A and makes B zeros, so that the sum of several low-rank
  * steps may have full rank (ReLoRA, Lialin et al., 2023, guitaricet/relora). Done on the host, layer by layer, with one
- * CPU-GPU sync point a tensor.
+ * CPU-GPU sync point a layer.
  */
 export async function mergeAdapters(executor: Executor, model: Model, seed: number, step: number): Promise<void> {
   for (const layer of linearLayers(model)) {
     const { weight, lora } = layer;
     if (!lora) continue;
-    const [w, a, b] = [
-      await executor.read(weight.value),
-      await executor.read(lora.a.value),
-      await executor.read(lora.b.value),
-    ];
+    const [w, a, b] = await Promise.all([
+      executor.read(weight.value),
+      executor.read(lora.a.value),
+      executor.read(lora.b.value),
+    ]);
     executor.write(weight.value, mergedWeight(layer, w, a, b));
     const renamed = { ...lora.a, value: { ...lora.a.value, label: `${lora.a.value.label} ${step}` } };
     executor.write(lora.a.value, initialValues(renamed, seed));

@@ -84,7 +84,8 @@ export class Trainer extends Session {
    */
   async save(position: StreamPosition | null = null): Promise<TrainingState> {
     const tensors = new Map([...this.#trainedBeforeFreeze].map(([{ name }, words]) => [name, words]));
-    for (const tensor of this.#persistent) tensors.set(tensor.label, await this.executor.readWords(tensor));
+    const words = await this.executor.readAllWords(this.#persistent);
+    this.#persistent.forEach(({ label }, i) => tensors.set(label, words[i]!));
     const switching = this.#train.optimizer.save();
     return { step: this.#steps, position, switching, layout: this.layout, tensors };
   }
