@@ -1,5 +1,5 @@
 import { assert, test } from "./harness.ts";
-import { deno } from "./process.deno.ts";
+import { denoCheck, denoProgram } from "./process.deno.ts";
 
 // The pages' code must run: every TypeScript block of README.md and docs/ is a program that ends without an error.
 
@@ -31,7 +31,7 @@ for (const page of pages) {
     Deno.writeTextFileSync(path, code);
     files.push(path);
     test(`example ${index + 1} of ${page} runs`, async () => {
-      await deno(cwd, "run", "-A", path);
+      await denoProgram(cwd, path);
     });
   }
   test(`every link of ${page} to a file leads somewhere`, () => {
@@ -50,5 +50,5 @@ for (const page of pages) {
 
 test("the examples of the pages have the right types", async () => {
   assert(files.length >= 3, `only ${files.length} examples`);
-  await deno(folder, "check", ...files);
+  await denoCheck(folder, files);
 });

@@ -1,7 +1,7 @@
 // The programs of docs/examples run, in the order that their own words ask for, and say what they should.
 
 import { assert, test } from "./harness.ts";
-import { deno } from "./process.deno.ts";
+import { denoProgram } from "./process.deno.ts";
 
 const folder = new URL("../docs/examples/", import.meta.url);
 const SAYS: Readonly<Record<string, RegExp>> = {
@@ -27,7 +27,7 @@ const cwd = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(cwd, { recursive: true }));
 for (const [name, says] of Object.entries(SAYS)) {
   test(`docs/examples/${name} runs`, async () => {
-    const out = await deno(cwd, "run", "-A", new URL(name, folder).pathname);
+    const out = await denoProgram(cwd, new URL(name, folder).pathname);
     assert(says.test(out), `expected ${says}, got ${out}`);
   });
 }

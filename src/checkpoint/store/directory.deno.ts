@@ -27,13 +27,19 @@ export async function openDirectoryStore(folder: string, keep: number): Promise<
   const files = directoryFolder(folder);
 
   const list = (): Promise<number[]> => checkpointsIn(folder);
+  const drop = async (steps: readonly number[]): Promise<void> => {
+    for (const step of steps) await remove(`${folder}/${fileOf(step)}`);
+  };
   return {
     list,
     async save(step, bytes) {
       checkStep(step);
       for (const name of await namesIn(folder)) if (PARTIAL.test(name)) await remove(`${folder}/${name}`);
+      // A process that was killed after its rename has left one too many, and the next one would leave another.
+      const earlier = (await list()).filter((other) => other < step);
+      await drop(stepsToDrop(earlier, step, keep));
       await writeWhole(folder, fileOf(step), bytes);
-      for (const old of stepsToDrop(await list(), step, keep)) await remove(`${folder}/${fileOf(old)}`);
+      await drop(stepsToDrop(await list(), step, keep));
     },
     async open(step) {
       const source = await files.open(fileOf(step));

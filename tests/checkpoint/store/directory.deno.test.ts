@@ -33,6 +33,23 @@ test("other files of the folder are left alone, parts of killed saves are not", 
     await store.close();
   }));
 
+test("what kills between a rename and its removal have left does not add up", () =>
+  inFolder(async (folder) => {
+    for (const step of [1, 2, 3, 4, 9]) await Deno.writeFile(`${folder}/checkpoint-${step}.safetensors`, bytesOf(step));
+    const store = await openDirectoryStore(folder, 2);
+    let during: readonly number[] = [];
+    await store.save(
+      5,
+      async function* () {
+        during = await store.list();
+        yield bytesOf(5);
+      }(),
+    );
+    assertEquals(during, [3, 4, 9], "a step that is later than the saved one goes after it only");
+    assertEquals(await store.list(), [4, 5]);
+    await store.close();
+  }));
+
 test("a folder that cannot be written to is one clear error", () =>
   inFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/file`, "");
