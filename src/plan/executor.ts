@@ -217,16 +217,17 @@ export class Executor {
   }
 
   #usage(index: number): number {
-    if (index === this.plan.paramsBuffer) return GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+    if (index === this.plan.paramsBuffer) {
+      return GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    }
     if (index === this.plan.stagingBuffer) return GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     return GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
   }
 
   async #compile(onPipeline: (done: number, total: number) => void): Promise<void> {
-    const { device } = this.gpu;
-    this.#pipelines = new Pipelines(device);
+    this.#pipelines = new Pipelines(this.gpu);
     const params = this.#buffers[this.plan.paramsBuffer]!;
-    this.#paramsGroup = device.createBindGroup({
+    this.#paramsGroup = this.gpu.device.createBindGroup({
       label: "params",
       layout: this.#pipelines.paramsLayout,
       entries: [{ binding: 0, resource: { buffer: params, size: 256 } }],

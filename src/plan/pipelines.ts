@@ -1,20 +1,27 @@
+import type { Gpu } from "../gpu/device.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 
 /** Compiles kernels for one device. Kernels with the same pattern of access share a bind group layout. */
 export class Pipelines {
   readonly #device: GPUDevice;
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
-  /** Group 1 of every kernel with parameters: one uniform block, at an offset that is given at each launch. */
+  /** Group 1 of every kernel with parameters: one block of them, at an offset that is given at each launch. */
   readonly paramsLayout: GPUBindGroupLayout;
+  /**
+   * Params are in storage on llvmpipe: where a uniform bounds a loop, it puts the value into the machine code, and
+   * compiles the kernel anew at every launch with another value (1 MB of memory a step at the smallest shapes).
+   */
+  readonly #paramsInStorage: boolean;
 
-  constructor(device: GPUDevice) {
+  constructor({ device, target }: Gpu) {
     this.#device = device;
+    this.#paramsInStorage = target === "portable";
     this.paramsLayout = device.createBindGroupLayout({
       label: "params",
       entries: [{
         binding: 0,
         visibility: GPUShaderStage.COMPUTE,
-        buffer: { type: "uniform", hasDynamicOffset: true },
+        buffer: { type: this.#paramsInStorage ? "read-only-storage" : "uniform", hasDynamicOffset: true },
       }],
     });
   }
@@ -39,7 +46,10 @@ export class Pipelines {
   async compile(kernel: Kernel): Promise<GPUComputePipeline> {
     const bindGroupLayouts = [this.layout(kernel)];
     if (Object.keys(kernel.params).length > 0) bindGroupLayouts.push(this.paramsLayout);
-    const module = this.#device.createShaderModule({ label: kernel.name, code: kernel.source });
+    const code = this.#paramsInStorage
+      ? kernel.source.replace("var<uniform> params", "var<storage, read> params")
+      : kernel.source;
+    const module = this.#device.createShaderModule({ label: kernel.name, code });
     try {
       return await this.#device.createComputePipelineAsync({
         label: kernel.name,
