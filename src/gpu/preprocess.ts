@@ -4,14 +4,46 @@ import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 export type Constants = Readonly<Record<string, number | boolean | string>>;
 
 /**
- * Resolves `${NAME}` and `#if ${NAME} … #elif ${NAME} … #else … #endif` in the text of a shader file.
- * The file is treated as the body of the `wgsl` tagged template of the wgsl-preprocessor package.
- * @throws RangeError if the shader names a constant that is not given.
+ * Repeats the lines between `#for NAME in [FROM..]TO` and `#end`, with each number in place of `${NAME}`. The bounds
+ * are numbers or constants; FROM is 0 by default, TO does not belong to it. Loops nest.
+ */
+function expandLoops(shader: string, lines: readonly string[], constants: Constants): string[] {
+  const bound = (text: string): number => {
+    const value = /^\d+$/.test(text) ? Number(text) : constants[text];
+    if (typeof value === "number") return value;
+    throw new RangeError(`Cannot resolve shader "${shader}": #for needs the number ${text}, got ${value}`);
+  };
+  const expanded: string[] = [];
+  for (let at = 0; at < lines.length; at++) {
+    const [, name, from = "0", to] = /^\s*#for (\w+) in (?:(\w+)\.\.)?(\w+)\s*$/.exec(lines[at]!) ?? [];
+    if (name === undefined) {
+      expanded.push(lines[at]!);
+      continue;
+    }
+    const begin = at + 1;
+    for (let depth = 1; depth > 0;) {
+      const line = lines[++at]?.trim();
+      if (line === undefined) throw new RangeError(`Cannot resolve shader "${shader}": #for ${name} has no #end`);
+      depth += line.startsWith("#for ") ? 1 : line === "#end" ? -1 : 0;
+    }
+    const body = lines.slice(begin, at).join("\n");
+    for (let i = bound(from); i < bound(to!); i++) {
+      expanded.push(...expandLoops(shader, body.replaceAll(`\${${name}}`, String(i)).split("\n"), constants));
+    }
+  }
+  return expanded;
+}
+
+/**
+ * Resolves `#for NAME in FROM..TO … #end`, then `${NAME}` and `#if ${NAME} … #elif ${NAME} … #else … #endif` in the
+ * text of a shader file. The file is treated as the body of the `wgsl` tagged template of the wgsl-preprocessor package.
+ * @throws RangeError if the shader names a constant that is not given, a loop has no end, or a bound is no number.
  */
 export function preprocess(shader: string, code: string, constants: Constants): string {
   const pieces: string[] = [], values: (number | boolean | string)[] = [];
+  const text = expandLoops(shader, code.split("\n"), constants).join("\n");
   let end = 0;
-  for (const match of code.matchAll(/\$\{(\w+)\}/g)) {
+  for (const match of text.matchAll(/\$\{(\w+)\}/g)) {
     const name = match[1]!;
     const value = constants[name];
     if (value === undefined) {
@@ -21,10 +53,10 @@ export function preprocess(shader: string, code: string, constants: Constants): 
         }]`,
       );
     }
-    pieces.push(code.slice(end, match.index));
+    pieces.push(text.slice(end, match.index));
     values.push(value);
     end = match.index + match[0].length;
   }
-  pieces.push(code.slice(end));
+  pieces.push(text.slice(end));
   return wgsl(pieces as unknown as TemplateStringsArray, ...values);
 }

@@ -47,7 +47,7 @@ export class Pipelines {
     const bindGroupLayouts = [this.layout(kernel)];
     if (Object.keys(kernel.params).length > 0) bindGroupLayouts.push(this.paramsLayout);
     const code = this.#paramsInStorage
-      ? kernel.source.replace("var<uniform> params", "var<storage, read> params")
+      ? kernel.source.replace(/var<uniform>\s*params/, "var<storage, read> params")
       : kernel.source;
     const module = this.#device.createShaderModule({ label: kernel.name, code });
     try {

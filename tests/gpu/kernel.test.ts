@@ -19,6 +19,28 @@ test("preprocess() keeps one branch of #if, #elif and #else, nested", () => {
   }
 });
 
+test("preprocess() repeats what is between #for and #end, nested, with numbers and constants as bounds", () => {
+  const code = "#for i in N\n  let a${i} = b[${i}];\n  #for j in 1..M\n  c${i}_${j}(${TYPE});\n  #end\n#end\nlast";
+  assertEquals(preprocess("x", code, { N: 2, M: 3, TYPE: "f32" }).split("\n").map((line) => line.trim()), [
+    "let a0 = b[0];",
+    "c0_1(f32);",
+    "c0_2(f32);",
+    "let a1 = b[1];",
+    "c1_1(f32);",
+    "c1_2(f32);",
+    "last",
+  ]);
+  assertEquals(preprocess("x", "#for i in 2..2\nnever\n#end\nlast", {}), "last");
+  const chosen = "#if ${A}\n#for i in 2\na${i}\n#end\n#else\nb\n#endif";
+  assertEquals(preprocess("x", chosen, { A: false }).trim(), "b");
+  for (
+    const [bad, reason] of [["#for i in N\n#end", "needs the number N"], ["#for i in 3\nx", "has no #end"]] as const
+  ) {
+    const error = assertThrows(() => preprocess("matmul", bad, { N: "many" }), reason);
+    assert(error instanceof RangeError && error.message.includes('"matmul"'), error.message);
+  }
+});
+
 test("preprocess() refuses a name without value, and says which there are", () => {
   const error = assertThrows(() => preprocess("matmul", "${TILE}", { WORKGROUP: 64, ADD: false }), "");
   assertEquals(error.message, 'Cannot resolve shader "matmul": ${TILE} has no value, expected one of [WORKGROUP, ADD]');
