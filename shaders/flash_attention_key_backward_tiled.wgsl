@@ -2,29 +2,25 @@
 // memory:
 //   dv[j] = sum over t of p[t,j] dout[t];  dk[j] = scale * sum over t of p[t,j] (dout[t].v[j] - delta[t]) q[t],
 // over the positions t that see j and over the query heads that share the key head, in a fixed order: no atomics.
-// q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); lse, delta: (B, T, H). A head is WIDTH times VECTOR. One
-// workgroup per ROWS positions of one key head; TILE_KEYS queries at a time pass through workgroup memory, those that
-// see one of the block's keys. SLICES threads a row, each CHUNKS vectors of it in registers. Sums in f32. Launch: B *
-// KV * ceil(T / ROWS) workgroups. Any B, T, H, KV dividing H; rows past T read the last one and do not count.
+// q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); lse, delta: (B, T, H). One workgroup per ROWS positions of one
+// key head: the rows of its scores (lib/attention_tiles) are keys, the columns ROWS queries at a time, of those that
+// see one of the keys. A thread has GROUPS times four columns of four rows of dk and dv. Sums in f32. Launch: B * KV *
+// ceil(T / ROWS) workgroups. Any B, T, D, H, KV dividing H; rows past T read the last one and do not count, RAGGED
+// columns past D are 0.
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 
-@group(0) @binding(0) var<storage, read> q: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read> k: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read> v: array<${VECTOR}>;
-@group(0) @binding(3) var<storage, read> dout: array<${VECTOR}>;
+@group(0) @binding(0) var<storage, read> q: array<f32>;
+@group(0) @binding(1) var<storage, read> k: array<f32>;
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read> dout: array<f32>;
 @group(0) @binding(4) var<storage, read> lse: array<f32>;
 @group(0) @binding(5) var<storage, read> delta: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dk: array<${VECTOR}>;
-@group(0) @binding(7) var<storage, read_write> dv: array<${VECTOR}>;
+@group(0) @binding(6) var<storage, read_write> dk: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dv: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-var<workgroup> q_tile: array<${VECTOR}, ${TILE}>;
-var<workgroup> dout_tile: array<${VECTOR}, ${TILE}>;
-var<workgroup> lse_tile: array<f32, ${TILE_KEYS}>;
-var<workgroup> delta_tile: array<f32, ${TILE_KEYS}>;
-
-@compute @workgroup_size(${WORKGROUP})
+@compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -39,53 +35,141 @@ fn main(
   let h = index % params.KV;
   let shared_by = params.H / params.KV;
   let last = params.T - 1u;
-  let slice = lane / ${ROWS}u * ${CHUNKS}u;
-  let j = first + lane % ${ROWS}u;
-  let row = (b * params.T + min(j, last)) * params.KV + h;
-  let at = row * ${WIDTH}u + slice;
-${LOAD_ROW}
+  let tm = lane / 16u;
+  let tn = lane % 16u;
+#for i in 4
+  let j${i} = first + 4u * tm + ${i}u;
+  let k${i} = head_start(b, j${i}, params.KV, h);
+#for g in GROUPS
+  var dk${g}_${i} = vec4f();
+  var dv${g}_${i} = vec4f();
+#end
+#end
 #if ${WINDOWED}
-  let seeing = queries_seeing(b, min(j, last));
+#for i in 4
+  let seeing${i} = queries_seeing(b, min(j${i}, last));
+#end
   let last_seeing = queries_seeing(b, min(first + ${ROWS}u - 1u, last));
   let begin = queries_seeing(b, first).x;
   let end = last_seeing.x + last_seeing.y;
 #endif
   for (var head = h * shared_by; head < (h + 1u) * shared_by; head++) {
-    for (var tile = ${BEGIN}; tile < ${END}; tile += ${TILE_KEYS}u) {
-      for (var i = 0u; i < ${LOADS}u; i++) {
-        let e = i * ${WORKGROUP}u + lane;
-        if (e < ${TILE}u) {
-          let source = ((b * params.T + min(tile + e / ${WIDTH}u, last)) * params.H + head) * ${WIDTH}u + e % ${WIDTH}u;
-          q_tile[e] = q[source];
-          dout_tile[e] = dout[source];
+    for (var tile = ${BEGIN}; tile < ${END}; tile += ${ROWS}u) {
+#for i in 4
+      let q${i} = head_start(b, tile + 4u * tm + ${i}u, params.H, head);
+      var s${i} = vec4f();
+      var dp${i} = vec4f();
+#end
+      for (var chunk = 0u; chunk < ${D}u; chunk += 16u) {
+        let d = min(chunk + tn, ${D}u - 1u);
+        var key = vec4f(k[k0 + d], k[k1 + d], k[k2 + d], k[k3 + d]);
+        var value = vec4f(v[k0 + d], v[k1 + d], v[k2 + d], v[k3 + d]);
+        var query = vec4f(q[q0 + d], q[q1 + d], q[q2 + d], q[q3 + d]);
+        var dy = vec4f(dout[q0 + d], dout[q1 + d], dout[q2 + d], dout[q3 + d]);
+#if ${RAGGED}
+        if (chunk + tn >= ${D}u) { key = vec4f(); value = vec4f(); query = vec4f(); dy = vec4f(); }
+#endif
+        workgroupBarrier();
+        left[tn][tm] = key;
+        left[tn + 16u][tm] = value;
+        right[tn][tm] = query;
+        right[tn + 16u][tm] = dy;
+        workgroupBarrier();
+        for (var step = 0u; step < 8u; step++) {
+#for u in 2
+          { let x = left[step * 2u + ${u}u][tm];
+            let y = right[step * 2u + ${u}u][tn];
+            let z = left[step * 2u + ${u}u + 16u][tm];
+            let dz = right[step * 2u + ${u}u + 16u][tn];
+#for i in 4
+            s${i} = fma(vec4f(x[${i}]), y, s${i});
+            dp${i} = fma(vec4f(z[${i}]), dz, dp${i});
+#end
+          }
+#end
         }
       }
-      if (lane < ${TILE_KEYS}u) {
-        let query = (b * params.T + min(tile + lane, last)) * params.H + head;
-        lse_tile[lane] = lse[query];
-        delta_tile[lane] = delta[query];
-      }
-      workgroupBarrier();
-      for (var block = 0u; block < ${BLOCKS}u; block++) {
-        let near = block * 4u * ${WIDTH}u + slice;
-        let i = block * 4u;
-        let t = vec4u(tile + i, tile + i + 1u, tile + i + 2u, tile + i + 3u);
-        let row_lse = vec4f(lse_tile[i], lse_tile[i + 1u], lse_tile[i + 2u], lse_tile[i + 3u]);
-        let row_delta = vec4f(delta_tile[i], delta_tile[i + 1u], delta_tile[i + 2u], delta_tile[i + 3u]);
-        let products = sum_slices(lane, block, mat2x4f(${QUERY_KEY}, ${DOUT_VALUE}));
+      let t = vec4u(tile + 4u * tn) + vec4u(0u, 1u, 2u, 3u);
+#for c in 4
+      let row${c} = head_start(b, t[${c}], params.H, head) / ${D}u;
+#end
+      let row_lse = vec4f(lse[row0], lse[row1], lse[row2], lse[row3]);
+      let row_delta = vec4f(delta[row0], delta[row1], delta[row2], delta[row3]);
+#for i in 4
 #if ${WINDOWED}
-        let s = select(vec4f(-1e30), params.scale * products[0], t - seeing.x < vec4u(seeing.y));
+      s${i} = select(vec4f(-2e30), params.scale * s${i}, t - seeing${i}.x < vec4u(seeing${i}.y));
 #else
-        let s = select(vec4f(-1e30), params.scale * products[0], (t >= vec4u(j)) & (t < vec4u(params.T)));
+      s${i} = select(vec4f(-2e30), params.scale * s${i}, (t >= vec4u(j${i})) & (t < vec4u(params.T)));
 #endif
-        let p = exp(s - row_lse);
-        let ds = params.scale * p * (products[1] - row_delta);
-${ADD_QUERIES}
+      let p${i} = exp(s${i} - row_lse);
+      let ds${i} = params.scale * p${i} * (dp${i} - row_delta);
+#end
+      for (var half = 0u; half < 2u; half++) {
+        let near = head_start(b, tile + 32u * half + tm, params.H, head);
+        let far = head_start(b, tile + 32u * half + 16u + tm, params.H, head);
+#for g in GROUPS
+        {
+#for c in 4
+          let d${c} = min(64u * ${g}u + 4u * tn + ${c}u, ${D}u - 1u);
+#end
+          let near_dy = vec4f(dout[near + d0], dout[near + d1], dout[near + d2], dout[near + d3]);
+          let far_dy = vec4f(dout[far + d0], dout[far + d1], dout[far + d2], dout[far + d3]);
+          workgroupBarrier();
+          if (tn / 8u == half) {
+#for c in 4
+            left[tn % 8u * 4u + ${c}u][tm] = vec4f(p0[${c}], p1[${c}], p2[${c}], p3[${c}]);
+#end
+          }
+          right[tm][tn] = near_dy;
+          right[tm + 16u][tn] = far_dy;
+          workgroupBarrier();
+          for (var step = 0u; step < 8u; step++) {
+#for u in 4
+            { let x = left[step * 4u + ${u}u][tm];
+              let y = right[step * 4u + ${u}u][tn];
+#for i in 4
+              dv${g}_${i} = fma(vec4f(x[${i}]), y, dv${g}_${i});
+#end
+            }
+#end
+          }
+          let near_queries = vec4f(q[near + d0], q[near + d1], q[near + d2], q[near + d3]);
+          let far_queries = vec4f(q[far + d0], q[far + d1], q[far + d2], q[far + d3]);
+          workgroupBarrier();
+          if (tn / 8u == half) {
+#for c in 4
+            left[tn % 8u * 4u + ${c}u][tm] = vec4f(ds0[${c}], ds1[${c}], ds2[${c}], ds3[${c}]);
+#end
+          }
+          right[tm][tn] = near_queries;
+          right[tm + 16u][tn] = far_queries;
+          workgroupBarrier();
+          for (var step = 0u; step < 8u; step++) {
+#for u in 4
+            { let x = left[step * 4u + ${u}u][tm];
+              let y = right[step * 4u + ${u}u][tn];
+#for i in 4
+              dk${g}_${i} = fma(vec4f(x[${i}]), y, dk${g}_${i});
+#end
+            }
+#end
+          }
+        }
+#end
       }
-      workgroupBarrier();
     }
   }
-  if (j < params.T) {
-${STORE_ROW}
+#for i in 4
+  if (j${i} < params.T) {
+#for g in GROUPS
+#for c in 4
+    if (64u * ${g}u + 4u * tn + ${c}u < ${D}u) {
+      let at = k${i} + 64u * ${g}u + 4u * tn + ${c}u;
+      dk[at] = dk${g}_${i}[${c}];
+      dv[at] = dv${g}_${i}[${c}];
+    }
+#end
+#end
   }
+#end
 }

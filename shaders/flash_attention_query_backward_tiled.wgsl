@@ -5,20 +5,17 @@
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 
-@group(0) @binding(0) var<storage, read> q: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read> k: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read> v: array<${VECTOR}>;
-@group(0) @binding(3) var<storage, read> out: array<${VECTOR}>;
-@group(0) @binding(4) var<storage, read> dout: array<${VECTOR}>;
+@group(0) @binding(0) var<storage, read> q: array<f32>;
+@group(0) @binding(1) var<storage, read> k: array<f32>;
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read> out: array<f32>;
+@group(0) @binding(4) var<storage, read> dout: array<f32>;
 @group(0) @binding(5) var<storage, read> lse: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dq: array<${VECTOR}>;
+@group(0) @binding(6) var<storage, read_write> dq: array<f32>;
 @group(0) @binding(7) var<storage, read_write> delta: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-var<workgroup> k_tile: array<${VECTOR}, ${TILE}>;
-var<workgroup> v_tile: array<${VECTOR}, ${TILE}>;
-
-@compute @workgroup_size(${WORKGROUP})
+@compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -31,53 +28,119 @@ fn main(
   let first = (blocks - 1u - index / heads) * ${ROWS}u;
   let b = index % heads / params.H;
   let h = index % params.H;
+  let kv = h / (params.H / params.KV);
   let last = params.T - 1u;
-  let key_stride = params.KV * ${WIDTH}u;
-  let key_start = b * params.T * key_stride + h / (params.H / params.KV) * ${WIDTH}u;
-  let slice = lane / ${ROWS}u * ${CHUNKS}u;
-  let t = first + lane % ${ROWS}u;
-  let row = (b * params.T + min(t, last)) * params.H + h;
-  let at = row * ${WIDTH}u + slice;
-${LOAD_ROW}
+  let tm = lane / 16u;
+  let tn = lane % 16u;
+#for i in 4
+  let t${i} = first + 4u * tm + ${i}u;
+  let q${i} = head_start(b, t${i}, params.H, h);
+#for g in GROUPS
+  var dq${g}_${i} = vec4f();
+#end
+#end
+  let row_lse = vec4f(lse[q0 / ${D}u], lse[q1 / ${D}u], lse[q2 / ${D}u], lse[q3 / ${D}u]);
+  var products = vec4f();
+  for (var d = tn; d < ${D}u; d += 16u) {
+    let y = vec4f(out[q0 + d], out[q1 + d], out[q2 + d], out[q3 + d]);
+    products = fma(vec4f(dout[q0 + d], dout[q1 + d], dout[q2 + d], dout[q3 + d]), y, products);
+  }
+  let row_delta = sum_over_row(tm, tn, products);
 #if ${WINDOWED}
-  let seen = keys_seen(b, min(t, last));
-#endif
-  let row_lse = lse[row];
-  let row_delta = sum_slices(lane, 0u, mat2x4f(vec4f(${OUT_DOUT}), vec4f()))[0].x;
-#if ${WINDOWED}
+#for i in 4
+  let seen${i} = keys_seen(b, min(t${i}, last));
+#end
   let last_seen = keys_seen(b, min(first + ${ROWS}u - 1u, last));
   let begin = keys_seen(b, first).x;
   let end = last_seen.x + last_seen.y;
 #else
   let end = min(first + ${ROWS}u, params.T);
 #endif
-  for (var tile = ${BEGIN}; tile < end; tile += ${TILE_KEYS}u) {
-    for (var i = 0u; i < ${LOADS}u; i++) {
-      let e = i * ${WORKGROUP}u + lane;
-      if (e < ${TILE}u) {
-        let source = key_start + min(tile + e / ${WIDTH}u, last) * key_stride + e % ${WIDTH}u;
-        k_tile[e] = k[source];
-        v_tile[e] = v[source];
+  for (var tile = ${BEGIN}; tile < end; tile += ${ROWS}u) {
+#for i in 4
+    let k${i} = head_start(b, tile + 4u * tm + ${i}u, params.KV, kv);
+    var s${i} = vec4f();
+    var dp${i} = vec4f();
+#end
+    for (var chunk = 0u; chunk < ${D}u; chunk += 16u) {
+      let d = min(chunk + tn, ${D}u - 1u);
+      var query = vec4f(q[q0 + d], q[q1 + d], q[q2 + d], q[q3 + d]);
+      var dy = vec4f(dout[q0 + d], dout[q1 + d], dout[q2 + d], dout[q3 + d]);
+      var key = vec4f(k[k0 + d], k[k1 + d], k[k2 + d], k[k3 + d]);
+      var value = vec4f(v[k0 + d], v[k1 + d], v[k2 + d], v[k3 + d]);
+#if ${RAGGED}
+      if (chunk + tn >= ${D}u) { query = vec4f(); dy = vec4f(); key = vec4f(); value = vec4f(); }
+#endif
+      workgroupBarrier();
+      left[tn][tm] = query;
+      left[tn + 16u][tm] = dy;
+      right[tn][tm] = key;
+      right[tn + 16u][tm] = value;
+      workgroupBarrier();
+      for (var step = 0u; step < 8u; step++) {
+#for u in 2
+        { let x = left[step * 2u + ${u}u][tm];
+          let y = right[step * 2u + ${u}u][tn];
+          let dx = left[step * 2u + ${u}u + 16u][tm];
+          let z = right[step * 2u + ${u}u + 16u][tn];
+#for i in 4
+          s${i} = fma(vec4f(x[${i}]), y, s${i});
+          dp${i} = fma(vec4f(dx[${i}]), z, dp${i});
+#end
+        }
+#end
       }
     }
-    workgroupBarrier();
-    for (var block = 0u; block < ${BLOCKS}u; block++) {
-      let near = block * 4u * ${WIDTH}u + slice;
-      let j = tile + block * 4u;
-      let products = sum_slices(lane, block, mat2x4f(${QUERY_KEY}, ${DOUT_VALUE}));
+    let j = vec4u(tile + 4u * tn) + vec4u(0u, 1u, 2u, 3u);
+#for i in 4
 #if ${WINDOWED}
-      let is_seen = vec4u(j, j + 1u, j + 2u, j + 3u) - seen.x < vec4u(seen.y);
-      let s = select(vec4f(-1e30), params.scale * products[0], is_seen);
+    s${i} = select(vec4f(-2e30), params.scale * s${i}, j - seen${i}.x < vec4u(seen${i}.y));
 #else
-      let s = select(vec4f(-1e30), params.scale * products[0], vec4u(j, j + 1u, j + 2u, j + 3u) <= vec4u(t));
+    s${i} = select(vec4f(-2e30), params.scale * s${i}, j <= vec4u(t${i}));
 #endif
-      let ds = params.scale * exp(s - row_lse) * (products[1] - row_delta);
-${ADD_KEYS}
+    let ds${i} = params.scale * exp(s${i} - row_lse[${i}]) * (dp${i} - row_delta[${i}]);
+#end
+    for (var half = 0u; half < 2u; half++) {
+      let near = head_start(b, tile + 32u * half + tm, params.KV, kv);
+      let far = head_start(b, tile + 32u * half + 16u + tm, params.KV, kv);
+#for g in GROUPS
+      {
+#for c in 4
+        let d${c} = min(64u * ${g}u + 4u * tn + ${c}u, ${D}u - 1u);
+#end
+        let near_keys = vec4f(k[near + d0], k[near + d1], k[near + d2], k[near + d3]);
+        let far_keys = vec4f(k[far + d0], k[far + d1], k[far + d2], k[far + d3]);
+        workgroupBarrier();
+        if (tn / 8u == half) {
+#for c in 4
+          left[tn % 8u * 4u + ${c}u][tm] = vec4f(ds0[${c}], ds1[${c}], ds2[${c}], ds3[${c}]);
+#end
+        }
+        right[tm][tn] = near_keys;
+        right[tm + 16u][tn] = far_keys;
+        workgroupBarrier();
+        for (var step = 0u; step < 8u; step++) {
+#for u in 4
+          { let x = left[step * 4u + ${u}u][tm];
+            let y = right[step * 4u + ${u}u][tn];
+#for i in 4
+            dq${g}_${i} = fma(vec4f(x[${i}]), y, dq${g}_${i});
+#end
+          }
+#end
+        }
+      }
+#end
     }
-    workgroupBarrier();
   }
-  if (t < params.T) {
-${STORE_ROW}
-    if (slice == 0u) { delta[row] = row_delta; }
+#for i in 4
+  if (t${i} < params.T) {
+#for g in GROUPS
+#for c in 4
+    if (64u * ${g}u + 4u * tn + ${c}u < ${D}u) { dq[q${i} + 64u * ${g}u + 4u * tn + ${c}u] = dq${g}_${i}[${c}]; }
+#end
+#end
+    if (tn == 0u) { delta[q${i} / ${D}u] = row_delta[${i}]; }
   }
+#end
 }

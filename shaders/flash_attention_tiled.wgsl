@@ -3,28 +3,25 @@
 // denominator.
 // Its keys: CAUSAL: all up to t, else all. DOCUMENTS: only those in [start, end) of the document around t
 // (lib/attention_window).
-// q, out: (B, T, H, D); k, v: (B, T, KV, D); lse: (B, T, H); documents: (B, T, 2). A head is WIDTH times VECTOR. One
-// workgroup per ROWS positions of one head; TILE_KEYS keys and values at a time pass through workgroup memory, tiles
-// that no position sees are skipped. SLICES threads a row, each CHUNKS vectors of it in registers. Sums in f32, in a
-// fixed order: no atomics. Launch: B * H * ceil(T / ROWS) workgroups. Any B, T, H, KV dividing H; rows and keys past T
-// read the last one and do not count.
+// q, out: (B, T, H, D); k, v: (B, T, KV, D); lse: (B, T, H); documents: (B, T, 2). One workgroup per ROWS positions of
+// one head, ROWS keys at a time (lib/attention_tiles); tiles that no position sees are skipped. A thread has GROUPS
+// times four columns of four rows of out. Sums in f32, in a fixed order: no atomics. Launch: B * H * ceil(T / ROWS)
+// workgroups. Any B, T, D, H, KV dividing H; rows and keys past T read the last one and do not count, RAGGED columns
+// past D are 0.
 
 struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
 
-@group(0) @binding(0) var<storage, read> q: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read> k: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read> v: array<${VECTOR}>;
-@group(0) @binding(3) var<storage, read_write> out: array<${VECTOR}>;
+@group(0) @binding(0) var<storage, read> q: array<f32>;
+@group(0) @binding(1) var<storage, read> k: array<f32>;
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;
 @group(0) @binding(4) var<storage, read_write> lse: array<f32>;
 #if ${DOCUMENTS}
 @group(0) @binding(5) var<storage, read> documents: array<vec2u>;
 #endif
 @group(1) @binding(0) var<uniform> params: Params;
 
-var<workgroup> k_tile: array<${VECTOR}, ${TILE}>;
-var<workgroup> v_tile: array<${VECTOR}, ${TILE}>;
-
-@compute @workgroup_size(${WORKGROUP})
+@compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -38,60 +35,123 @@ fn main(
   let first = (blocks - 1u - index / heads) * ${ROWS}u;
   let b = index % heads / params.H;
   let h = index % params.H;
+  let kv = h / (params.H / params.KV);
   let last = params.T - 1u;
-  let key_stride = params.KV * ${WIDTH}u;
-  let key_start = b * params.T * key_stride + h / (params.H / params.KV) * ${WIDTH}u;
-  let slice = lane / ${ROWS}u * ${CHUNKS}u;
-  let t = first + lane % ${ROWS}u;
-  let row = (b * params.T + min(t, last)) * params.H + h;
-  let at = row * ${WIDTH}u + slice;
-${LOAD_ROW}
+  let tm = lane / 16u;
+  let tn = lane % 16u;
+#for i in 4
+  let t${i} = first + 4u * tm + ${i}u;
+  let q${i} = head_start(b, t${i}, params.H, h);
+#for g in GROUPS
+  var o${g}_${i} = vec4f();
+#end
+#end
 #if ${WINDOWED}
-  let seen = keys_seen(b, min(t, last));
-#endif
-  var highest = -1e30;
-  var sum = 0.0;
-#if ${WINDOWED}
+#for i in 4
+  let seen${i} = keys_seen(b, min(t${i}, last));
+#end
   let last_seen = keys_seen(b, min(first + ${ROWS}u - 1u, last));
   let begin = keys_seen(b, first).x;
   let end = last_seen.x + last_seen.y;
 #else
   let end = min(first + ${ROWS}u, params.T);
 #endif
-  for (var tile = ${BEGIN}; tile < end; tile += ${TILE_KEYS}u) {
-    for (var i = 0u; i < ${LOADS}u; i++) {
-      let e = i * ${WORKGROUP}u + lane;
-      if (e < ${TILE}u) {
-        let source = key_start + min(tile + e / ${WIDTH}u, last) * key_stride + e % ${WIDTH}u;
-        k_tile[e] = k[source];
-        v_tile[e] = v[source];
+  var highest = vec4f(-1e30);
+  var sum = vec4f();
+  for (var tile = ${BEGIN}; tile < end; tile += ${ROWS}u) {
+#for i in 4
+    let k${i} = head_start(b, tile + 4u * tm + ${i}u, params.KV, kv);
+    var s${i} = vec4f();
+#end
+    for (var chunk = 0u; chunk < ${D}u; chunk += 16u) {
+      let d = min(chunk + tn, ${D}u - 1u);
+      var rows = vec4f(q[q0 + d], q[q1 + d], q[q2 + d], q[q3 + d]);
+      var keys = vec4f(k[k0 + d], k[k1 + d], k[k2 + d], k[k3 + d]);
+#if ${RAGGED}
+      if (chunk + tn >= ${D}u) { rows = vec4f(); keys = vec4f(); }
+#endif
+      workgroupBarrier();
+      left[tn][tm] = rows;
+      right[tn][tm] = keys;
+      workgroupBarrier();
+      for (var step = 0u; step < 4u; step++) {
+#for u in 4
+        { let x = left[step * 4u + ${u}u][tm];
+          let y = right[step * 4u + ${u}u][tn];
+#for i in 4
+          s${i} = fma(vec4f(x[${i}]), y, s${i});
+#end
+        }
+#end
       }
     }
-    workgroupBarrier();
-    for (var block = 0u; block < ${BLOCKS}u; block++) {
-      let near = block * 4u * ${WIDTH}u + slice;
-      let j = tile + block * 4u;
-      let products = sum_slices(lane, block, ${QUERY_KEY});
+    let j = vec4u(tile + 4u * tn) + vec4u(0u, 1u, 2u, 3u);
+#for i in 4
+    // A score far below the first `highest`: a row that has seen none of its keys yet counts none of the others.
 #if ${WINDOWED}
-      // A score far below the first `highest`: a row that has seen none of its keys yet counts none of the others.
-      let s = select(vec4f(-2e30), params.scale * products, vec4u(j, j + 1u, j + 2u, j + 3u) - seen.x < vec4u(seen.y));
+    s${i} = select(vec4f(-2e30), params.scale * s${i}, j - seen${i}.x < vec4u(seen${i}.y));
 #else
-      let s = select(vec4f(-1e30), params.scale * products, vec4u(j, j + 1u, j + 2u, j + 3u) <= vec4u(t));
+    s${i} = select(vec4f(-2e30), params.scale * s${i}, j <= vec4u(t${i}));
 #endif
-      let next = max(highest, max(max(s.x, s.y), max(s.z, s.w)));
-      let shrink = exp(highest - next);
-      let p = exp(s - next);
-      highest = next;
-      sum = sum * shrink + (p.x + p.y + p.z + p.w);
-${ADD_VALUES}
+    let most${i} = max(max(s${i}.x, s${i}.y), max(s${i}.z, s${i}.w));
+#end
+    let next = max(highest, max_over_row(tm, tn, vec4f(most0, most1, most2, most3)));
+    let shrink = exp(highest - next);
+    highest = next;
+#for i in 4
+    let p${i} = exp(s${i} - next[${i}]);
+#for g in GROUPS
+    o${g}_${i} *= shrink[${i}];
+#end
+#end
+    sum = sum * shrink + vec4f(dot(p0, vec4f(1.0)), dot(p1, vec4f(1.0)), dot(p2, vec4f(1.0)), dot(p3, vec4f(1.0)));
+    for (var half = 0u; half < 2u; half++) {
+      let v0 = head_start(b, tile + 32u * half + tm, params.KV, kv);
+      let v1 = head_start(b, tile + 32u * half + 16u + tm, params.KV, kv);
+#for g in GROUPS
+      {
+#for c in 4
+        let d${c} = min(64u * ${g}u + 4u * tn + ${c}u, ${D}u - 1u);
+#end
+        let near = vec4f(v[v0 + d0], v[v0 + d1], v[v0 + d2], v[v0 + d3]);
+        let far = vec4f(v[v1 + d0], v[v1 + d1], v[v1 + d2], v[v1 + d3]);
+        workgroupBarrier();
+        if (tn / 8u == half) {
+#for c in 4
+          left[tn % 8u * 4u + ${c}u][tm] = vec4f(p0[${c}], p1[${c}], p2[${c}], p3[${c}]);
+#end
+        }
+        right[tm][tn] = near;
+        right[tm + 16u][tn] = far;
+        workgroupBarrier();
+        for (var step = 0u; step < 8u; step++) {
+#for u in 4
+          { let x = left[step * 4u + ${u}u][tm];
+            let y = right[step * 4u + ${u}u][tn];
+#for i in 4
+            o${g}_${i} = fma(vec4f(x[${i}]), y, o${g}_${i});
+#end
+          }
+#end
+        }
+      }
+#end
     }
-    workgroupBarrier();
   }
-  if (t < params.T) {
-${STORE_ROW}
-    if (slice == 0u) { lse[row] = highest + log(sum); }
+  let total = sum_over_row(tm, tn, sum);
+#for i in 4
+  if (t${i} < params.T) {
+#for g in GROUPS
+#for c in 4
+    if (64u * ${g}u + 4u * tn + ${c}u < ${D}u) {
+      out[q${i} + 64u * ${g}u + 4u * tn + ${c}u] = o${g}_${i}[${c}] / total[${i}];
+    }
+#end
+#end
+    if (tn == 0u) { lse[(b * params.T + t${i}) * params.H + h] = highest[${i}] + log(total[${i}]); }
 #if ${DOCUMENTS}
-    if (slice == 0u && h == 0u) { keep_document(b, t); }
+    if (tn == 0u && h == 0u) { keep_document(b, t${i}); }
 #endif
   }
+#end
 }

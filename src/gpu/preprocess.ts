@@ -36,7 +36,7 @@ function expandLoops(shader: string, lines: readonly string[], constants: Consta
 
 /**
  * Resolves `#for NAME in FROM..TO … #end`, then `${NAME}` and `#if ${NAME} … #elif ${NAME} … #else … #endif` in the
- * text of a shader file. The file is treated as the body of the `wgsl` tagged template of the wgsl-preprocessor package.
+ * text of a shader file, which is treated as the body of the `wgsl` tagged template of the wgsl-preprocessor package.
  * @throws RangeError if the shader names a constant that is not given, a loop has no end, or a bound is no number.
  */
 export function preprocess(shader: string, code: string, constants: Constants): string {

@@ -5,14 +5,13 @@ import type { Recorder, Variable } from "../plan/recorder.ts";
 import { type AttentionSize, checkDocuments, newGradient, windowOf } from "./attention_operands.ts";
 import { type AttentionWindow, PAST } from "./attention_window.ts";
 import { forwardText, keyBackwardText, queryBackwardText, shapeOf, windowText } from "./flash_attention_text.ts";
-import { tiledForwardText, tiledKeyBackwardText, tiledQueryBackwardText } from "./flash_attention_tiled_text.ts";
 import forwardCode from "../../shaders/flash_attention.wgsl" with { type: "text" };
 import keyBackwardCode from "../../shaders/flash_attention_key_backward.wgsl" with { type: "text" };
 import forwardTiledCode from "../../shaders/flash_attention_tiled.wgsl" with { type: "text" };
 import keyBackwardTiledCode from "../../shaders/flash_attention_key_backward_tiled.wgsl" with { type: "text" };
 import queryBackwardCode from "../../shaders/flash_attention_query_backward.wgsl" with { type: "text" };
 import queryBackwardTiledCode from "../../shaders/flash_attention_query_backward_tiled.wgsl" with { type: "text" };
-import slicesCode from "../../shaders/lib/attention_slices.wgsl" with { type: "text" };
+import tilesCode from "../../shaders/lib/attention_tiles.wgsl" with { type: "text" };
 import windowCode from "../../shaders/lib/attention_window.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
@@ -25,9 +24,18 @@ interface Rows {
   readonly KV: number;
 }
 
+/** Positions of a workgroup of the tiled kernels: 16 x 16 threads have 4 x 4 scores each. */
+const ROWS = 64;
+/** Widest head of the tiled kernels: a thread holds a sixteenth of four rows of two outputs in registers. */
+const WIDEST = 256;
+
+/** The constants of the tiled kernels; undefined for heads that are wider than they take. */
+const tilesOf = (D: number): Constants | undefined =>
+  D > WIDEST ? undefined : { D, ROWS, GROUPS: ceilDiv(D, 64), RAGGED: D % 16 !== 0 };
+
 /** Workgroups of the tiled kernels: one for every few positions of a head. They do not use `n`. */
-const perQueryHead = ({ B, T, H }: Rows, { ROWS }: Constants): number => B * H * ceilDiv(T, Number(ROWS));
-const perKeyHead = ({ B, T, KV }: Rows, { ROWS }: Constants): number => B * KV * ceilDiv(T, Number(ROWS));
+const perQueryHead = ({ B, T, H }: Rows): number => B * H * ceilDiv(T, ROWS);
+const perKeyHead = ({ B, T, KV }: Rows): number => B * KV * ceilDiv(T, ROWS);
 
 /** Both forms of the forward kernel. `window` must have documents if and only if the bindings have. */
 const forwardKernel = <const B extends Readonly<Record<string, Access>>>(bindings: B, window: AttentionWindow) => {
@@ -45,8 +53,8 @@ const forwardKernel = <const B extends Readonly<Record<string, Access>>>(binding
       ...definition,
       name: "flash_attention_tiled",
       code: forwardTiledCode,
-      libraries: [slicesCode, windowCode],
-      constants: { ...constants, ...tiledForwardText(16) },
+      libraries: [tilesCode, windowCode],
+      constants: { ...constants, ...tilesOf(16) },
       groups: perQueryHead,
     }),
   };
@@ -82,8 +90,8 @@ const queryBackwardKernel = {
     ...queryBackward,
     name: "flash_attention_query_backward_tiled",
     code: queryBackwardTiledCode,
-    libraries: [slicesCode, windowCode],
-    constants: { ...queryBackwardConstants, ...tiledQueryBackwardText(16) },
+    libraries: [tilesCode, windowCode],
+    constants: { ...queryBackwardConstants, ...tilesOf(16) },
     groups: perQueryHead,
   }),
 };
@@ -115,8 +123,8 @@ const keyBackwardKernel = {
     ...keyBackward,
     name: "flash_attention_key_backward_tiled",
     code: keyBackwardTiledCode,
-    libraries: [slicesCode, windowCode],
-    constants: { ...keyBackwardConstants, ...tiledKeyBackwardText(16) },
+    libraries: [tilesCode, windowCode],
+    constants: { ...keyBackwardConstants, ...tilesOf(16) },
     groups: perKeyHead,
   }),
 };
@@ -131,10 +139,7 @@ interface Head extends AttentionWindow {
   readonly D: number;
 }
 
-/**
- * A family specialised for a head; the portable kernel alone where the tiled one cannot take it (long prime D, D of 256
- * and more).
- */
+/** A family specialised for a head; the portable kernel alone where the head is too wide for the tiled one. */
 function familyOf<K extends { with(constants: Constants): K }>(
   { portable, tiled }: KernelPair<K>,
   window: Constants,
@@ -146,17 +151,17 @@ function familyOf<K extends { with(constants: Constants): K }>(
 }
 
 const sequenceForwardFamily = memoize((head: Head) =>
-  familyOf(sequenceForwardKernel, windowText(head, "forward"), forwardText(head.D, head), tiledForwardText(head.D))
+  familyOf(sequenceForwardKernel, windowText(head, "forward"), forwardText(head.D, head), tilesOf(head.D))
 );
 const documentsForwardFamily = memoize((head: Head) =>
-  familyOf(documentsForwardKernel, windowText(head, "forward"), forwardText(head.D, head), tiledForwardText(head.D))
+  familyOf(documentsForwardKernel, windowText(head, "forward"), forwardText(head.D, head), tilesOf(head.D))
 );
 const queryBackwardFamily = memoize((head: Head) =>
   familyOf(
     queryBackwardKernel,
     windowText(head, "query backward"),
     queryBackwardText(head.D, head),
-    tiledQueryBackwardText(head.D),
+    tilesOf(head.D),
   )
 );
 const keyBackwardFamily = memoize((head: Head) =>
@@ -164,7 +169,7 @@ const keyBackwardFamily = memoize((head: Head) =>
     keyBackwardKernel,
     windowText(head, "key backward"),
     keyBackwardText(head.D, head),
-    tiledKeyBackwardText(head.D),
+    tilesOf(head.D),
   )
 );
 

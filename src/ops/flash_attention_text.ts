@@ -6,7 +6,7 @@ import type { Constants } from "../gpu/preprocess.ts";
 import { type AttentionWindow, isWindowed, windowConstants } from "./attention_window.ts";
 import { range, repeatLines } from "./codegen.ts";
 
-export interface Shape {
+interface Shape {
   /** Vectors in a head. */
   readonly chunks: number;
   /** Positions a thread holds. */
@@ -38,7 +38,7 @@ const constantsOf = ({ chunks, rows, vector }: Shape): Constants => ({ CHUNKS: c
 const zero = ({ vector }: Shape): string => (vector === "vec4f" ? "vec4f()" : "0.0");
 
 /** Sum over the chunks of products: a[0].b[0] + a[1].b[1] + … */
-export function dot(
+function dot(
   { chunks, vector }: Pick<Shape, "chunks" | "vector">,
   a: (c: number) => string,
   b: (c: number) => string,
