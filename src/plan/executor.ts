@@ -225,7 +225,7 @@ export class Executor {
   }
 
   async #compile(onPipeline: (done: number, total: number) => void): Promise<void> {
-    this.#pipelines = new Pipelines(this.gpu);
+    this.#pipelines = Pipelines.of(this.gpu);
     const params = this.#buffers[this.plan.paramsBuffer]!;
     this.#paramsGroup = this.gpu.device.createBindGroup({
       label: "params",
@@ -237,7 +237,7 @@ export class Executor {
     const pipelines = new Map<Kernel, GPUComputePipeline>();
     let done = 0;
     await Promise.all([...kernels].map(async (kernel) => {
-      this.counters.pipelinesCreated++;
+      if (!this.#pipelines.has(kernel)) this.counters.pipelinesCreated++;
       pipelines.set(kernel, await this.#pipelines.compile(kernel));
       onPipeline(++done, kernels.size);
     }));

@@ -1,10 +1,16 @@
 import type { Gpu } from "../gpu/device.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 
-/** Compiles kernels for one device. Kernels with the same pattern of access share a bind group layout. */
+/**
+ * The compiled kernels of a device: each is compiled once, however many executors use it. Kernels with the same pattern
+ * of access share a bind group layout.
+ */
 export class Pipelines {
+  static readonly #ofDevices = new WeakMap<GPUDevice, Pipelines>();
+
   readonly #device: GPUDevice;
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
+  readonly #compiled = new Map<Kernel, Promise<GPUComputePipeline>>();
   /** Group 1 of every kernel with parameters: one block of them, at an offset that is given at each launch. */
   readonly paramsLayout: GPUBindGroupLayout;
   /**
@@ -13,7 +19,14 @@ export class Pipelines {
    */
   readonly #paramsInStorage: boolean;
 
-  constructor({ device, target }: Gpu) {
+  /** The pipelines of a device, which last as long as it does. */
+  static of(gpu: Gpu): Pipelines {
+    let pipelines = Pipelines.#ofDevices.get(gpu.device);
+    if (!pipelines) Pipelines.#ofDevices.set(gpu.device, pipelines = new Pipelines(gpu));
+    return pipelines;
+  }
+
+  private constructor({ device, target }: Gpu) {
     this.#device = device;
     this.#paramsInStorage = target === "portable";
     this.paramsLayout = device.createBindGroupLayout({
@@ -42,8 +55,24 @@ export class Pipelines {
     return layout;
   }
 
-  /** Compiles a kernel. @throws Error with the compiler's messages and their places. */
-  async compile(kernel: Kernel): Promise<GPUComputePipeline> {
+  /** True if a kernel is compiled already, or about to be. */
+  has(kernel: Kernel): boolean {
+    return this.#compiled.has(kernel);
+  }
+
+  /** Compiles a kernel, if it is not. @throws Error with the compiler's messages and their places. */
+  compile(kernel: Kernel): Promise<GPUComputePipeline> {
+    let pipeline = this.#compiled.get(kernel);
+    if (!pipeline) {
+      pipeline = this.#compile(kernel);
+      this.#compiled.set(kernel, pipeline);
+      // A device that was short of memory may have more the next time.
+      pipeline.catch(() => this.#compiled.delete(kernel));
+    }
+    return pipeline;
+  }
+
+  async #compile(kernel: Kernel): Promise<GPUComputePipeline> {
     const bindGroupLayouts = [this.layout(kernel)];
     if (Object.keys(kernel.params).length > 0) bindGroupLayouts.push(this.paramsLayout);
     const code = this.#paramsInStorage

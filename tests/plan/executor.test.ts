@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows, random, test } from "../harness.ts";
-import type { Gpu } from "../../src/gpu/device.ts";
+import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { fromBf16, toBf16 } from "../../src/gpu/formats/bf16.ts";
 import { type Format, pack, unpack, wordsOf } from "../../src/gpu/formats/index.ts";
 import { defineKernel } from "../../src/gpu/kernel.ts";
@@ -72,10 +72,18 @@ test("a run is one submit and creates nothing", async () => {
     createShaderModule: 0,
     createCommandEncoder: 3,
   });
-  const pipelines = new Set(program.steps.map(({ kernel }) => kernel)).size;
-  assertEquals(before.pipelinesCreated, pipelines, "one pipeline for each kernel, however often it is used");
   assertEquals([...await executor.read(y)], [11, 22, 33, 44, 55, 66]);
   executor.destroy();
+});
+
+test("a device compiles each kernel once, however many steps and executors use it", async () => {
+  const gpu = await openGpu({ target: "portable" }), { program } = net(), spies = spy(gpu.device);
+  const executors = await Promise.all([1, 2].map(() => Executor.create(gpu, planMemory([program]))));
+  const later = await Executor.create(gpu, planMemory([program])), { createComputePipelineAsync } = spies.stop();
+  const kernels = new Set(program.steps.map(({ kernel }) => kernel)).size;
+  assertEquals(createComputePipelineAsync, kernels);
+  assertEquals([...executors, later].map(({ counters }) => counters.pipelinesCreated), [kernels, 0, 0]);
+  gpu.device.destroy();
 });
 
 /** Counts calls of the device's factories. */
