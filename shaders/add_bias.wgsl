@@ -1,12 +1,6 @@
 // y = y + bias, row by row, in place.
-//   y: (N, C); bias: (C). C counts VECTORs.
-// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
-
-struct Params { n: u32, C: u32 }
-
-@group(0) @binding(0) var<storage, read> bias: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read_write> y_inout: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
+//   y: (N, C); bias: (C). C counts Vectors.
+// One thread per Vector, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -16,5 +10,5 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  y_inout[i] += bias[i % params.C];
+  store_y_inout(i, load_y_inout(i) + load_bias(i % params.C));
 }

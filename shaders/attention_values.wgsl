@@ -3,18 +3,8 @@
 // j] x[t]: the gradients of values and keys; heads in order, no atomics.
 //   p: (B, H, T, T), 0 where j is no key of t; x: (B, T, KV, D), out: (B, T, H, D); the other way round when TRANSPOSE.
 // Its keys: j <= t. WINDOWED: those of lib/attention_window. documents: (B, T, 2). One thread per 4 positions and RUN
-// vectors of one head of out, everything in registers, no barriers. A head is CHUNKS times VECTOR. Launch: ceil(B *
+// vectors of one head of out, everything in registers, no barriers. A head is CHUNKS times Vector. Launch: ceil(B *
 // heads * ceil(T / 4) * CHUNKS / RUN / WORKGROUP) workgroups. Any B, T, H, KV dividing H, D. Sums in f32.
-
-struct Params { n: u32, T: u32, H: u32, KV: u32 }
-
-@group(0) @binding(0) var<storage, read> p: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read_write> out: array<${VECTOR}>;
-#if ${DOCUMENTS}
-@group(0) @binding(3) var<storage, read> documents: array<vec2u>;
-#endif
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -31,7 +21,11 @@ fn main(
   let head = index / (runs * blocks);
   let last = params.T - 1u;
   let shared_by = params.H / params.KV;
-${CLEAR_SUMS}
+#for r in 4
+#for c in RUN
+  var sum${r}_${c} = Vector();
+#end
+#end
 #if ${TRANSPOSE}
   let b = head / params.KV;
   let h = head % params.KV;
@@ -40,12 +34,25 @@ ${CLEAR_SUMS}
   let last_seen = queries_seeing(b, min(first + 3u, last));
   let begin = queries_seeing(b, first).x;
   let end = last_seen.x + last_seen.y;
+#else
+  let begin = first;
+  let end = params.T;
 #endif
   for (var query_head = h * shared_by; query_head < (h + 1u) * shared_by; query_head++) {
     let p_start = (b * params.H + query_head) * params.T * params.T;
-    for (var i = ${BEGIN}; i < ${END}; i++) {
+    for (var i = begin; i < end; i++) {
       let source = ((b * params.T + i) * params.H + query_head) * ${CHUNKS}u + c;
-${MULTIPLY}
+#for r in 4
+      let p${r} = p[p_start + i * params.T + min(first + ${r}u, last)];
+#end
+#for c in RUN
+      let x${c} = load_x(source + ${c}u);
+#end
+#for r in 4
+#for c in RUN
+      sum${r}_${c} = fma(Vector(p${r}), x${c}, sum${r}_${c});
+#end
+#end
     }
   }
 #else
@@ -58,12 +65,30 @@ ${MULTIPLY}
   let begin = keys_seen(b, first).x;
   let end = last_seen.x + last_seen.y;
 #else
+  let begin = 0u;
   let end = min(first + 4u, params.T);
 #endif
-  for (var i = ${BEGIN}; i < end; i++) {
+  for (var i = begin; i < end; i++) {
     let source = ((b * params.T + i) * params.KV + h / shared_by) * ${CHUNKS}u + c;
-${MULTIPLY}
+#for r in 4
+    let p${r} = p[p_start + min(first + ${r}u, last) * params.T + i];
+#end
+#for c in RUN
+    let x${c} = load_x(source + ${c}u);
+#end
+#for r in 4
+#for c in RUN
+    sum${r}_${c} = fma(Vector(p${r}), x${c}, sum${r}_${c});
+#end
+#end
   }
 #endif
-${STORE_SUMS}
+#for r in 4
+  if (first + ${r}u < params.T) {
+    let to = ((b * params.T + first + ${r}u) * heads + h) * ${CHUNKS}u + c;
+#for c in RUN
+    store_out(to + ${c}u, sum${r}_${c});
+#end
+  }
+#end
 }

@@ -4,13 +4,6 @@
 // results are added up by norm_ratio.wgsl and growth_limiter.wgsl. squares: (layers, sums). Launch: (ceil(sums /
 // WORKGROUP), layers, 1).
 
-struct Params { rows: u32, columns: u32, layers: u32 }
-
-@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> squares: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,

@@ -8,13 +8,6 @@
 // anyway, have no use for another form. Loops have fixed bounds, whatever S holds. Launch: 1 workgroup. Any k up to
 // 768: on llvmpipe (Mesa 22.3) all loops of a thread together end after 65 535 turns.
 
-struct Params { k: u32, shift: f32, least_pivot: f32, fresh: u32 }
-
-@group(0) @binding(0) var<storage, read_write> gram: array<f32>;
-@group(0) @binding(1) var<storage, read_write> inverse: array<f32>;
-@group(0) @binding(2) var<storage, read_write> good: array<u32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 // The squared norm of a column that counts as zero: numbers half as small are lost when they are squared.
 const SMALLEST = 1e-30;
 

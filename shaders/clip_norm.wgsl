@@ -3,12 +3,6 @@
 //   partial_sum: (n) sums of squares.
 // One thread. Launch: 1 workgroup.
 
-struct Params { n: u32, max_norm: f32 }
-
-@group(0) @binding(0) var<storage, read> partial_sum: array<f32>;
-@group(0) @binding(1) var<storage, read_write> clip: Clip;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(1)
 fn main() {
   var sum = 0.0;

@@ -3,12 +3,6 @@
 //   partial_sum: (n) sums of squares.
 // One workgroup, whose threads stride; a tree adds up their sums in f32. Launch: 1 workgroup. Any n.
 
-struct Params { n: u32, max_norm: f32 }
-
-@group(0) @binding(0) var<storage, read> partial_sum: array<f32>;
-@group(0) @binding(1) var<storage, read_write> clip: Clip;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(local_invocation_index) lane: u32) {
   var own_sum = 0.0;

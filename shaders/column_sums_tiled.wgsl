@@ -1,22 +1,9 @@
-// slices[s] = sum over the s-th share of the rows of TERM, column by column: dy, or of a norm (NORM) dy times the
-// normalised x. For GPUs with workgroup memory, and for very many rows.
+// slices[s] = sum over the s-th share of the rows, column by column: of dy, or of dy times the normalised x (RMS_NORM,
+// LAYER_NORM). For GPUs with workgroup memory, and for very many rows.
 // x, dy: (N, C); statistics: (N), numbers that normalise a row of x; slices: (count, C), which sum_slices adds up. One
 // workgroup per COLUMNS columns and share of the rows: LANES threads a column take every LANES-th row, their sums are
 // added in order. A single dispatch would have too few workgroups (C / COLUMNS), or read the rows in pieces too narrow
 // for the memory. Launch: (ceil(C / COLUMNS), count). Any N, C. Sums in f32.
-
-struct Params { n: u32, C: u32, count: u32 }
-
-#if ${NORM}
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> statistics: array<${STATISTIC}>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
-@group(0) @binding(3) var<storage, read_write> slices: array<f32>;
-#else
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read_write> slices: array<f32>;
-#endif
-@group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> partial: array<f32, ${WORKGROUP}>;
 
@@ -29,7 +16,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (column < params.C) {
     for (var row = group.y * share + lane / ${COLUMNS}u; row < end; row += ${LANES}u) {
       let i = row * params.C + column;
-      sum += ${TERM};
+#if ${LAYER_NORM}
+      sum += load_dy(i) * ((load_x(i) - statistics[row].x) * statistics[row].y);
+#elif ${RMS_NORM}
+      sum += load_dy(i) * load_x(i) * statistics[row];
+#else
+      sum += load_dy(i);
+#endif
     }
   }
   partial[lane] = sum;

@@ -2,15 +2,7 @@
 // place.
 //   logits_inout: (rows, V); labels: (N), 0xffffffff = ignored; loss: (loss_first + N).
 // Row r of the logits is row first + r of labels and of the losses from loss_first on. One thread per row, no barriers,
-// UNROLL VECTORs a turn. Launch: ceil(rows / WORKGROUP) workgroups. Any V. An ignored row has no loss and no gradient.
-
-struct Params { n: u32, V: u32, first: u32, loss_first: u32 }
-
-@group(0) @binding(0) var<storage, read> labels: array<u32>;
-@group(0) @binding(1) var<storage, read> schedule: Schedule;
-@group(0) @binding(2) var<storage, read_write> logits_inout: array<${VECTOR}>;
-@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
+// UNROLL Vectors a turn. Launch: ceil(rows / WORKGROUP) workgroups. Any V. An ignored row has no loss and no gradient.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -28,12 +20,22 @@ fn main(
   let unrolled = start + width / ${UNROLL}u * ${UNROLL}u;
 
   var highest = logits_inout[start];
-  for (var i = start; i < unrolled; i += ${UNROLL}u) { highest = ${HIGHEST}; }
+  for (var i = start; i < unrolled; i += ${UNROLL}u) {
+#for u in UNROLL
+    highest = max(highest, logits_inout[i + ${u}u]);
+#end
+  }
   for (var i = unrolled; i < end; i++) { highest = max(highest, logits_inout[i]); }
   let top = max_of(highest);
 
-  var sums = ${VECTOR}(0.0);
-  for (var i = start; i < unrolled; i += ${UNROLL}u) { sums += ${EXPONENTIALS}; }
+  var sums = Vector(0.0);
+  for (var i = start; i < unrolled; i += ${UNROLL}u) {
+    var part = exp(logits_inout[i] - top);
+#for u in 1..UNROLL
+    part += exp(logits_inout[i + ${u}u] - top);
+#end
+    sums += part;
+  }
   for (var i = unrolled; i < end; i++) { sums += exp(logits_inout[i] - top); }
   let sum = sum_of(sums);
 
@@ -47,7 +49,9 @@ fn main(
 #if ${GRADIENT}
   let scale = select(0.0, schedule.loss_scale, counts);
   for (var i = start; i < unrolled; i += ${UNROLL}u) {
-${WRITES}
+#for u in UNROLL
+    logits_inout[i + ${u}u] = exp(logits_inout[i + ${u}u] - top) * (scale / sum);
+#end
   }
   for (var i = unrolled; i < end; i++) { logits_inout[i] = exp(logits_inout[i] - top) * (scale / sum); }
   // The label's own probability lacks its one so far.

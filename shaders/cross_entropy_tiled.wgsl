@@ -5,14 +5,6 @@
 // of reading keeps a running maximum and sum in each thread, a second one writes. f32, no atomics. Launch: rows
 // workgroups. Any V: threads stride. An ignored row has no loss and no gradient.
 
-struct Params { n: u32, V: u32, first: u32, loss_first: u32 }
-
-@group(0) @binding(0) var<storage, read> labels: array<u32>;
-@group(0) @binding(1) var<storage, read> schedule: Schedule;
-@group(0) @binding(2) var<storage, read_write> logits_inout: array<f32>;
-@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,

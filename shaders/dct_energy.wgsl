@@ -3,12 +3,6 @@
 // llvmpipe (Mesa 22.3) a thread's loops end after 65 535 turns, without an error. Launch: ceil(n / WORKGROUP)
 // workgroups.
 
-struct Params { n: u32, rows: u32, columns: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> energy: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,

@@ -4,17 +4,6 @@
 // 2^-11 only. One thread per element, n of them. Launch: ceil(n / WORKGROUP) workgroups. d up to 46 340: (2 j + 1) f
 // stays below 2^32.
 
-struct Params { n: u32, d: u32, k: u32 }
-
-@group(0) @binding(0) var<storage, read> table: array<f32>;
-#if ${ALL}
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;
-#else
-@group(0) @binding(1) var<storage, read> indices: array<u32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-#endif
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,

@@ -4,12 +4,6 @@
 // One thread per energy counts how many come before its own; what is counted to k - 1 at most has found its place.
 // Launch: ceil(n / WORKGROUP) workgroups. n up to 65 535, k <= n.
 
-struct Params { n: u32, k: u32, cold: u32 }
-
-@group(0) @binding(0) var<storage, read> energy: array<f32>;
-@group(0) @binding(1) var<storage, read_write> indices: array<u32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,

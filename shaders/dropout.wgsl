@@ -4,18 +4,11 @@
 //   x, out: (size); mask_counter: (2) step, micro-batch.
 // One thread per block of four, n of them. Launch: ceil(n / WORKGROUP) workgroups. Any size.
 
-struct Params { n: u32, size: u32, key0: u32, key1: u32, limit: u32, scale: f32 }
-
-@group(0) @binding(0) var<storage, read> mask_counter: array<u32>;
-@group(0) @binding(1) var<storage, read> x: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read_write> out: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
-
-fn put(i: u32, value: ${VECTOR}) {
+fn put(i: u32, value: Vector) {
 #if ${ACCUMULATE}
-  out[i] += value;
+  store_out(i, load_out(i) + value);
 #else
-  out[i] = value;
+  store_out(i, value);
 #endif
 }
 
@@ -31,12 +24,12 @@ fn main(
   // A product, so that a NaN shows even where it is dropped.
   let factors = select(vec4f(0.0), vec4f(params.scale), words >= vec4u(params.limit));
 #if ${IS_VECTOR}
-  put(block, x[block] * factors);
+  put(block, load_x(block) * factors);
 #else
   let at = 4u * block;
-  put(at, x[at] * factors.x);
-  if (at + 1u < params.size) { put(at + 1u, x[at + 1u] * factors.y); }
-  if (at + 2u < params.size) { put(at + 2u, x[at + 2u] * factors.z); }
-  if (at + 3u < params.size) { put(at + 3u, x[at + 3u] * factors.w); }
+  put(at, load_x(at) * factors.x);
+  if (at + 1u < params.size) { put(at + 1u, load_x(at + 1u) * factors.y); }
+  if (at + 2u < params.size) { put(at + 2u, load_x(at + 2u) * factors.z); }
+  if (at + 3u < params.size) { put(at + 3u, load_x(at + 3u) * factors.w); }
 #endif
 }

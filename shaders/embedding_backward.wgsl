@@ -1,16 +1,7 @@
 // dweight[id] += sum of dy[row] over the rows whose token is id, in a fixed order: no atomics, same bits every time.
 //   order: (N) rows sorted by token; segment_ids: (N) distinct tokens, then 0xffffffff;
-// segment_offsets: (N + 1) start of each token's rows in order; dy: (N, C); dweight: (V, C). C counts VECTORs. One
+// segment_offsets: (N + 1) start of each token's rows in order; dy: (N, C); dweight: (V, C). C counts Vectors. One
 // thread per (segment, column). Launch: ceil(N * C / WORKGROUP) workgroups. Rows of other tokens are not touched.
-
-struct Params { n: u32, C: u32, V: u32 }
-
-@group(0) @binding(0) var<storage, read> order: array<u32>;
-@group(0) @binding(1) var<storage, read> segment_ids: array<u32>;
-@group(0) @binding(2) var<storage, read> segment_offsets: array<u32>;
-@group(0) @binding(3) var<storage, read> dy: array<${VECTOR}>;
-@group(0) @binding(4) var<storage, read_write> dweight: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -25,9 +16,9 @@ fn main(
   let id = segment_ids[segment];
   if (id >= params.V) { return; }
   let end = segment_offsets[segment + 1u];
-  var sum = ${VECTOR}(0.0);
+  var sum = Vector(0.0);
   for (var at = segment_offsets[segment]; at < end; at++) {
-    sum += dy[order[at] * params.C + column];
+    sum += load_dy(order[at] * params.C + column);
   }
-  dweight[id * params.C + column] += sum;
+  store_dweight(id * params.C + column, load_dweight(id * params.C + column) + sum);
 }

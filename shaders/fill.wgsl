@@ -1,10 +1,5 @@
 // x[i] = value
-// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
-
-struct Params { n: u32, value: f32 }
-
-@group(0) @binding(0) var<storage, read_write> x: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
+// One thread per Vector, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -14,5 +9,5 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  x[i] = ${VECTOR}(params.value);
+  store_x(i, Vector(params.value));
 }

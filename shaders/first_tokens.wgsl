@@ -1,12 +1,6 @@
 // y[b] = x[b T]: the row of the first token of each sequence.
-//   x: (B * T, C); y: (B, C). C counts VECTORs.
-// One thread per VECTOR of y, n of them. Launch: ceil(n / WORKGROUP) workgroups.
-
-struct Params { n: u32, T: u32, C: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read_write> y: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
+//   x: (B * T, C); y: (B, C). C counts Vectors.
+// One thread per Vector of y, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -17,5 +11,5 @@ fn main(
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
   let sequence = i / params.C;
-  y[i] = x[sequence * params.T * params.C + (i - sequence * params.C)];
+  store_y(i, load_x(sequence * params.T * params.C + (i - sequence * params.C)));
 }

@@ -1,20 +1,8 @@
-// Backward of flash_attention for keys and values, the probabilities recomputed from lse:
+// Backward of flash_attention for keys and values, the probabilities recomputed from the statistics:
 //   dv[j] = sum over t of p[t,j] dout[t];  dk[j] = scale * sum over t of p[t,j] (dout[t].v[j] - delta[t]) q[t],
 // over the positions t that see j and over the query heads that share the key head, in a fixed order: no atomics.
-// q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); lse, delta: (B, T, H). One thread per ROWS consecutive positions
-// of one key head. Launch: ceil(B * KV * ceil(T / ROWS) / WORKGROUP) workgroups.
-
-struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
-
-@group(0) @binding(0) var<storage, read> q: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read> k: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read> v: array<${VECTOR}>;
-@group(0) @binding(3) var<storage, read> dout: array<${VECTOR}>;
-@group(0) @binding(4) var<storage, read> lse: array<f32>;
-@group(0) @binding(5) var<storage, read> delta: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dk: array<${VECTOR}>;
-@group(0) @binding(7) var<storage, read_write> dv: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
+// q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); statistics: (B, T, H, 2) of the query backward. One thread per
+// ROWS consecutive positions of one key head. Launch: ceil(B * KV * ceil(T / ROWS) / WORKGROUP) workgroups.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -30,20 +18,64 @@ fn main(
   let h = index % params.KV;
   let shared_by = params.H / params.KV;
   let last = params.T - 1u;
-${LOAD_ROWS}
+#for r in ROWS
+  let t${r} = first + ${r}u;
+  let row${r} = (b * params.T + min(t${r}, last)) * params.KV + h;
+  let at${r} = row${r} * ${CHUNKS}u;
+#for c in CHUNKS
+  let k${r}_${c} = load_k(at${r} + ${c}u);
+  let v${r}_${c} = load_v(at${r} + ${c}u);
+  var dk${r}_${c} = Vector();
+  var dv${r}_${c} = Vector();
+#end
+#if ${WINDOWED}
+  let seeing${r} = queries_seeing(b, min(t${r}, last));
+#endif
+#end
 #if ${WINDOWED}
   let last_seeing = queries_seeing(b, min(first + ${ROWS}u - 1u, last));
   let begin = queries_seeing(b, first).x;
   let end = last_seeing.x + last_seeing.y;
+#else
+  let begin = first;
+  let end = params.T;
 #endif
   for (var head = h * shared_by; head < (h + 1u) * shared_by; head++) {
-    for (var t = ${BEGIN}; t < ${END}; t++) {
+    for (var t = begin; t < end; t++) {
       let row = (b * params.T + t) * params.H + head;
       let at = row * ${CHUNKS}u;
-      let row_lse = lse[row];
-      let row_delta = delta[row];
-${ADD_QUERY}
+      let of_row = statistics[row];
+#for c in CHUNKS
+      let q_${c} = load_q(at + ${c}u);
+      let d_${c} = load_dout(at + ${c}u);
+#end
+#for r in ROWS
+      var qk${r} = q_0 * k${r}_0;
+      var dp${r} = d_0 * v${r}_0;
+#for c in 1..CHUNKS
+      qk${r} = fma(q_${c}, k${r}_${c}, qk${r});
+      dp${r} = fma(d_${c}, v${r}_${c}, dp${r});
+#end
+#if ${WINDOWED}
+      let sees${r} = t - seeing${r}.x < seeing${r}.y;
+#else
+      let sees${r} = t >= t${r};
+#endif
+      let p${r} = select(0.0, exp(params.scale * lanes_of(qk${r}) - of_row.x), sees${r});
+      let ds${r} = params.scale * p${r} * (lanes_of(dp${r}) - of_row.y);
+#for c in CHUNKS
+      dv${r}_${c} = fma(Vector(p${r}), d_${c}, dv${r}_${c});
+      dk${r}_${c} = fma(Vector(ds${r}), q_${c}, dk${r}_${c});
+#end
+#end
     }
   }
-${STORE_ROWS}
+#for r in ROWS
+  if (t${r} < params.T) {
+#for c in CHUNKS
+    store_dk(at${r} + ${c}u, dk${r}_${c});
+    store_dv(at${r} + ${c}u, dv${r}_${c});
+#end
+  }
+#end
 }

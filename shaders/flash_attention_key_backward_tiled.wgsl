@@ -1,24 +1,12 @@
-// Backward of flash_attention for keys and values, the probabilities recomputed from lse, for GPUs with workgroup
-// memory:
+// Backward of flash_attention for keys and values, the probabilities recomputed from the statistics, for GPUs with
+// workgroup memory:
 //   dv[j] = sum over t of p[t,j] dout[t];  dk[j] = scale * sum over t of p[t,j] (dout[t].v[j] - delta[t]) q[t],
 // over the positions t that see j and over the query heads that share the key head, in a fixed order: no atomics.
-// q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); lse, delta: (B, T, H). One workgroup per ROWS positions of one
+// q, dout: (B, T, H, D); k, v, dk, dv: (B, T, KV, D); statistics: (B, T, H, 2). One workgroup per ROWS positions of one
 // key head: the rows of its scores (lib/attention_tiles) are keys, the columns ROWS queries at a time, of those that
 // see one of the keys. A thread has GROUPS times four columns of four rows of dk and dv. Sums in f32. Launch: B * KV *
 // ceil(T / ROWS) workgroups. Any B, T, D, H, KV dividing H; rows past T read the last one and do not count, RAGGED
 // columns past D are 0.
-
-struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
-
-@group(0) @binding(0) var<storage, read> q: array<f32>;
-@group(0) @binding(1) var<storage, read> k: array<f32>;
-@group(0) @binding(2) var<storage, read> v: array<f32>;
-@group(0) @binding(3) var<storage, read> dout: array<f32>;
-@group(0) @binding(4) var<storage, read> lse: array<f32>;
-@group(0) @binding(5) var<storage, read> delta: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dk: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dv: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(256)
 fn main(
@@ -52,9 +40,12 @@ fn main(
   let last_seeing = queries_seeing(b, min(first + ${ROWS}u - 1u, last));
   let begin = queries_seeing(b, first).x;
   let end = last_seeing.x + last_seeing.y;
+#else
+  let begin = first;
+  let end = params.T;
 #endif
   for (var head = h * shared_by; head < (h + 1u) * shared_by; head++) {
-    for (var tile = ${BEGIN}; tile < ${END}; tile += ${ROWS}u) {
+    for (var tile = begin; tile < end; tile += ${ROWS}u) {
 #for i in 4
       let q${i} = head_start(b, tile + 4u * tm + ${i}u, params.H, head);
       var s${i} = vec4f();
@@ -62,10 +53,10 @@ fn main(
 #end
       for (var chunk = 0u; chunk < ${D}u; chunk += 16u) {
         let d = min(chunk + tn, ${D}u - 1u);
-        var key = vec4f(k[k0 + d], k[k1 + d], k[k2 + d], k[k3 + d]);
-        var value = vec4f(v[k0 + d], v[k1 + d], v[k2 + d], v[k3 + d]);
-        var query = vec4f(q[q0 + d], q[q1 + d], q[q2 + d], q[q3 + d]);
-        var dy = vec4f(dout[q0 + d], dout[q1 + d], dout[q2 + d], dout[q3 + d]);
+        var key = vec4f(load_k(k0 + d), load_k(k1 + d), load_k(k2 + d), load_k(k3 + d));
+        var value = vec4f(load_v(k0 + d), load_v(k1 + d), load_v(k2 + d), load_v(k3 + d));
+        var query = vec4f(load_q(q0 + d), load_q(q1 + d), load_q(q2 + d), load_q(q3 + d));
+        var dy = vec4f(load_dout(q0 + d), load_dout(q1 + d), load_dout(q2 + d), load_dout(q3 + d));
 #if ${RAGGED}
         if (chunk + tn >= ${D}u) { key = vec4f(); value = vec4f(); query = vec4f(); dy = vec4f(); }
 #endif
@@ -91,10 +82,10 @@ fn main(
       }
       let t = vec4u(tile + 4u * tn) + vec4u(0u, 1u, 2u, 3u);
 #for c in 4
-      let row${c} = head_start(b, t[${c}], params.H, head) / ${D}u;
+      let of_row${c} = statistics[head_start(b, t[${c}], params.H, head) / ${D}u];
 #end
-      let row_lse = vec4f(lse[row0], lse[row1], lse[row2], lse[row3]);
-      let row_delta = vec4f(delta[row0], delta[row1], delta[row2], delta[row3]);
+      let row_lse = vec4f(of_row0.x, of_row1.x, of_row2.x, of_row3.x);
+      let row_delta = vec4f(of_row0.y, of_row1.y, of_row2.y, of_row3.y);
 #for i in 4
 #if ${WINDOWED}
       s${i} = select(vec4f(-2e30), params.scale * s${i}, t - seeing${i}.x < vec4u(seeing${i}.y));
@@ -112,8 +103,8 @@ fn main(
 #for c in 4
           let d${c} = min(64u * ${g}u + 4u * tn + ${c}u, ${D}u - 1u);
 #end
-          let near_dy = vec4f(dout[near + d0], dout[near + d1], dout[near + d2], dout[near + d3]);
-          let far_dy = vec4f(dout[far + d0], dout[far + d1], dout[far + d2], dout[far + d3]);
+          let near_dy = vec4f(load_dout(near + d0), load_dout(near + d1), load_dout(near + d2), load_dout(near + d3));
+          let far_dy = vec4f(load_dout(far + d0), load_dout(far + d1), load_dout(far + d2), load_dout(far + d3));
           workgroupBarrier();
           if (tn / 8u == half) {
 #for c in 4
@@ -133,8 +124,8 @@ fn main(
             }
 #end
           }
-          let near_queries = vec4f(q[near + d0], q[near + d1], q[near + d2], q[near + d3]);
-          let far_queries = vec4f(q[far + d0], q[far + d1], q[far + d2], q[far + d3]);
+          let near_queries = vec4f(load_q(near + d0), load_q(near + d1), load_q(near + d2), load_q(near + d3));
+          let far_queries = vec4f(load_q(far + d0), load_q(far + d1), load_q(far + d2), load_q(far + d3));
           workgroupBarrier();
           if (tn / 8u == half) {
 #for c in 4
@@ -165,8 +156,8 @@ fn main(
 #for c in 4
     if (64u * ${g}u + 4u * tn + ${c}u < ${D}u) {
       let at = k${i} + 64u * ${g}u + 4u * tn + ${c}u;
-      dk[at] = dk${g}_${i}[${c}];
-      dv[at] = dv${g}_${i}[${c}];
+      store_dk(at, dk${g}_${i}[${c}]);
+      store_dv(at, dv${g}_${i}[${c}]);
     }
 #end
 #end

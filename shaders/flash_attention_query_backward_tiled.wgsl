@@ -1,19 +1,8 @@
-// Backward of flash_attention for the queries, the probabilities recomputed from lse, for GPUs with workgroup memory:
+// Backward of flash_attention for the queries, the probabilities recomputed from the statistics, for GPUs with
+// workgroup memory:
 //   delta[t] = dout[t].out[t];  dq[t] = scale * sum over its keys j of p[t,j] (dout[t].v[j] - delta[t]) k[j].
-//   q, out, dout, dq: (B, T, H, D); k, v: (B, T, KV, D); lse, delta: (B, T, H).
+//   q, out, dout, dq: (B, T, H, D); k, v: (B, T, KV, D); statistics: (B, T, H, 2).
 // Keys of a position, workgroups, threads, launch and edges as in flash_attention_tiled.
-
-struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
-
-@group(0) @binding(0) var<storage, read> q: array<f32>;
-@group(0) @binding(1) var<storage, read> k: array<f32>;
-@group(0) @binding(2) var<storage, read> v: array<f32>;
-@group(0) @binding(3) var<storage, read> out: array<f32>;
-@group(0) @binding(4) var<storage, read> dout: array<f32>;
-@group(0) @binding(5) var<storage, read> lse: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dq: array<f32>;
-@group(0) @binding(7) var<storage, read_write> delta: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(256)
 fn main(
@@ -39,11 +28,16 @@ fn main(
   var dq${g}_${i} = vec4f();
 #end
 #end
-  let row_lse = vec4f(lse[q0 / ${D}u], lse[q1 / ${D}u], lse[q2 / ${D}u], lse[q3 / ${D}u]);
+  let row_lse = vec4f(
+    statistics[q0 / ${D}u].x,
+    statistics[q1 / ${D}u].x,
+    statistics[q2 / ${D}u].x,
+    statistics[q3 / ${D}u].x,
+  );
   var products = vec4f();
   for (var d = tn; d < ${D}u; d += 16u) {
-    let y = vec4f(out[q0 + d], out[q1 + d], out[q2 + d], out[q3 + d]);
-    products = fma(vec4f(dout[q0 + d], dout[q1 + d], dout[q2 + d], dout[q3 + d]), y, products);
+    let y = vec4f(load_out(q0 + d), load_out(q1 + d), load_out(q2 + d), load_out(q3 + d));
+    products = fma(vec4f(load_dout(q0 + d), load_dout(q1 + d), load_dout(q2 + d), load_dout(q3 + d)), y, products);
   }
   let row_delta = sum_over_row(tm, tn, products);
 #if ${WINDOWED}
@@ -54,9 +48,10 @@ fn main(
   let begin = keys_seen(b, first).x;
   let end = last_seen.x + last_seen.y;
 #else
+  let begin = 0u;
   let end = min(first + ${ROWS}u, params.T);
 #endif
-  for (var tile = ${BEGIN}; tile < end; tile += ${ROWS}u) {
+  for (var tile = begin; tile < end; tile += ${ROWS}u) {
 #for i in 4
     let k${i} = head_start(b, tile + 4u * tm + ${i}u, params.KV, kv);
     var s${i} = vec4f();
@@ -64,10 +59,10 @@ fn main(
 #end
     for (var chunk = 0u; chunk < ${D}u; chunk += 16u) {
       let d = min(chunk + tn, ${D}u - 1u);
-      var query = vec4f(q[q0 + d], q[q1 + d], q[q2 + d], q[q3 + d]);
-      var dy = vec4f(dout[q0 + d], dout[q1 + d], dout[q2 + d], dout[q3 + d]);
-      var key = vec4f(k[k0 + d], k[k1 + d], k[k2 + d], k[k3 + d]);
-      var value = vec4f(v[k0 + d], v[k1 + d], v[k2 + d], v[k3 + d]);
+      var query = vec4f(load_q(q0 + d), load_q(q1 + d), load_q(q2 + d), load_q(q3 + d));
+      var dy = vec4f(load_dout(q0 + d), load_dout(q1 + d), load_dout(q2 + d), load_dout(q3 + d));
+      var key = vec4f(load_k(k0 + d), load_k(k1 + d), load_k(k2 + d), load_k(k3 + d));
+      var value = vec4f(load_v(k0 + d), load_v(k1 + d), load_v(k2 + d), load_v(k3 + d));
 #if ${RAGGED}
       if (chunk + tn >= ${D}u) { query = vec4f(); dy = vec4f(); key = vec4f(); value = vec4f(); }
 #endif
@@ -108,8 +103,8 @@ fn main(
 #for c in 4
         let d${c} = min(64u * ${g}u + 4u * tn + ${c}u, ${D}u - 1u);
 #end
-        let near_keys = vec4f(k[near + d0], k[near + d1], k[near + d2], k[near + d3]);
-        let far_keys = vec4f(k[far + d0], k[far + d1], k[far + d2], k[far + d3]);
+        let near_keys = vec4f(load_k(near + d0), load_k(near + d1), load_k(near + d2), load_k(near + d3));
+        let far_keys = vec4f(load_k(far + d0), load_k(far + d1), load_k(far + d2), load_k(far + d3));
         workgroupBarrier();
         if (tn / 8u == half) {
 #for c in 4
@@ -137,10 +132,10 @@ fn main(
   if (t${i} < params.T) {
 #for g in GROUPS
 #for c in 4
-    if (64u * ${g}u + 4u * tn + ${c}u < ${D}u) { dq[q${i} + 64u * ${g}u + 4u * tn + ${c}u] = dq${g}_${i}[${c}]; }
+    if (64u * ${g}u + 4u * tn + ${c}u < ${D}u) { store_dq(q${i} + 64u * ${g}u + 4u * tn + ${c}u, dq${g}_${i}[${c}]); }
 #end
 #end
-    if (tn == 0u) { delta[q${i} / ${D}u] = row_delta[${i}]; }
+    if (tn == 0u) { statistics[q${i} / ${D}u].y = row_delta[${i}]; }
   }
 #end
 }

@@ -1,25 +1,13 @@
 // Grouped-query attention, one pass over the keys with a running maximum (Dao et al., FlashAttention, 2022), for GPUs
-// with workgroup memory: out[t] = sum over its keys j of softmax_j(scale q[t].k[j]) v[j]; lse[t] = log of the softmax's
-// denominator.
-// Its keys: CAUSAL: all up to t, else all. DOCUMENTS: only those in [start, end) of the document around t
+// with workgroup memory: out[t] = sum over its keys j of softmax_j(scale q[t].k[j]) v[j]; statistics[t] = (log of the
+// softmax's denominator, 0).
+// Its keys: CAUSAL: all up to t, else all. With documents: only those in [start, end) of the document around t
 // (lib/attention_window).
-// q, out: (B, T, H, D); k, v: (B, T, KV, D); lse: (B, T, H); documents: (B, T, 2). One workgroup per ROWS positions of
-// one head, ROWS keys at a time (lib/attention_tiles); tiles that no position sees are skipped. A thread has GROUPS
-// times four columns of four rows of out. Sums in f32, in a fixed order: no atomics. Launch: B * H * ceil(T / ROWS)
-// workgroups. Any B, T, D, H, KV dividing H; rows and keys past T read the last one and do not count, RAGGED columns
-// past D are 0.
-
-struct Params { n: u32, B: u32, T: u32, H: u32, KV: u32, scale: f32 }
-
-@group(0) @binding(0) var<storage, read> q: array<f32>;
-@group(0) @binding(1) var<storage, read> k: array<f32>;
-@group(0) @binding(2) var<storage, read> v: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
-@group(0) @binding(4) var<storage, read_write> lse: array<f32>;
-#if ${DOCUMENTS}
-@group(0) @binding(5) var<storage, read> documents: array<vec2u>;
-#endif
-@group(1) @binding(0) var<uniform> params: Params;
+// q, out: (B, T, H, D); k, v: (B, T, KV, D); statistics: (B, T, H, 2); documents: (B, T, 2). One workgroup per ROWS
+// positions of one head, ROWS keys at a time (lib/attention_tiles); tiles that no position sees are skipped. A thread
+// has GROUPS times four columns of four rows of out. Sums in f32, in a fixed order: no atomics. Launch: B * H * ceil(T
+// / ROWS) workgroups. Any B, T, D, H, KV dividing H; rows and keys past T read the last one and do not count, RAGGED
+// columns past D are 0.
 
 @compute @workgroup_size(256)
 fn main(
@@ -54,19 +42,20 @@ fn main(
   let begin = keys_seen(b, first).x;
   let end = last_seen.x + last_seen.y;
 #else
+  let begin = 0u;
   let end = min(first + ${ROWS}u, params.T);
 #endif
   var highest = vec4f(-1e30);
   var sum = vec4f();
-  for (var tile = ${BEGIN}; tile < end; tile += ${ROWS}u) {
+  for (var tile = begin; tile < end; tile += ${ROWS}u) {
 #for i in 4
     let k${i} = head_start(b, tile + 4u * tm + ${i}u, params.KV, kv);
     var s${i} = vec4f();
 #end
     for (var chunk = 0u; chunk < ${D}u; chunk += 16u) {
       let d = min(chunk + tn, ${D}u - 1u);
-      var rows = vec4f(q[q0 + d], q[q1 + d], q[q2 + d], q[q3 + d]);
-      var keys = vec4f(k[k0 + d], k[k1 + d], k[k2 + d], k[k3 + d]);
+      var rows = vec4f(load_q(q0 + d), load_q(q1 + d), load_q(q2 + d), load_q(q3 + d));
+      var keys = vec4f(load_k(k0 + d), load_k(k1 + d), load_k(k2 + d), load_k(k3 + d));
 #if ${RAGGED}
       if (chunk + tn >= ${D}u) { rows = vec4f(); keys = vec4f(); }
 #endif
@@ -113,8 +102,8 @@ fn main(
 #for c in 4
         let d${c} = min(64u * ${g}u + 4u * tn + ${c}u, ${D}u - 1u);
 #end
-        let near = vec4f(v[v0 + d0], v[v0 + d1], v[v0 + d2], v[v0 + d3]);
-        let far = vec4f(v[v1 + d0], v[v1 + d1], v[v1 + d2], v[v1 + d3]);
+        let near = vec4f(load_v(v0 + d0), load_v(v0 + d1), load_v(v0 + d2), load_v(v0 + d3));
+        let far = vec4f(load_v(v1 + d0), load_v(v1 + d1), load_v(v1 + d2), load_v(v1 + d3));
         workgroupBarrier();
         if (tn / 8u == half) {
 #for c in 4
@@ -144,14 +133,13 @@ fn main(
 #for g in GROUPS
 #for c in 4
     if (64u * ${g}u + 4u * tn + ${c}u < ${D}u) {
-      out[q${i} + 64u * ${g}u + 4u * tn + ${c}u] = o${g}_${i}[${c}] / total[${i}];
+      store_out(q${i} + 64u * ${g}u + 4u * tn + ${c}u, o${g}_${i}[${c}] / total[${i}]);
     }
 #end
 #end
-    if (tn == 0u) { lse[(b * params.T + t${i}) * params.H + h] = highest[${i}] + log(total[${i}]); }
-#if ${DOCUMENTS}
-    if (tn == 0u && h == 0u) { keep_document(b, t${i}); }
-#endif
+    if (tn == 0u) {
+      statistics[(b * params.T + t${i}) * params.H + h] = vec2f(highest[${i}] + log(total[${i}]), 0.0);
+    }
   }
 #end
 }

@@ -1,11 +1,5 @@
 // y = gelu(x), element by element, in the form of the library.
-// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
-
-struct Params { n: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read_write> y: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
+// One thread per Vector, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -15,5 +9,5 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  y[i] = gelu(x[i]);
+  store_y(i, gelu(load_x(i)));
 }

@@ -1,11 +1,5 @@
 // Backward of y = gelu(x), in place: dy becomes dx = dy * gelu'(x), in the form of the library.
-// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
-
-struct Params { n: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read_write> dy_inout: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
+// One thread per Vector, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -15,5 +9,5 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  dy_inout[i] *= gelu_slope(x[i]);
+  store_dy_inout(i, load_dy_inout(i) * (gelu_slope(load_x(i))));
 }

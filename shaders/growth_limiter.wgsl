@@ -7,16 +7,6 @@
 // whose threads stride; a tree adds up their sums. Launch: 1 workgroup. A norm that is not finite, or clip.skip, leaves
 // `previous` alone; such a norm is the factor itself, so that nothing moves by it (max() may lose a NaN).
 
-struct Params { n: u32, layers: u32, front: f32, back: f32, growth: f32 }
-
-@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
-@group(0) @binding(1) var<storage, read> clip: Clip;
-@group(0) @binding(2) var<storage, read> ratio: array<f32>;
-@group(0) @binding(3) var<storage, read> squares: array<f32>;
-@group(0) @binding(4) var<storage, read_write> previous: array<f32>;
-@group(0) @binding(5) var<storage, read_write> factor: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(local_invocation_index) lane: u32) {
   var own_sum = 0.0;

@@ -3,15 +3,6 @@
 // One thread per row, no barriers; three passes over it, so that a large mean costs the variance no digits.
 // Launch: ceil(N / WORKGROUP) workgroups. Any N, C.
 
-struct Params { n: u32, C: u32, eps: f32 }
-
-@group(0) @binding(0) var<storage, read> x: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read> weight: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read> bias: array<${VECTOR}>;
-@group(0) @binding(3) var<storage, read_write> y: array<${VECTOR}>;
-@group(0) @binding(4) var<storage, read_write> statistics: array<vec2f>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -22,15 +13,17 @@ fn main(
   if (row >= params.n) { return; }
   let width = params.C / ${WIDTH}u;
   let start = row * width;
-  var sum = ${VECTOR}(0.0);
-  for (var c = 0u; c < width; c++) { sum += x[start + c]; }
+  var sum = Vector(0.0);
+  for (var c = 0u; c < width; c++) { sum += load_x(start + c); }
   let mean = sum_of(sum) / f32(params.C);
-  var squares = ${VECTOR}(0.0);
+  var squares = Vector(0.0);
   for (var c = 0u; c < width; c++) {
-    let centred = x[start + c] - mean;
+    let centred = load_x(start + c) - mean;
     squares = fma(centred, centred, squares);
   }
   let scale = 1.0 / sqrt(sum_of(squares) / f32(params.C) + params.eps);
   statistics[row] = vec2f(mean, scale);
-  for (var c = 0u; c < width; c++) { y[start + c] = (x[start + c] - mean) * scale * weight[c] + bias[c]; }
+  for (var c = 0u; c < width; c++) {
+    store_y(start + c, (load_x(start + c) - mean) * scale * load_weight(c) + load_bias(c));
+  }
 }

@@ -3,15 +3,6 @@
 //   x, dy, dx: (N, C); weight: (C); statistics: (N) mean and r.
 // One thread per row, no barriers. Launch: ceil(N / WORKGROUP) workgroups. Any N, C.
 
-struct Params { n: u32, C: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read> weight: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read> statistics: array<vec2f>;
-@group(0) @binding(3) var<storage, read> dy: array<${VECTOR}>;
-@group(0) @binding(4) var<storage, read_write> dx: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -24,22 +15,22 @@ fn main(
   let start = row * width;
   let mean = statistics[row].x;
   let r = statistics[row].y;
-  var sum = ${VECTOR}(0.0);
-  var product = ${VECTOR}(0.0);
+  var sum = Vector(0.0);
+  var product = Vector(0.0);
   for (var c = 0u; c < width; c++) {
-    let g = weight[c] * dy[start + c];
+    let g = load_weight(c) * load_dy(start + c);
     sum += g;
-    product += g * ((x[start + c] - mean) * r);
+    product += g * ((load_x(start + c) - mean) * r);
   }
   let shift = sum_of(sum) / f32(params.C);
   let shrink = sum_of(product) / f32(params.C);
   for (var c = 0u; c < width; c++) {
     let i = start + c;
-    let value = r * (weight[c] * dy[i] - shift - (x[i] - mean) * r * shrink);
+    let value = r * (load_weight(c) * load_dy(i) - shift - (load_x(i) - mean) * r * shrink);
 #if ${ACCUMULATE}
-    dx[i] += value;
+    store_dx(i, load_dx(i) + value);
 #else
-    dx[i] = value;
+    store_dx(i, value);
 #endif
   }
 }

@@ -4,15 +4,6 @@
 // One workgroup per row, neighbouring threads read neighbouring numbers; a tree adds up the threads' sums in f32.
 // Launch: N workgroups. Any N, C: threads stride.
 
-struct Params { n: u32, C: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> statistics: array<vec2f>;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -27,19 +18,19 @@ fn main(
   var sum = 0.0;
   var product = 0.0;
   for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
-    let g = weight[c] * dy[start + c];
+    let g = load_weight(c) * load_dy(start + c);
     sum += g;
-    product += g * ((x[start + c] - mean) * r);
+    product += g * ((load_x(start + c) - mean) * r);
   }
   let shift = workgroup_sum(lane, sum) / f32(params.C);
   let shrink = workgroup_sum(lane, product) / f32(params.C);
   for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
     let i = start + c;
-    let value = r * (weight[c] * dy[i] - shift - (x[i] - mean) * r * shrink);
+    let value = r * (load_weight(c) * load_dy(i) - shift - (load_x(i) - mean) * r * shrink);
 #if ${ACCUMULATE}
-    dx[i] += value;
+    store_dx(i, load_dx(i) + value);
 #else
-    dx[i] = value;
+    store_dx(i, value);
 #endif
   }
 }

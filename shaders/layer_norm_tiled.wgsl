@@ -4,15 +4,6 @@
 // variance is the mean of (x - mean)^2, in a second pass, so that a large mean costs it no digits. Launch: N
 // workgroups. Any N, C: threads stride.
 
-struct Params { n: u32, C: u32, eps: f32 }
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> statistics: array<vec2f>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -23,16 +14,16 @@ fn main(
   if (row >= params.n) { return; }
   let start = row * params.C;
   var sum = 0.0;
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) { sum += x[start + c]; }
+  for (var c = lane; c < params.C; c += ${WORKGROUP}u) { sum += load_x(start + c); }
   let mean = workgroup_sum(lane, sum) / f32(params.C);
   var squares = 0.0;
   for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
-    let centred = x[start + c] - mean;
+    let centred = load_x(start + c) - mean;
     squares = fma(centred, centred, squares);
   }
   let scale = 1.0 / sqrt(workgroup_sum(lane, squares) / f32(params.C) + params.eps);
   if (lane == 0u) { statistics[row] = vec2f(mean, scale); }
   for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
-    y[start + c] = (x[start + c] - mean) * scale * weight[c] + bias[c];
+    store_y(start + c, (load_x(start + c) - mean) * scale * load_weight(c) + load_bias(c));
   }
 }

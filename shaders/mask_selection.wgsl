@@ -2,12 +2,6 @@
 // mask: (words); selection: (words, 2). One workgroup: each thread counts its range of words, adds up the ranges before
 // it, and writes its own. Launch: 1 workgroup.
 
-struct Params { words: u32 }
-
-@group(0) @binding(0) var<storage, read> mask: array<u32>;
-@group(0) @binding(1) var<storage, read_write> selection: array<u32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 var<workgroup> counts: array<u32, ${WORKGROUP}>;
 
 @compute @workgroup_size(${WORKGROUP})

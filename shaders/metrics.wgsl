@@ -2,19 +2,17 @@
 //   loss: (n) one for each token; metrics: (rows, 3).
 // One thread, UNROLL losses a turn. Launch: 1 workgroup.
 
-struct Params { n: u32 }
-
-@group(0) @binding(0) var<storage, read> schedule: Schedule;
-@group(0) @binding(1) var<storage, read> clip: Clip;
-@group(0) @binding(2) var<storage, read> loss: array<f32>;
-@group(0) @binding(3) var<storage, read_write> metrics: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(1)
 fn main() {
   var sum = 0.0;
   let unrolled = params.n / ${UNROLL}u * ${UNROLL}u;
-  for (var i = 0u; i < unrolled; i += ${UNROLL}u) { sum += ${LOSSES}; }
+  for (var i = 0u; i < unrolled; i += ${UNROLL}u) {
+    var part = loss[i];
+#for u in 1..UNROLL
+    part += loss[i + ${u}u];
+#end
+    sum += part;
+  }
   for (var i = unrolled; i < params.n; i++) { sum += loss[i]; }
   let row = schedule.metrics_row * 3u;
   metrics[row] = sum * schedule.loss_scale;

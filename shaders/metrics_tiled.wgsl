@@ -3,14 +3,6 @@
 //   loss: (n) one for each token; metrics: (rows, 3).
 // One workgroup, whose threads stride; a tree adds up their sums in f32. Launch: 1 workgroup. Any n.
 
-struct Params { n: u32 }
-
-@group(0) @binding(0) var<storage, read> schedule: Schedule;
-@group(0) @binding(1) var<storage, read> clip: Clip;
-@group(0) @binding(2) var<storage, read> loss: array<f32>;
-@group(0) @binding(3) var<storage, read_write> metrics: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(local_invocation_index) lane: u32) {
   var own_sum = 0.0;

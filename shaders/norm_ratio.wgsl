@@ -6,16 +6,6 @@
 //   them are added up, for one ratio that all have.
 // One thread per j. Launch: ceil(n / WORKGROUP) workgroups.
 
-struct Params { n: u32, layers: u32, scale: f32, length: f32 }
-
-@group(0) @binding(0) var<storage, read> clip: Clip;
-@group(0) @binding(1) var<storage, read> x_squares: array<f32>;
-#if ${RATIO}
-@group(0) @binding(2) var<storage, read> direction_squares: array<f32>;
-#endif
-@group(0) @binding(${OUT_BINDING}) var<storage, read_write> ratio: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -29,19 +19,19 @@ fn main(
 #if ${SINGLE}
   for (var i = 0u; i < params.layers; i++) {
     x_sum += x_squares[i];
-#if ${RATIO}
+#if ${HAS_DIRECTION_SQUARES}
     direction_sum += direction_squares[i];
 #endif
   }
 #else
   for (var layer = 0u; layer < params.layers; layer++) {
     x_sum += x_squares[layer * params.n + j];
-#if ${RATIO}
+#if ${HAS_DIRECTION_SQUARES}
     direction_sum += direction_squares[layer * params.n + j];
 #endif
   }
 #endif
-#if ${RATIO}
+#if ${HAS_DIRECTION_SQUARES}
   ratio[j] = (sqrt(direction_sum) / params.scale) / (clip.scale * sqrt(x_sum) / params.scale + 1e-8);
 #else
   ratio[j] = 1.0 / (sqrt(x_sum / params.length) + 1e-8);

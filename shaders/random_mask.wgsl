@@ -4,12 +4,6 @@
 // result is below n (Black & Rogaway, 2002). One thread per word of 32 elements. Launch: ceil(words / WORKGROUP)
 // workgroups.
 
-struct Params { n: u32, words: u32, seed: u32, purpose: u32 }
-
-@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
-@group(0) @binding(1) var<storage, read_write> mask: array<u32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 const HALF_MASK = (1u << ${HALF}u) - 1u;
 
 fn mix(x: u32) -> u32 {

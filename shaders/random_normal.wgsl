@@ -4,12 +4,6 @@
 //   out: (size).
 // One thread per block of four, n of them. Launch: ceil(n / WORKGROUP) workgroups. Any size.
 
-struct Params { n: u32, size: u32, key0: u32, key1: u32, deviation: f32 }
-
-@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 fn two_normals(a: u32, b: u32) -> vec2f {
   // a + 1: never log(0). WGSL lets log be slightly positive near 1.
   let u = (f32(a) + 1.0) * 0x1p-32f;

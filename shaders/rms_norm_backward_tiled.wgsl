@@ -3,15 +3,6 @@
 // One workgroup per row, neighbouring threads read neighbouring numbers; a tree adds up the threads' sums in f32.
 // Launch: N workgroups. Any N, C: threads stride.
 
-struct Params { n: u32, C: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> inverse_rms: array<f32>;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -22,16 +13,18 @@ fn main(
   if (row >= params.n) { return; }
   let start = row * params.C;
   var sum = 0.0;
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) { sum += x[start + c] * weight[c] * dy[start + c]; }
+  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+    sum += load_x(start + c) * load_weight(c) * load_dy(start + c);
+  }
   let r = inverse_rms[row];
   let shrink = workgroup_sum(lane, sum) * r * r / f32(params.C);
   for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
     let i = start + c;
-    let value = r * (weight[c] * dy[i] - x[i] * shrink);
+    let value = r * (load_weight(c) * load_dy(i) - load_x(i) * shrink);
 #if ${ACCUMULATE}
-    dx[i] += value;
+    store_dx(i, load_dx(i) + value);
 #else
-    dx[i] = value;
+    store_dx(i, value);
 #endif
   }
 }

@@ -3,14 +3,6 @@
 // One workgroup per row, neighbouring threads read neighbouring numbers; a tree adds up the threads' sums in f32.
 // Launch: N workgroups. Any N, C: threads stride.
 
-struct Params { n: u32, C: u32, eps: f32 }
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read_write> inverse_rms: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -22,10 +14,12 @@ fn main(
   let start = row * params.C;
   var sum = 0.0;
   for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
-    let value = x[start + c];
+    let value = load_x(start + c);
     sum = fma(value, value, sum);
   }
   let scale = 1.0 / sqrt(workgroup_sum(lane, sum) / f32(params.C) + params.eps);
   if (lane == 0u) { inverse_rms[row] = scale; }
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) { y[start + c] = x[start + c] * scale * weight[c]; }
+  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+    store_y(start + c, load_x(start + c) * scale * load_weight(c));
+  }
 }

@@ -2,14 +2,7 @@
 // as in Hugging Face's LLaMA). Backwards, by the opposite angle, when INVERSE.
 //   table: (T, 2, D/2) cosines, then sines, made on the host in f64: WGSL's own sin and cos are too coarse;
 //   q_inout: (B*T, H, D); k_inout: (B*T, KV, D).
-// half = D/2 in VECTORs. One thread per VECTOR of pairs. Launch: ceil(B*T * (H + KV) * half / WORKGROUP) workgroups.
-
-struct Params { n: u32, T: u32, H: u32, KV: u32, half: u32 }
-
-@group(0) @binding(0) var<storage, read> table: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read_write> q_inout: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read_write> k_inout: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
+// half = D/2 in Vectors. One thread per Vector of pairs. Launch: ceil(B*T * (H + KV) * half / WORKGROUP) workgroups.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -32,15 +25,15 @@ fn main(
 #endif
   if (head < params.H) {
     let at = (row * params.H + head) * 2u * params.half + i;
-    let a = q_inout[at];
-    let b = q_inout[at + params.half];
-    q_inout[at] = a * cosine - b * sine;
-    q_inout[at + params.half] = b * cosine + a * sine;
+    let a = load_q_inout(at);
+    let b = load_q_inout(at + params.half);
+    store_q_inout(at, a * cosine - b * sine);
+    store_q_inout(at + params.half, b * cosine + a * sine);
   } else {
     let at = (row * params.KV + head - params.H) * 2u * params.half + i;
-    let a = k_inout[at];
-    let b = k_inout[at + params.half];
-    k_inout[at] = a * cosine - b * sine;
-    k_inout[at + params.half] = b * cosine + a * sine;
+    let a = load_k_inout(at);
+    let b = load_k_inout(at + params.half);
+    store_k_inout(at, a * cosine - b * sine);
+    store_k_inout(at + params.half, b * cosine + a * sine);
   }
 }

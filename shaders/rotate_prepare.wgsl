@@ -1,17 +1,7 @@
 // The factors of the products in a rotation of second moments:
 //   spread = v / c2 - (m / c1)^2, the variances;  weights = turn^2;  c1, c2: bias corrections of the steps done so far
-//   m, v, spread: (spreads); turn, weights: (n - spreads); counted in VECTORs.
+//   m, v, spread: (spreads); turn, weights: (n - spreads); counted in Vectors.
 // One thread per element of spread, then one per element of weights. n in all. Launch: ceil(n / WORKGROUP) workgroups.
-
-struct Params { n: u32, spreads: u32, beta1: f32, complement1: f32, beta2: f32, complement2: f32 }
-
-@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
-@group(0) @binding(1) var<storage, read> turn: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read> m: array<${VECTOR}>;
-@group(0) @binding(3) var<storage, read> v: array<${VECTOR}>;
-@group(0) @binding(4) var<storage, read_write> weights: array<${VECTOR}>;
-@group(0) @binding(5) var<storage, read_write> spread: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(

@@ -3,18 +3,6 @@
 // step_inputs.step_factor, because apply.wgsl multiplies by it. If ACTIVE_SUBSET_ONLY, only in steps where no element
 // is state-full. One thread per element, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
-struct Params { n: u32, columns: u32, factor: f32 }
-
-@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
-@group(0) @binding(1) var<storage, read> ratio: array<f32>;
-#if ${LIMITED}
-@group(0) @binding(2) var<storage, read> factor: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
-#else
-@group(0) @binding(2) var<storage, read_write> x: array<f32>;
-#endif
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -32,7 +20,7 @@ fn main(
 #else
   let own = ratio[i - row * params.columns];
 #endif
-#if ${LIMITED}
+#if ${HAS_FACTOR}
   x[i] *= own * factor[0];
 #else
   x[i] *= own * (params.factor / step_inputs.step_factor);

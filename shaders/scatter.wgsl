@@ -3,14 +3,6 @@
 // each 16 rows; else see lib/selection.wgsl. One thread per element, n of them, no vectors. Launch: ceil(n / WORKGROUP)
 // workgroups.
 
-struct Params { n: u32, columns: u32 }
-
-@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
-@group(0) @binding(1) var<storage, read> selection: array<u32>;
-@group(0) @binding(2) var<storage, read> chosen: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,

@@ -5,19 +5,6 @@
 // thread per row, no barriers. Launch: ceil(n / WORKGROUP) workgroups. Any n, T. Numbers beyond are not read. Sums in
 // f32.
 
-#if ${DOCUMENTS}
-struct Params { n: u32, T: u32, scale: f32, H: u32 }
-#else
-struct Params { n: u32, T: u32, scale: f32 }
-#endif
-
-@group(0) @binding(0) var<storage, read> y: array<f32>;
-@group(0) @binding(1) var<storage, read_write> dy_inout: array<f32>;
-#if ${DOCUMENTS}
-@group(0) @binding(2) var<storage, read> documents: array<vec2u>;
-#endif
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -27,7 +14,7 @@ fn main(
   let row = thread_index(group, groups, lane);
   if (row >= params.n) { return; }
 #if ${WINDOWED}
-  let seen = keys_seen(${SEQUENCE}, row % params.T);
+  let seen = keys_seen(row / (params.T * params.H), row % params.T);
   let start = row * params.T + seen.x;
   let end = seen.y;
 #else

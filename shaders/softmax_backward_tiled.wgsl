@@ -6,19 +6,6 @@
 // One workgroup per row; a tree adds up the threads' sums in f32.
 // Launch: n workgroups. Any n, T: threads stride. Numbers beyond are not read.
 
-#if ${DOCUMENTS}
-struct Params { n: u32, T: u32, scale: f32, H: u32 }
-#else
-struct Params { n: u32, T: u32, scale: f32 }
-#endif
-
-@group(0) @binding(0) var<storage, read> y: array<f32>;
-@group(0) @binding(1) var<storage, read_write> dy_inout: array<f32>;
-#if ${DOCUMENTS}
-@group(0) @binding(2) var<storage, read> documents: array<vec2u>;
-#endif
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -28,7 +15,7 @@ fn main(
   let row = group.y * groups.x + group.x;
   if (row >= params.n) { return; }
 #if ${WINDOWED}
-  let seen = keys_seen(${SEQUENCE}, row % params.T);
+  let seen = keys_seen(row / (params.T * params.H), row % params.T);
   let start = row * params.T + seen.x;
   let end = seen.y;
 #else

@@ -1,14 +1,7 @@
 // x = factor * sign(x), or factor * clip.scale * x, in place: the state-free part of an update that is computed in
 // several passes. It is divided by step_inputs.step_factor, because apply.wgsl multiplies by it. If ACTIVE_SUBSET_ONLY,
-// only in steps where no element is state-full. One thread per element of VECTOR, n of them. Launch: ceil(n /
+// only in steps where no element is state-full. One thread per Vector, n of them. Launch: ceil(n /
 // WORKGROUP) workgroups. Numbers that are not finite stay so.
-
-struct Params { n: u32, factor: f32 }
-
-@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
-@group(0) @binding(1) var<storage, read> clip: Clip;
-@group(0) @binding(2) var<storage, read_write> x: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -26,6 +19,6 @@ fn main(
 #elif ${FREE_SGD}
   x[i] *= params.factor / step_inputs.step_factor * clip.scale;
 #else
-  x[i] = select(x[i], ${VECTOR}(0.0), is_finite(x[i]));
+  x[i] = select(x[i], Vector(0.0), is_finite(x[i]));
 #endif
 }

@@ -2,21 +2,6 @@
 // find the largest of them, once to quantize. step_inputs.first is a multiple of 256. One thread per block of 256
 // elements, no barriers. Launch: ceil(n / 256 / WORKGROUP) workgroups. Any n, which counts elements.
 
-struct Params { n: u32, stride: u32, beta1: f32, beta2: f32, eps: f32, scale: f32, x_scale: f32 }
-
-@group(0) @binding(0) var<storage, read> step_inputs: StepInputs;
-@group(0) @binding(1) var<storage, read> clip: Clip;
-@group(0) @binding(2) var<storage, read> codes: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
-#if ${KEEP_X}
-@group(0) @binding(4) var<storage, read_write> direction: array<f32>;
-#endif
-@group(0) @binding(${A_BINDING}) var<storage, read_write> a: array<u32>;
-#if ${HAS_B}
-@group(0) @binding(${B_BINDING}) var<storage, read_write> b: array<u32>;
-#endif
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,

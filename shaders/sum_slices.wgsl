@@ -3,17 +3,6 @@
 // One thread per element, no barriers, the slices in order: the second half of sums that many workgroups share.
 // Launch: ceil(n / WORKGROUP) workgroups. Any n. Sums in f32.
 
-struct Params { n: u32, count: u32, out_offset: u32 }
-
-@group(0) @binding(0) var<storage, read> slices: array<f32>;
-#if ${ADD}
-@group(0) @binding(1) var<storage, read> addend: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-#else
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;
-#endif
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -27,7 +16,7 @@ fn main(
   let at = params.out_offset + i;
 #if ${ACCUMULATE}
   out[at] += sum;
-#elif ${ADD}
+#elif ${HAS_ADDEND}
   out[at] = addend[at] + sum;
 #else
   out[at] = sum;

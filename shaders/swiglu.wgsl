@@ -1,12 +1,5 @@
 // y = silu(gate) * up, element by element; silu(x) = x * sigmoid(x).
-// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
-
-struct Params { n: u32 }
-
-@group(0) @binding(0) var<storage, read> gate: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read> up: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read_write> y: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
+// One thread per Vector, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -16,6 +9,6 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  let g = gate[i];
-  y[i] = g * sigmoid(g) * up[i];
+  let g = load_gate(i);
+  store_y(i, g * sigmoid(g) * load_up(i));
 }

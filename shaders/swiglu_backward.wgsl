@@ -1,12 +1,5 @@
 // Backward of y = silu(gate) * up, in place: gate becomes dgate and up becomes dup.
-// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
-
-struct Params { n: u32 }
-
-@group(0) @binding(0) var<storage, read> dy: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read_write> gate_inout: array<${VECTOR}>;
-@group(0) @binding(2) var<storage, read_write> up_inout: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
+// One thread per Vector, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -16,9 +9,9 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  let g = gate_inout[i];
+  let g = load_gate_inout(i);
   let s = sigmoid(g);
-  let d = dy[i];
-  gate_inout[i] = d * up_inout[i] * s * (1.0 + g * (1.0 - s));
-  up_inout[i] = d * g * s;
+  let d = load_dy(i);
+  store_gate_inout(i, d * load_up_inout(i) * s * (1.0 + g * (1.0 - s)));
+  store_up_inout(i, d * g * s);
 }

@@ -1,12 +1,6 @@
 // y = tanh(x), element by element: a series near 0, else (1 - e) / (1 + e) with e = exp(-2 |x|), which cannot overflow.
-// The tanh of WGSL may: it is specified by way of sinh and cosh. One thread per element of VECTOR, n of them. Launch:
+// The tanh of WGSL may: it is specified by way of sinh and cosh. One thread per Vector, n of them. Launch:
 // ceil(n / WORKGROUP) workgroups.
-
-struct Params { n: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read_write> y: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -16,15 +10,15 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  let value = x[i];
+  let value = load_x(i);
   let square = value * value;
   // Four terms after x: the next is below 1e-8 of the sum.
-  var series = ${VECTOR}(62.0 / 2835.0);
-  series = fma(series, square, ${VECTOR}(-17.0 / 315.0));
-  series = fma(series, square, ${VECTOR}(2.0 / 15.0));
-  series = fma(series, square, ${VECTOR}(-1.0 / 3.0));
+  var series = Vector(62.0 / 2835.0);
+  series = fma(series, square, Vector(-17.0 / 315.0));
+  series = fma(series, square, Vector(2.0 / 15.0));
+  series = fma(series, square, Vector(-1.0 / 3.0));
   let e = exp(-2.0 * abs(value));
   let ratio = (1.0 - e) / (1.0 + e);
-  let far = select(ratio, -ratio, value < ${VECTOR}(0.0));
-  y[i] = select(far, fma(value * square, series, value), abs(value) < ${VECTOR}(0.25));
+  let far = select(ratio, -ratio, value < Vector(0.0));
+  store_y(i, select(far, fma(value * square, series, value), abs(value) < Vector(0.25)));
 }

@@ -1,11 +1,5 @@
 // Backward of y = tanh(x), in place: dy becomes dx = dy * (1 - y^2).
-// One thread per element of VECTOR, n of them. Launch: ceil(n / WORKGROUP) workgroups.
-
-struct Params { n: u32 }
-
-@group(0) @binding(0) var<storage, read> y: array<${VECTOR}>;
-@group(0) @binding(1) var<storage, read_write> dy_inout: array<${VECTOR}>;
-@group(1) @binding(0) var<uniform> params: Params;
+// One thread per Vector, n of them. Launch: ceil(n / WORKGROUP) workgroups.
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -15,7 +9,7 @@ fn main(
 ) {
   let i = thread_index(group, groups, lane);
   if (i >= params.n) { return; }
-  let value = y[i];
+  let value = load_y(i);
   // The product form of 1 - y^2 keeps the digits of y near 1.
-  dy_inout[i] *= (1.0 - value) * (1.0 + value);
+  store_dy_inout(i, load_dy_inout(i) * ((1.0 - value) * (1.0 + value)));
 }

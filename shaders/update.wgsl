@@ -5,32 +5,11 @@
 // step_inputs.count is 0, and their state starts at step_inputs.first. PER_ROW, PER_COLUMN, PER_ELEMENT: see
 // lib/selection.wgsl. Moments count as 0 when step_inputs.restart is set. A gradient that is not finite leaves its
 // element alone, and so do all when clip.skip is set, but a restart then still empties the moments: it is set at one
-// step only. n elements of VECTOR, each handled by a thread; with PER_COLUMN a thread handles one in each of ROWS rows,
+// step only. n Vectors, each handled by a thread; with PER_COLUMN a thread handles one in each of ROWS rows,
 // and LANES threads in succession handle the same columns, so that software adapters look up and go through what is
-// selected of these once for many rows. Launch: ceil(n / ROWS / WORKGROUP) workgroups. PER_COLUMN: LANES * ROWS divides
-// the number of rows.
-
-struct Params {
-  n: u32, columns: u32,
-  beta1: f32, beta2: f32, eps: f32, weight_decay: f32, lr_scale: f32, inactive_lr_scale: f32, scale: f32,
-  seed: u32, purpose: u32,
-}
-
-@group(0) @binding(0) var<storage, read> this_schedule: Schedule;
-@group(0) @binding(1) var<storage, read> this_step_inputs: StepInputs;
-@group(0) @binding(2) var<storage, read> this_clip: Clip;
-@group(0) @binding(3) var<storage, read> gradient: array<${VECTOR}>;
-@group(0) @binding(4) var<storage, read_write> parameter: array<${WEIGHT}>;
-#if ${HAS_SELECTION}
-@group(0) @binding(5) var<storage, read> selection: array<u32>;
-#endif
-#if ${HAS_A}
-@group(0) @binding(${A_BINDING}) var<storage, read_write> a: array<${NUMBER}>;
-#endif
-#if ${HAS_B}
-@group(0) @binding(${B_BINDING}) var<storage, read_write> b: array<${NUMBER}>;
-#endif
-@group(1) @binding(0) var<uniform> params: Params;
+// selected of these once for many rows: they run every branch of an `if`, but a loop only as often as one of its lanes
+// needs, once for each selected column if all have the same. Launch: ceil(n / ROWS / WORKGROUP) workgroups. PER_COLUMN:
+// LANES * ROWS divides the number of rows.
 
 // Loaded before any thread may leave, llvmpipe loads them once for all lanes: a fifth less time for AdamW.
 var<private> schedule: Schedule;
@@ -39,7 +18,7 @@ var<private> clip: Clip;
 
 #if ${HAS_A}
 fn moments_at(slot: u32) -> Moments {
-  let zero = ${NUMBER}(0.0);
+  let zero = Number(0.0);
 #if ${HAS_B}
   return Moments(select(a[slot], zero, step_inputs.restart != 0u), select(b[slot], zero, step_inputs.restart != 0u));
 #else
@@ -47,7 +26,7 @@ fn moments_at(slot: u32) -> Moments {
 #endif
 }
 
-fn update_state(slot: u32, g: ${NUMBER}, good: ${GOOD}) -> ${NUMBER} {
+fn update_state(slot: u32, g: Number, good: Good) -> Number {
   let old = moments_at(slot);
   let step = rule_step(g, old);
   a[slot] = select(old.a, step.moments.a, good);
@@ -58,24 +37,24 @@ fn update_state(slot: u32, g: ${NUMBER}, good: ${GOOD}) -> ${NUMBER} {
 }
 #endif
 
-fn free(g: ${VECTOR}) -> ${VECTOR} {
+fn free(g: Vector) -> Vector {
 #if ${FREE_SIGN}
   return sign(g);
 #elif ${FREE_SGD}
   return g * clip.scale;
 #else
-  return ${VECTOR}(0.0);
+  return Vector(0.0);
 #endif
 }
 
-fn is_good(raw: ${VECTOR}) -> ${BOOLEAN} { return select(${BOOLEAN}(false), is_finite(raw), clip.skip == 0u); }
+fn is_good(raw: Vector) -> Booleans { return select(Booleans(false), is_finite(raw), clip.skip == 0u); }
 
-fn free_change(raw: ${VECTOR}) -> ${VECTOR} {
+fn free_change(raw: Vector) -> Vector {
   return schedule.learning_rate * params.lr_scale * params.inactive_lr_scale * free(raw);
 }
 
 #if ${HAS_A}
-fn state_change(slot: u32, raw: ${NUMBER}, good: ${GOOD}) -> ${NUMBER} {
+fn state_change(slot: u32, raw: Number, good: Good) -> Number {
   let step_size = schedule.learning_rate * params.lr_scale * step_inputs.step_factor * params.scale;
   return step_size * update_state(slot, raw * clip.scale, good);
 }
@@ -107,10 +86,33 @@ fn main(
   let i = row * across + column;
   let here = selected_at(row, column * ${WIDTH}u, params.columns, step_inputs.count);
   var slot = here.slot;
-${COLUMNS}
+#for r in ROWS
+  let raw${r} = load_gradient(i + ${r}u * across);
+  var change${r} = free_change(raw${r});
+#end
+#if ${IS_VECTOR}
+  for (var rest = here.bits; rest != 0u; rest &= rest - 1u) {
+    let c = firstTrailingBit(rest);
+    let chosen = vec4u(0u, 1u, 2u, 3u) == vec4u(c);
+#for r in ROWS
+    change${r} = select(change${r}, vec4f(column_change(slot + ${r}u * step_inputs.count, raw${r}[c])), chosen);
+#end
+    slot += 1u;
+  }
+#else
+  if (here.bits != 0u) {
+#for r in ROWS
+    change${r} = column_change(slot + ${r}u * step_inputs.count, raw${r});
+#end
+  }
+#endif
+#for r in ROWS
+  let weight${r} = load_parameter(i + ${r}u * across);
+  put_weight(i + ${r}u * across, select(weight${r}, moved(weight${r}, change${r}), is_good(raw${r})));
+#end
 #else
   let i = thread;
-  let raw = gradient[i];
+  let raw = load_gradient(i);
   let good = is_good(raw);
 #if ${ACTIVE_SUBSET_ONLY}
   var change = free_change(raw);
@@ -128,10 +130,20 @@ ${COLUMNS}
   if (here.bits != 0u) { change = state_change(here.slot / ${WIDTH}u, raw, good); }
 #else
   let here = selected(i, params.columns, step_inputs.count);
+#if ${IS_VECTOR}
+  // The state of a thread's neighbours is not contiguous.
   var slot = here.slot;
-${COMPONENTS}
+#for c in 4
+  if ((here.bits & (1u << ${c}u)) != 0u) {
+    change[${c}] = state_change(slot, raw[${c}], good[${c}]);
+    slot += 1u;
+  }
+#end
+#else
+  if (here.bits != 0u) { change = state_change(here.slot, raw, good); }
 #endif
-  let weight = weight_at(i);
+#endif
+  let weight = load_parameter(i);
   put_weight(i, select(weight, moved(weight, change), good));
 #endif
 }

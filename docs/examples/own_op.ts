@@ -6,33 +6,26 @@ const groups = ({ n }: { readonly n: number }): number => Math.ceil(n / 64);
 const forward = defineKernel({
   name: "squared_relu",
   code: `// y = max(x, 0)^2, element by element. One thread per element.
-struct Params { n: u32 }
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= params.n) { return; }
   let positive = max(x[id.x], 0.0);
   y[id.x] = positive * positive;
 }`,
-  bindings: { x: "read", y: "read_write" },
+  reads: { x: "array<f32>" },
+  writes: { y: "array<f32>" },
   params: { n: "u32" },
   groups,
 });
 const backward = defineKernel({
   name: "squared_relu_backward",
   code: `// dx (+)= 2 max(x, 0) dy, element by element. One thread per element.
-struct Params { n: u32, accumulate: u32 }
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= params.n) { return; }
   let own = 2.0 * max(x[id.x], 0.0) * dy[id.x];
   if (params.accumulate == 1u) { dx[id.x] += own; } else { dx[id.x] = own; }
 }`,
-  bindings: { x: "read", dy: "read", dx: "read_write" },
+  reads: { x: "array<f32>", dy: "array<f32>" },
+  writes: { dx: "array<f32>" },
   params: { n: "u32", accumulate: "u32" },
   groups,
 });

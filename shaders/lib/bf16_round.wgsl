@@ -1,10 +1,7 @@
-// Rounds f32 to bf16, its upper half, on the bits. Beyond the largest bf16 both ways of rounding may give infinity;
-// infinities stay.
-//   nearest:    half a step is added before the lower half is cut off; a tie goes to the even neighbour.
-// stochastic: a random part of a step is added instead, so that x rounds up with the probability of its distance from
-// the lower
-// neighbour, and the mean is x (Gupta et al., "Deep learning with limited numerical precision", 2015). Updates
-// below half a step are not lost then, but happen sometimes. Numbers that bf16 holds exactly never change.
+// Rounds f32 to bf16, its upper half, stochastically: a random part of a step is added before the lower half is cut
+// off, so that x rounds up with the probability of its distance from the lower neighbour, and the mean is x (Gupta et
+// al., "Deep learning with limited numerical precision", 2015). Updates below half a step are not lost then, but happen
+// sometimes. Numbers that bf16 holds exactly never change; beyond the largest it may give infinity.
 
 // A NaN stays one although its payload may lie in the lower half only.
 fn quiet_nan(bits: u32) -> u32 {
@@ -13,12 +10,6 @@ fn quiet_nan(bits: u32) -> u32 {
 
 fn is_nan(bits: u32) -> bool {
   return (bits & 0x7fffffffu) > 0x7f800000u;
-}
-
-// The bf16 nearest to x, in the low half.
-fn round_bf16(x: f32) -> u32 {
-  let bits = bitcast<u32>(x);
-  return select((bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u, quiet_nan(bits), is_nan(bits));
 }
 
 // One of the two bf16 around x, in the low half. Uses the low 16 bits of `random`.

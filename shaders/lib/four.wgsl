@@ -10,7 +10,7 @@ fn four_at(first: u32, limit: u32) -> vec4f {
 
 fn put(i: u32, limit: u32, raw: f32, direction_i: f32) {
   if (i >= limit) { return; }
-#if ${KEEP_X}
+#if ${HAS_DIRECTION}
   x[i] = -params.x_scale * raw;
   direction[i] = direction_i;
 #else

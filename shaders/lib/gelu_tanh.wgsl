@@ -3,21 +3,21 @@
 const TWO_ROOTS = 1.5957691216; // 2 sqrt(2 / pi)
 
 // x within limits: beyond them s is 0 or 1; within them e is at most 1e33, and no power overflows.
-fn clamped(x: ${VECTOR}) -> ${VECTOR} {
-  return clamp(x, ${VECTOR}(-9.5), ${VECTOR}(9.5));
+fn clamped(x: Vector) -> Vector {
+  return clamp(x, Vector(-9.5), Vector(9.5));
 }
 
-fn exponential(z: ${VECTOR}) -> ${VECTOR} {
+fn exponential(z: Vector) -> Vector {
   return exp(-TWO_ROOTS * fma(0.044715 * z * z, z, z));
 }
 
-fn gelu(x: ${VECTOR}) -> ${VECTOR} {
+fn gelu(x: Vector) -> Vector {
   return x / (1.0 + exponential(clamped(x)));
 }
 
-fn gelu_slope(x: ${VECTOR}) -> ${VECTOR} {
+fn gelu_slope(x: Vector) -> Vector {
   let z = clamped(x);
   let e = exponential(z);
   let s = 1.0 / (1.0 + e);
-  return s + z * s * (e * s) * TWO_ROOTS * fma(0.134145 * z, z, ${VECTOR}(1.0));
+  return s + z * s * (e * s) * TWO_ROOTS * fma(0.134145 * z, z, Vector(1.0));
 }

@@ -20,7 +20,7 @@ export {
 export {
   type Access,
   type Bindings,
-  checkAgrees,
+  type BoundKernel,
   defineKernel,
   type DispatchSize,
   type Kernel,
@@ -29,6 +29,7 @@ export {
   type Scalar,
   type Values,
 } from "../gpu/kernel.ts";
+export type { BindingType, StoredTypes } from "../gpu/declarations.ts";
 export type { Format } from "../gpu/formats/index.ts";
 export type { Constants } from "../gpu/preprocess.ts";
 export type { Counters } from "../plan/counters.ts";
@@ -46,6 +47,13 @@ export {
 export { formatProgram } from "../plan/format_program.ts";
 export { type BufferPlan, type Location, type MemoryPlan, planMemory } from "../plan/memory.ts";
 export type { Data } from "../plan/pieces.ts";
-export { type Family, type GradientTarget, type Program, Recorder, type Step } from "../plan/recorder.ts";
+export {
+  type Family,
+  type GradientTarget,
+  type Operands,
+  type Program,
+  Recorder,
+  type Step,
+} from "../plan/recorder.ts";
 export { type ElementType, type Role, ROLES, type Tensor, tensor } from "../plan/tensor.ts";
 export type { ParameterKind, TrainableVariable, Variable } from "../plan/variable.ts";

@@ -1,3 +1,4 @@
+import { type BindingType, declarations, declaredBy, type StoredTypes } from "./declarations.ts";
 import { type Constants, preprocess } from "./preprocess.ts";
 
 /** The use that a kernel makes of a buffer. */
@@ -8,24 +9,27 @@ export type Scalar = "u32" | "i32" | "f32";
 export type DispatchSize = readonly [number, number, number];
 /** One number for each parameter of a kernel. */
 export type Values<P> = { readonly [K in keyof P]: number };
-/** Storage buffers of a kernel by name. */
-export type Bindings = Readonly<Record<string, Access>>;
+/** Tensors of a kernel by name, with their types in the shader. */
+export type Bindings = Readonly<Record<string, BindingType>>;
 /** Parameters of a kernel by name. */
 export type Params = Readonly<Record<string, Scalar>>;
 
-/** A shader and the facts the host needs to launch it. `defineKernel` checks the two against each other. */
-export interface KernelDefinition<B, P> {
+/**
+ * A shader and the facts the host needs to launch it. The shader's text declares neither tensors nor parameters: their
+ * declarations are made from this object, and from the formats of the tensors that a launch is given.
+ */
+export interface KernelDefinition<R, W, P> {
   /** The shader's name, for labels and messages. */
   readonly name: string;
-  /** Text of the shader file, and of the library files it uses. */
+  /** Text of the shader file. */
   readonly code: string;
-  /** Shaders from `shaders/lib/` that are put before this one. */
+  /** Shaders from `shaders/lib/` that are put after this one. */
   readonly libraries?: readonly string[];
-  /** Storage buffers in the order of `@binding` in `@group(0)`. */
-  readonly bindings: B;
-  /**
-   * Fields of `struct Params` in `@group(1) @binding(0)`, in order. Scalars of four bytes only, so packing is trivial.
-   */
+  /** Tensors that are only read: see `BindingType`. */
+  readonly reads: R;
+  /** Tensors that are written, and may be read too. */
+  readonly writes: W;
+  /** Fields of `params`, in order. */
   readonly params: P;
   /** Values of `${NAME}` and `#if ${NAME}` in the shader. */
   readonly constants?: Constants;
@@ -33,14 +37,35 @@ export interface KernelDefinition<B, P> {
   readonly groups: (params: Values<P>, constants: Constants) => number | DispatchSize;
 }
 
-/** A kernel with its constants set, ready to be compiled. */
-export interface Kernel<B extends Bindings = Bindings, P extends Params = Params> extends KernelDefinition<B, P> {
+/** A kernel with its constants set: what ops record. */
+export interface Kernel<R extends Bindings = Bindings, W extends Bindings = Bindings, P extends Params = Params>
+  extends KernelDefinition<R, W, P> {
   /** The values put into the shader's text. */
   readonly constants: Constants;
-  /** WGSL with every constant in place. */
-  readonly source: string;
   /** The same kernel with some constants changed. One object for each combination, so pipelines are shared. */
-  with(constants: Constants): Kernel<B, P>;
+  with(constants: Constants): Kernel<R, W, P>;
+  /**
+   * The kernel for tensors of these types; a name that is missing is an optional tensor that is not given. One object
+   * for each combination.
+   * @throws RangeError if the shader writes single numbers of a tensor in which several share a word.
+   */
+  bind(types: StoredTypes): BoundKernel;
+}
+
+/** A kernel ready to be compiled, for tensors of known types. */
+export interface BoundKernel {
+  /** The shader's name, for labels and messages. */
+  readonly name: string;
+  /** The values put into the shader's text. */
+  readonly constants: Constants;
+  /** Its tensors, in the order of `@binding` in `@group(0)`. */
+  readonly bindings: Readonly<Record<string, Access>>;
+  /** Fields of `struct Params` in `@group(1) @binding(0)`, in order. */
+  readonly params: Params;
+  /** WGSL as the compiler gets it. */
+  readonly source: string;
+  /** The WGSL with line numbers, which compilers name in their messages. */
+  toString(): string;
 }
 
 /** Limit that the WebGPU specification guarantees on every adapter. */
@@ -48,21 +73,33 @@ const MAX_WORKGROUPS_PER_DIMENSION = 65535;
 
 /**
  * Makes a kernel from its definition.
- * @throws Error if the shader declares other bindings or parameters than the host will send. WebGPU itself accepts two
- * swapped buffers or reordered parameters and computes nonsense.
+ * @throws Error if the shader's text declares tensors or parameters itself.
  */
-export function defineKernel<const B extends Bindings, const P extends Params>(
-  definition: KernelDefinition<B, P>,
-): Kernel<B, P> {
-  const specialised = new Map<string, Kernel<B, P>>();
-  const make = (constants: Constants): Kernel<B, P> => {
+export function defineKernel<const R extends Bindings, const W extends Bindings, const P extends Params>(
+  definition: KernelDefinition<R, W, P>,
+): Kernel<R, W, P> {
+  if (definition.code.includes("@binding")) {
+    throw new Error(
+      `Kernel "${definition.name}" declares a binding in its shader: expected none, as all are made from its ` +
+        "definition. Name it in `reads` or `writes` instead",
+    );
+  }
+  const specialised = new Map<string, Kernel<R, W, P>>();
+  const make = (constants: Constants): Kernel<R, W, P> => {
     const key = JSON.stringify(Object.entries(constants).sort(([a], [b]) => (a < b ? -1 : 1)));
     let kernel = specialised.get(key);
     if (!kernel) {
-      const texts = [definition.code, ...(definition.libraries ?? [])];
-      const source = texts.map((text) => preprocess(definition.name, text, constants)).join("\n");
-      checkAgrees(definition.name, source, definition.bindings, definition.params);
-      kernel = { ...definition, constants, source, with: (changes) => make({ ...constants, ...changes }) };
+      const bound = new Map<string, BoundKernel>();
+      kernel = {
+        ...definition,
+        constants,
+        with: (changes) => make({ ...constants, ...changes }),
+        bind: (types) => {
+          const key = JSON.stringify(types);
+          if (!bound.has(key)) bound.set(key, bind(definition, constants, types));
+          return bound.get(key)!;
+        },
+      };
       specialised.set(key, kernel);
     }
     return kernel;
@@ -70,31 +107,36 @@ export function defineKernel<const B extends Bindings, const P extends Params>(
   return make(definition.constants ?? {});
 }
 
-/** Throws unless the shader declares exactly the bindings and parameters the host will send, in the same order. */
-export function checkAgrees(name: string, source: string, bindings: Bindings, params: Params): void {
-  const code = source.replace(/\/\/.*$/gm, "");
-  const declared = [...code.matchAll(/@group\(0\)\s*@binding\((\d+)\)\s*var\s*<\s*storage\s*,\s*(\w+)\s*>\s*(\w+)/g)]
-    .map(([, index, access, id]) => `${index} ${access} ${id}`);
-  const expected = Object.entries(bindings).map(([id, access], index) => `${index} ${access} ${id}`);
-  const body = code.match(/struct\s+Params\s*\{([^}]*)\}/)?.[1] ?? "";
-  const fields = [...body.matchAll(/(\w+)\s*:\s*(\w+)/g)].map(([, id, type]) => `${id}: ${type}`);
-  const wanted = Object.entries(params).map(([id, type]) => `${id}: ${type}`);
-  for (const [what, shader, host] of [["bindings", declared, expected], ["Params", fields, wanted]] as const) {
-    if (shader.join("; ") !== host.join("; ")) {
-      throw new Error(
-        `Kernel "${name}" disagrees with its shader on ${what}: shader has [${shader.join("; ")}], host has [${
-          host.join("; ")
-        }]`,
-      );
-    }
-  }
+function bind(
+  definition: Omit<KernelDefinition<Bindings, Bindings, Params>, "groups">,
+  constants: Constants,
+  types: StoredTypes,
+): BoundKernel {
+  const { name, code, libraries = [] } = definition;
+  const declared = declaredBy(definition, types), known = { ...constants, ...declared.constants };
+  const text = [code, ...libraries].map((part) => preprocess(name, part, known)).join("\n");
+  const source = `${declarations(definition, { ...declared, constants: known }, types, text)}\n${text}`;
+  return {
+    name,
+    constants: known,
+    bindings: declared.bindings,
+    params: declared.params,
+    source,
+    toString: () => numbered(source),
+  };
+}
+
+/** A text with the number of each line before it. */
+function numbered(text: string): string {
+  const lines = text.split("\n"), width = String(lines.length).length;
+  return lines.map((line, i) => `${String(i + 1).padStart(width)}  ${line}`).join("\n");
 }
 
 /**
  * The dispatch size of a launch. A plain count is spread over x and y; the shader undoes this with `num_workgroups`.
  */
 export function dispatchSizeOf<P extends Params>(
-  kernel: KernelDefinition<Bindings, P> & { constants: Constants },
+  kernel: Pick<Kernel<Bindings, Bindings, P>, "groups" | "constants">,
   params: Values<P>,
 ): DispatchSize {
   const groups = kernel.groups(params, kernel.constants);

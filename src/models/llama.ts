@@ -115,7 +115,10 @@ function llama(r: Recorder, model: Llama, inputs: ForwardInputs): Variable {
   let x = embedding(r, model.embeddings.tokens, inputs.tokens.ids, inputs.tokens.segments);
   model.layers.forEach((layer, index) => {
     const record = (x: Variable): Variable =>
-      r.scope(`model.layers.${index}`, () => decoderLayer(r, model.config, layer, x, inputs));
+      r.scope(
+        `model.layers.${index}`,
+        () => decoderLayer(r, model.config, layer, x, inputs, model.config.layer_windows?.[index]),
+      );
     x = inputs.gradient_checkpointing ? r.checkpoint(x, record) : record(x);
   });
   return rmsNorm(r, x, model.norm, model.config.rms_norm_eps);
@@ -127,9 +130,11 @@ function decoderLayer(
   layer: LlamaLayer,
   x: Variable,
   inputs: ForwardInputs,
+  window: number | undefined,
 ): Variable {
   const H = config.num_attention_heads, KV = config.num_key_value_heads, D = config.head_dim;
   const { B, T, dropout, documents } = inputs;
+  const size = { B, T, H, KV, D, window, ...(documents && { documents }) };
   const project = (x: Variable, to: LinearLayer, residual?: Variable): Variable =>
     applyLinear(r, x, to, { dropout, ...(residual && { residual }) });
   const normed = rmsNorm(r, x, layer.input_layernorm, config.rms_norm_eps);
@@ -138,7 +143,7 @@ function decoderLayer(
   if (layer.q_norm) q = rmsNorm(r, q, layer.q_norm, config.rms_norm_eps);
   if (layer.k_norm) k = rmsNorm(r, k, layer.k_norm, config.rms_norm_eps);
   rope(r, q, k, inputs.tables!["rope"]!);
-  const attended = project(attention(r, q, k, v, { B, T, H, KV, D, ...(documents && { documents }) }), layer.o_proj, x);
+  const attended = project(attention(r, q, k, v, size), layer.o_proj, x);
   const mlpInput = rmsNorm(r, attended, layer.post_attention_layernorm, config.rms_norm_eps);
   const hidden = swiglu(r, project(mlpInput, layer.gate_proj), project(mlpInput, layer.up_proj));
   return project(hidden, layer.down_proj, attended);

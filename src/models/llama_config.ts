@@ -35,6 +35,8 @@ export interface LlamaConfig {
   readonly mlp_bias: boolean;
   /** RMSNorm of each head's queries and keys (Qwen3). */
   readonly qk_norm: boolean;
+  /** Positions that each layer's attention sees, its own among them (Mistral). Undefined: all before it. */
+  readonly layer_windows?: readonly (number | undefined)[];
 }
 
 /** Values of model_type that differ from LLaMA by biases and norms only. SmolLM calls itself llama. */
@@ -60,10 +62,7 @@ export function parseLlamaConfig(json: Json): LlamaConfig {
   if (head_dim % 2 !== 0) config.refuse(`"head_dim" must be even for RoPE, got ${head_dim}`);
   const attentionBias = config.flag("attention_bias", false);
   const max_position_embeddings = config.count("max_position_embeddings", 2048);
-  // A window as long as a sequence hides nothing, so it limits the longest sequence only.
-  const window = json["use_sliding_window"] === false
-    ? max_position_embeddings
-    : config.count("sliding_window", max_position_embeddings);
+  const layer_windows = windowsOf(json);
   return {
     vocab_size: config.count("vocab_size"),
     hidden_size,
@@ -72,7 +71,7 @@ export function parseLlamaConfig(json: Json): LlamaConfig {
     num_attention_heads,
     num_key_value_heads,
     head_dim,
-    max_position_embeddings: Math.min(max_position_embeddings, window),
+    max_position_embeddings,
     rms_norm_eps: config.positive("rms_norm_eps", 1e-6),
     rope_parameters: ropeParametersOf(json),
     tie_word_embeddings: config.flag("tie_word_embeddings", false),
@@ -81,7 +80,29 @@ export function parseLlamaConfig(json: Json): LlamaConfig {
     o_bias: attentionBias && type !== "qwen2",
     mlp_bias: config.flag("mlp_bias", false),
     qk_norm: type === "qwen3",
+    ...(layer_windows && { layer_windows }),
   };
+}
+
+/** Mistral's window where config.json does not name one: the default of transformers. */
+const MISTRAL_WINDOW = 4096;
+/** The first layer with a window of a Qwen, by default. */
+const QWEN_FULL_LAYERS = 28;
+
+/**
+ * The windows of attention, layer by layer, if there are any: those of `layer_types` (transformers 5), else Mistral's
+ * in all layers, Qwen's in those from max_window_layers on if use_sliding_window is set.
+ */
+function windowsOf(json: Json): readonly (number | undefined)[] | undefined {
+  const config = new ConfigReader(json), type = json["model_type"], kinds = json["layer_types"];
+  if (type === "llama" || json["sliding_window"] === null) return undefined;
+  if (type !== "mistral" && !config.flag("use_sliding_window", false)) return undefined;
+  const window = config.count("sliding_window", MISTRAL_WINDOW);
+  const first = type === "mistral" ? 0 : config.countOrZero("max_window_layers", QWEN_FULL_LAYERS);
+  return [...Array(config.layers("num_hidden_layers")).keys()].map((index) => {
+    const slides = Array.isArray(kinds) ? kinds[index] === "sliding_attention" : index >= first;
+    return slides ? window : undefined;
+  });
 }
 
 function ropeParametersOf(json: Json): RopeParameters {

@@ -1,5 +1,5 @@
 import type { Recorder, Variable } from "../plan/recorder.ts";
-import type { AttentionSize } from "./attention_operands.ts";
+import { type AttentionSize, checkWindow } from "./attention_operands.ts";
 import { flashAttention } from "./flash_attention.ts";
 import { materialisedAttention } from "./materialised_attention.ts";
 
@@ -20,13 +20,15 @@ const isFasterMaterialised = ({ target }: Recorder, { T, D }: AttentionSize): bo
 
 /**
  * softmax(q kᵀ / √D) v over the keys that a position sees: those of its document (size.documents), up to itself
- * (size.causal). q: (B*T, H*D), k and v: (B*T, KV*D); returns (B*T, H*D). Values in another document, or later,
- * change no bit of a finite result; but a NaN or infinity there, or a product that overflows, may spread to positions
- * beside it: 0 times it is NaN. With size.dropout a share of the probabilities is dropped after the softmax in
- * training, as in PyTorch's. All probabilities are then in memory, and twice until the backward pass: 2 B H T² floats.
+ * (size.causal), the last size.window ones. q: (B*T, H*D), k and v: (B*T, KV*D); returns (B*T, H*D). Values in another
+ * document, or later, change no bit of a finite result; but a NaN or infinity there, or a product that overflows, may
+ * spread to positions beside it: 0 times it is NaN. With size.dropout a share of the probabilities is dropped after the
+ * softmax in training, as in PyTorch's. All probabilities are then in memory, and twice until the backward pass: 2 B H
+ * T² floats.
  * @throws Error if the documents' shape or type is wrong; RangeError if the share is not in [0, 1).
  */
 export function attention(r: Recorder, q: Variable, k: Variable, v: Variable, size: AttentionSize): Variable {
+  checkWindow(size);
   return drops(r, size) || isFasterMaterialised(r, size)
     ? materialisedAttention(r, q, k, v, size)
     : flashAttention(r, q, k, v, size);

@@ -23,13 +23,30 @@ export interface AttentionSize {
    * padding, on either side, is a document that nobody reads. Default: each sequence is one.
    */
   readonly documents?: Tensor;
+  /**
+   * Positions that a position sees, its own among them (sliding-window attention, Beltagy et al., 2020; Mistral).
+   * Causal only. Default: all.
+   */
+  readonly window?: number | undefined;
   /** Dropout of the probabilities, in training. */
   readonly dropout?: Dropout | undefined;
 }
 
-export const windowOf = (
-  { causal = true, documents }: Pick<AttentionSize, "causal" | "documents">,
-): AttentionWindow => ({ causal, documents: documents !== undefined });
+/** The window of an attention. One that is as long as the sequence is none. */
+export const windowOf = ({ T, causal = true, documents, window = T }: AttentionSize): AttentionWindow => ({
+  causal,
+  documents: documents !== undefined,
+  sliding: window < T,
+});
+
+/** @throws RangeError if a window has no positions, or not only those of the past. */
+export function checkWindow({ causal = true, window }: AttentionSize): void {
+  if (window === undefined || (causal && Number.isInteger(window) && window > 0)) return;
+  throw new RangeError(
+    `Cannot record attention() with a window of ${window}${causal ? "" : " in both directions"}: expected a whole ` +
+      "number above 0, and causal attention. Leave it out to see all",
+  );
+}
 
 /** @throws Error if `documents` has another shape or type than attention reads. */
 export function checkDocuments({ B, T, documents }: AttentionSize): void {

@@ -2,28 +2,17 @@ import type { Constants } from "../gpu/preprocess.ts";
 
 /** The keys that a position sees. */
 export interface AttentionWindow {
+  /** False if it sees those after it too. */
   readonly causal: boolean;
+  /** True if it sees only those of its document. */
   readonly documents: boolean;
+  /** True if it sees only the last few up to its own. */
+  readonly sliding: boolean;
 }
 
-export const PAST: AttentionWindow = { causal: true, documents: false };
-
-/** False if each position sees its whole past and nothing else: shaders need no windows then. */
-export const isWindowed = ({ causal, documents }: AttentionWindow): boolean => documents || !causal;
-
-/**
- * Constants that all shaders of a window share, with the documents bound: they loop from `begin` to `end`, which
- * shaders/lib/attention_window.wgsl knows, over a position's keys or over the queries that see it.
- */
-export function windowConstants(window: AttentionWindow, over: "keys" | "queries"): Constants {
-  const WINDOWED = isWindowed(window);
-  const plain = over === "queries" ? { BEGIN: "first", END: "params.T" } : { BEGIN: "0u", END: "end" };
-  return {
-    CAUSAL: window.causal,
-    DOCUMENTS: window.documents,
-    WINDOWED,
-    BOUND: true,
-    BEHIND_LSE: false,
-    ...(WINDOWED ? { BEGIN: "begin", END: "end" } : plain),
-  };
-}
+/** Constants that all shaders of a window share: see shaders/lib/attention_window.wgsl. */
+export const windowConstants = (window: AttentionWindow): Constants => ({
+  CAUSAL: window.causal,
+  SLIDING: window.sliding,
+  WINDOWED: window.documents || window.sliding || !window.causal,
+});

@@ -24,41 +24,45 @@ const tiled = {
 const portableConstants = { WORKGROUP: 8, ACCUMULATE: false, ...SCALAR },
   tiledConstants = { WORKGROUP: 256, COLUMNS: 32, LANES: 8 };
 
-const ofBias = { NORM: false, STATISTIC: "", TERM: "dy[i]" };
+const ofBias = { RMS_NORM: false, LAYER_NORM: false };
 const biasKernel = defineKernel({
   ...portable,
   name: "bias_backward",
-  bindings: { dy: "read", sums: "read_write" },
+  reads: { dy: "numbers" },
+  writes: { sums: "numbers" },
   constants: { ...portableConstants, ...ofBias },
 });
 const biasTiledKernel = defineKernel({
   ...tiled,
   name: "bias_backward_tiled",
-  bindings: { dy: "read", slices: "read_write" },
+  reads: { dy: "numbers" },
+  writes: { slices: "array<f32>" },
   constants: { ...tiledConstants, ...ofBias },
 });
 
-/** The term of a norm's weight gradient, from the statistics that it has kept of each row. */
-const NORMS = {
-  rms_norm: { NORM: true, STATISTIC: "f32", TERM: "dy[i] * x[i] * statistics[row]" },
-  layer_norm: { NORM: true, STATISTIC: "vec2f", TERM: "dy[i] * ((x[i] - statistics[row].x) * statistics[row].y)" },
-} as const;
-export type NormKind = keyof typeof NORMS;
-const normInputs = { x: "read", statistics: "read", dy: "read" } as const;
-const normKernels = (norm: NormKind) => ({
-  portable: defineKernel({
-    ...portable,
-    name: `${norm}_weight_backward`,
-    bindings: { ...normInputs, sums: "read_write" },
-    constants: { ...portableConstants, ...NORMS[norm] },
-  }),
-  tiled: defineKernel({
-    ...tiled,
-    name: `${norm}_weight_backward_tiled`,
-    bindings: { ...normInputs, slices: "read_write" },
-    constants: { ...tiledConstants, ...NORMS[norm] },
-  }),
-});
+/** The statistics that a norm has kept of each row. */
+const STATISTICS = { rms_norm: "array<f32>", layer_norm: "array<vec2f>" } as const;
+export type NormKind = keyof typeof STATISTICS;
+function normKernels(norm: NormKind) {
+  const reads = { x: "numbers", statistics: STATISTICS[norm], dy: "numbers" } as const;
+  const ofNorm = { RMS_NORM: norm === "rms_norm", LAYER_NORM: norm === "layer_norm" };
+  return {
+    portable: defineKernel({
+      ...portable,
+      name: `${norm}_weight_backward`,
+      reads,
+      writes: { sums: "numbers" },
+      constants: { ...portableConstants, ...ofNorm },
+    }),
+    tiled: defineKernel({
+      ...tiled,
+      name: `${norm}_weight_backward_tiled`,
+      reads,
+      writes: { slices: "array<f32>" },
+      constants: { ...tiledConstants, ...ofNorm },
+    }),
+  };
+}
 const weightKernels = { rms_norm: normKernels("rms_norm"), layer_norm: normKernels("layer_norm") };
 
 /** Rows that one workgroup adds up, and the most shares of them. */

@@ -12,7 +12,8 @@ import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 import vectorCode from "../../shaders/lib/vector.wgsl" with { type: "text" };
 
 const definition = {
-  bindings: { labels: "read", schedule: "read", logits_inout: "read_write", loss: "read_write" },
+  reads: { labels: "array<u32>", schedule: "Schedule" },
+  writes: { logits_inout: "array<Vector>", loss: "array<f32>" },
   params: { n: "u32", V: "u32", first: "u32", loss_first: "u32" },
 } as const;
 const crossEntropyKernel = {
@@ -21,7 +22,7 @@ const crossEntropyKernel = {
     name: "cross_entropy",
     code: crossEntropyCode,
     libraries: [threadCode, scheduleCode, vectorCode],
-    constants: { WORKGROUP: 8, GRADIENT: false, ...rowText(1) },
+    constants: { WORKGROUP: 8, GRADIENT: false, ...rowConstants(1) },
     groups: perThread,
   }),
   tiled: defineKernel({
@@ -35,19 +36,12 @@ const crossEntropyKernel = {
 };
 
 /**
- * Text that handles sixteen numbers of a row in one turn of a loop. Besides being fast it keeps a vocabulary of 262 144
- * within llvmpipe's limit: a thread's loops end after 65 535 turns there, without an error.
+ * Constants of a kernel that handles sixteen numbers of a row in one turn of a loop. Besides being fast it keeps a
+ * vocabulary of 262 144 within llvmpipe's limit: a thread's loops end after 65 535 turns there, without an error.
  */
-function rowText(V: number): Constants {
+function rowConstants(V: number): Constants {
   const { constants, width } = vectorsOf(V);
-  const places = [...Array(16 / width).keys()].map((i) => `logits_inout[i + ${i}u]`);
-  return {
-    ...constants,
-    UNROLL: places.length,
-    HIGHEST: places.reduce((text, place) => `max(${text}, ${place})`, "highest"),
-    EXPONENTIALS: places.map((place) => `exp(${place} - top)`).join(" + "),
-    WRITES: places.map((place) => `    ${place} = exp(${place} - top) * (scale / sum);`).join("\n"),
-  };
+  return { ...constants, UNROLL: 16 / width };
 }
 
 /**
@@ -91,7 +85,7 @@ export function crossEntropy(
   const dHidden = r.gradientFor(hidden);
   const constants = { GRADIENT: r.training && needsGradient };
   const kernel = {
-    portable: crossEntropyKernel.portable.with({ ...constants, ...rowText(V) }),
+    portable: crossEntropyKernel.portable.with({ ...constants, ...rowConstants(V) }),
     tiled: crossEntropyKernel.tiled.with(constants),
   };
   for (let first = 0; first < N; first += rowsPerChunk) {
@@ -136,7 +130,7 @@ export function crossEntropyOfLogits(
   const [n, V] = logits.value.shape as [number, number];
   const constants = { GRADIENT: r.training && logits.needsGradient };
   const kernel = {
-    portable: crossEntropyKernel.portable.with({ ...constants, ...rowText(V) }),
+    portable: crossEntropyKernel.portable.with({ ...constants, ...rowConstants(V) }),
     tiled: crossEntropyKernel.tiled.with(constants),
   };
   r.run(kernel, { labels, schedule, logits_inout: logits.value, loss: loss.tensor }, {

@@ -2,26 +2,19 @@ import { defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
 import { fill } from "./elementwise.ts";
-import { formatConstants, UNPACK_LIBRARIES } from "./weight_formats.ts";
 import { SCALAR, vectorsOf } from "./vector.ts";
 import backwardCode from "../../shaders/embedding_backward.wgsl" with { type: "text" };
 import forwardCode from "../../shaders/embedding.wgsl" with { type: "text" };
-import loadWeight4Code from "../../shaders/lib/load_weight4.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
 const forwardKernel = defineKernel({
   name: "embedding",
   code: forwardCode,
-  libraries: [threadCode, ...UNPACK_LIBRARIES, loadWeight4Code],
-  bindings: { ids: "read", weight: "read", y: "read_write" },
+  libraries: [threadCode],
+  reads: { ids: "array<u32>", weight: "numbers" },
+  writes: { y: "numbers" },
   params: { n: "u32", C: "u32", V: "u32" },
-  constants: {
-    WORKGROUP: 64,
-    STORED: "weight",
-    NUMBERS: "(4u * params.V * params.C)",
-    ...formatConstants("f32"),
-    ...SCALAR,
-  },
+  constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
 });
 
@@ -29,7 +22,8 @@ const backwardKernel = defineKernel({
   name: "embedding_backward",
   code: backwardCode,
   libraries: [threadCode],
-  bindings: { order: "read", segment_ids: "read", segment_offsets: "read", dy: "read", dweight: "read_write" },
+  reads: { order: "array<u32>", segment_ids: "array<u32>", segment_offsets: "array<u32>", dy: "numbers" },
+  writes: { dweight: "numbers" },
   params: { n: "u32", C: "u32", V: "u32" },
   constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
@@ -63,11 +57,7 @@ export function embedding(r: Recorder, weight: Variable, ids: Tensor, segments?:
         "Store it as f32",
     );
   }
-  r.run(
-    forwardKernel.with({ ...constants, ...formatConstants(type) }),
-    { ids, weight: weight.value, y: y.value },
-    params,
-  );
+  r.run(forwardKernel.with(constants), { ids, weight: weight.value, y: y.value }, params);
   r.onBackward(y, [weight], (dy) => {
     if (!segments) throw new Error("Cannot record the backward pass of embedding(): it has no segments");
     const dWeight = r.gradientFor(weight)!;

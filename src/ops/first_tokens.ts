@@ -10,14 +10,16 @@ const forwardKernel = defineKernel({
   ...common,
   name: "first_tokens",
   code: forwardCode,
-  bindings: { x: "read", y: "read_write" },
+  reads: { x: "numbers" },
+  writes: { y: "numbers" },
   constants: { WORKGROUP: 64, ...SCALAR },
 });
 const backwardKernel = defineKernel({
   ...common,
   name: "first_tokens_backward",
   code: backwardCode,
-  bindings: { dy: "read", dx: "read_write" },
+  reads: { dy: "numbers" },
+  writes: { dx: "numbers" },
   constants: { WORKGROUP: 64, ACCUMULATE: false, ...SCALAR },
 });
 

@@ -24,13 +24,15 @@ const kernelsOf = (form: GeluForm, library: string) => {
       ...common,
       name: `gelu_${form}`,
       code: forwardCode,
-      bindings: { x: "read", y: "read_write" },
+      reads: { x: "numbers" },
+      writes: { y: "numbers" },
     }),
     backward: defineKernel({
       ...common,
       name: `gelu_${form}_backward`,
       code: backwardCode,
-      bindings: { x: "read", dy_inout: "read_write" },
+      reads: { x: "numbers" },
+      writes: { dy_inout: "numbers" },
     }),
   };
 };

@@ -13,7 +13,8 @@ import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 import vectorCode from "../../shaders/lib/vector.wgsl" with { type: "text" };
 
 const forward = {
-  bindings: { x: "read", weight: "read", bias: "read", y: "read_write", statistics: "read_write" },
+  reads: { x: "numbers", weight: "numbers", bias: "numbers" },
+  writes: { y: "numbers", statistics: "array<vec2f>" },
   params: { n: "u32", C: "u32", eps: "f32" },
 } as const;
 const forwardKernel = {
@@ -36,7 +37,8 @@ const forwardKernel = {
 };
 
 const backward = {
-  bindings: { x: "read", weight: "read", statistics: "read", dy: "read", dx: "read_write" },
+  reads: { x: "numbers", weight: "numbers", statistics: "array<vec2f>", dy: "numbers" },
+  writes: { dx: "numbers" },
   params: { n: "u32", C: "u32" },
 } as const;
 const backwardKernel = {

@@ -1,147 +1,67 @@
-import { type Access, ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts";
+import { ceilDiv, defineKernel, perThread } from "../gpu/kernel.ts";
 import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder, Variable } from "../plan/recorder.ts";
 import type { Tensor } from "../plan/tensor.ts";
 import { type AttentionSize, checkDocuments, newGradient, windowOf } from "./attention_operands.ts";
-import { type AttentionWindow, PAST, windowConstants } from "./attention_window.ts";
+import { windowConstants } from "./attention_window.ts";
 import { dropout } from "./dropout.ts";
-import { fused } from "./flash_attention_text.ts";
 import { maskedSoftmax, maskedSoftmaxBackward } from "./softmax.ts";
-import { range, repeatLines } from "./codegen.ts";
+import { vectorsOf } from "./vector.ts";
 import scoresCode from "../../shaders/attention_scores.wgsl" with { type: "text" };
 import valuesCode from "../../shaders/attention_values.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
+import vectorCode from "../../shaders/lib/vector.wgsl" with { type: "text" };
 import windowCode from "../../shaders/lib/attention_window.wgsl" with { type: "text" };
 
 /** Positions that a thread holds, each way. */
 const BLOCK = 4;
 
-/** The vectors of a head of D numbers; a thread of attention_values holds `run` of them. */
-function headShape(D: number): { readonly vector: "vec4f" | "f32"; readonly chunks: number; readonly run: number } {
-  const vector = D % 4 === 0 ? "vec4f" : "f32";
-  const chunks = vector === "vec4f" ? D / 4 : D;
-  return { vector, chunks, run: [4, 2, 1].find((run) => chunks % run === 0)! };
+/** The vectors of a head of D numbers; a thread of attention_values holds `RUN` of them. */
+function headConstants(D: number): Constants & { readonly CHUNKS: number; readonly RUN: number } {
+  const { constants, width } = vectorsOf(D), CHUNKS = D / width;
+  return { ...constants, CHUNKS, RUN: [4, 2, 1].find((run) => CHUNKS % run === 0)! };
 }
 
-function scoresText(D: number, window: AttentionWindow): Constants {
-  const { vector, chunks } = headShape(D);
-  const all = (line: (i: number, j: number) => string): string =>
-    repeatLines(BLOCK, (i) => range(BLOCK).map((j) => line(i, j)).join("\n"));
-  return {
-    ...windowConstants(window, "keys"),
-    VECTOR: vector,
-    CHUNKS: chunks,
-    ROW_STARTS: repeatLines(
-      BLOCK,
-      (i) =>
-        `  let x${i} = ((b * params.T + min(t + ${i}u, last)) * params.H + h) * ${chunks}u;
-  let y${i} = ((b * params.T + min(j + ${i}u, last)) * params.KV + h / (params.H / params.KV)) * ${chunks}u;`,
-    ),
-    CLEAR_SUMS: all((i, j) => `  var sum${i}_${j} = ${vector}();`),
-    MULTIPLY: [
-      repeatLines(BLOCK, (i) => `    let row${i} = x[x${i} + c];\n    let key${i} = y[y${i} + c];`),
-      all((i, j) => `    sum${i}_${j} = fma(row${i}, key${j}, sum${i}_${j});`),
-    ].join("\n"),
-    STORE_SUMS: all((i, j) =>
-      `  if (t + ${i}u < params.T && j + ${j}u < params.T) {
-    out[(head * params.T + t + ${i}u) * params.T + j + ${j}u] = params.scale * ${
-        vector === "f32" ? `sum${i}_${j}` : `dot(sum${i}_${j}, vec4f(1.0))`
-      };
-  }`
-    ),
-  };
-}
+/** The kernel of all scores. */
+const scoresKernel = defineKernel({
+  name: "attention_scores",
+  code: scoresCode,
+  libraries: [threadCode, vectorCode, windowCode],
+  reads: { x: "numbers", y: "numbers", documents: "array<vec2u>?" },
+  writes: { out: "array<f32>" },
+  params: { n: "u32", T: "u32", H: "u32", KV: "u32", window: "u32", scale: "f32" },
+  constants: { WORKGROUP: 32 },
+  groups: perThread,
+});
 
-function valuesText(D: number, window: AttentionWindow, TRANSPOSE: boolean): Constants {
-  const { vector, chunks, run } = headShape(D);
-  const place = (
-    r: number,
-  ): string => (TRANSPOSE
-    ? `p_start + i * params.T + min(first + ${r}u, last)`
-    : `p_start + min(first + ${r}u, last) * params.T + i`);
-  return {
-    ...windowConstants(window, TRANSPOSE ? "queries" : "keys"),
-    VECTOR: vector,
-    CHUNKS: chunks,
-    RUN: run,
-    TRANSPOSE,
-    CLEAR_SUMS: repeatLines(BLOCK, (r) => range(run).map((c) => `  var sum${r}_${c} = ${vector}();`).join("\n")),
-    MULTIPLY: [
-      repeatLines(BLOCK, (r) => `    let p${r} = p[${place(r)}];`),
-      repeatLines(run, (c) => `    let x${c} = x[source + ${c}u];`),
-      repeatLines(
-        BLOCK,
-        (r) => range(run).map((c) => `    ${fused({ vector }, `p${r}`, `x${c}`, `sum${r}_${c}`)}`).join("\n"),
-      ),
-    ].join("\n"),
-    STORE_SUMS: repeatLines(BLOCK, (r) =>
-      `  if (first + ${r}u < params.T) {
-    let to = ((b * params.T + first + ${r}u) * heads + h) * ${chunks}u + c;
-${repeatLines(run, (c) => `    out[to + ${c}u] = sum${r}_${c};`)}
-  }`),
-  };
-}
-
-const documentsPast: AttentionWindow = { ...PAST, documents: true };
-
-/** The kernel of all scores. `window` must have documents if and only if the bindings have. */
-const scoresKernel = <const B extends Readonly<Record<string, Access>>>(bindings: B, window: AttentionWindow) =>
-  defineKernel({
-    name: "attention_scores",
-    code: scoresCode,
-    libraries: [threadCode, windowCode],
-    bindings,
-    params: { n: "u32", T: "u32", H: "u32", KV: "u32", scale: "f32" },
-    constants: { WORKGROUP: 32, ...scoresText(16, window) },
-    groups: perThread,
-  });
-const scoresBindings = { x: "read", y: "read", out: "read_write" } as const;
-const sequenceScoresKernel = scoresKernel(scoresBindings, PAST);
-const documentsScoresKernel = scoresKernel({ ...scoresBindings, documents: "read" }, documentsPast);
-
-const valuesKernel = <const B extends Readonly<Record<string, Access>>>(bindings: B, window: AttentionWindow) =>
-  defineKernel({
-    name: "attention_values",
-    code: valuesCode,
-    libraries: [threadCode, windowCode],
-    bindings,
-    params: { n: "u32", T: "u32", H: "u32", KV: "u32" },
-    constants: { WORKGROUP: 32, ...valuesText(16, window, false) },
-    groups: perThread,
-  });
-const valuesBindings = { p: "read", x: "read", out: "read_write" } as const;
-const sequenceValuesKernel = valuesKernel(valuesBindings, PAST);
-const documentsValuesKernel = valuesKernel({ ...valuesBindings, documents: "read" }, documentsPast);
+const valuesKernel = defineKernel({
+  name: "attention_values",
+  code: valuesCode,
+  libraries: [threadCode, windowCode],
+  reads: { p: "array<f32>", x: "numbers", documents: "array<vec2u>?" },
+  writes: { out: "numbers" },
+  params: { n: "u32", T: "u32", H: "u32", KV: "u32", window: "u32" },
+  constants: { WORKGROUP: 32, TRANSPOSE: false },
+  groups: perThread,
+});
 
 /** to[t, j] = factor * x[t].y[j] for the keys j of t; blocks of 4 by 4 without a key are not written. */
-function scores(
-  r: Recorder,
-  { B, T, H, KV, D, ...of }: AttentionSize,
-  x: Tensor,
-  y: Tensor,
-  to: Tensor,
-  factor: number,
-): void {
-  const { documents } = of, text = scoresText(D, windowOf(of)), blocks = ceilDiv(T, BLOCK);
-  const operands = { x, y, out: to }, params = { n: B * H * blocks * blocks, T, H, KV, scale: factor };
-  if (documents) r.run(documentsScoresKernel.with(text), { ...operands, documents }, params);
-  else r.run(sequenceScoresKernel.with(text), operands, params);
+function scores(r: Recorder, size: AttentionSize, x: Tensor, y: Tensor, to: Tensor, factor: number): void {
+  const { B, T, H, KV, D, documents, window = T } = size, n = B * H * ceilDiv(T, BLOCK) ** 2;
+  const kernel = scoresKernel.with({ ...windowConstants(windowOf(size)), ...headConstants(D) });
+  r.run(kernel, { x, y, out: to, documents }, { n, T, H, KV, window, scale: factor });
 }
 
 /** to[t] = sum of p[t, j] x[j]; if transposed, to[j] = sum of p[t, j] x[t]. */
-function values(
-  r: Recorder,
-  { B, T, H, KV, D, ...of }: AttentionSize,
-  p: Tensor,
-  x: Tensor,
-  to: Tensor,
-  transpose: boolean,
-): void {
-  const { documents } = of, { chunks, run } = headShape(D), text = valuesText(D, windowOf(of), transpose);
-  const operands = { p, x, out: to },
-    params = { n: (B * (transpose ? KV : H) * ceilDiv(T, BLOCK) * chunks) / run, T, H, KV };
-  if (documents) r.run(documentsValuesKernel.with(text), { ...operands, documents }, params);
-  else r.run(sequenceValuesKernel.with(text), operands, params);
+function values(r: Recorder, size: AttentionSize, p: Tensor, x: Tensor, to: Tensor, TRANSPOSE: boolean): void {
+  const { B, T, H, KV, D, documents, window = T } = size, head = headConstants(D);
+  const kernel = valuesKernel.with({
+    ...windowConstants(windowOf(size)),
+    ...head,
+    TRANSPOSE,
+  });
+  const n = (B * (TRANSPOSE ? KV : H) * ceilDiv(T, BLOCK) * head.CHUNKS) / head.RUN;
+  r.run(kernel, { p, x, out: to, documents }, { n, T, H, KV, window });
 }
 
 /** softmax(q kᵀ / √D) over the keys that each position sees, 0 elsewhere: (B, H, T, T). */

@@ -3,8 +3,6 @@ import type { Constants } from "../gpu/preprocess.ts";
 import type { Recorder } from "../plan/recorder.ts";
 import type { MatmulMode, MatmulOperands, MatmulSize } from "./matmul_operands.ts";
 import { sumSlices } from "./sum_slices.ts";
-import { formatConstants, UNPACK_LIBRARIES } from "./weight_formats.ts";
-import { range, repeatLines } from "./codegen.ts";
 import matmulTiledCode from "../../shaders/matmul_tiled.wgsl" with { type: "text" };
 
 interface Tile {
@@ -39,13 +37,6 @@ const WANTED_WORKGROUPS = 256;
  */
 const LONG_K = 1024, SMALLEST_SHARE = 256;
 
-/**
- * A thread's rows and columns come in runs of four neighbours, 16-byte aligned: drivers then read workgroup memory four
- * at a time.
- */
-const RUN = 4;
-/** Padding that keeps the alignment of RUN, and spreads a transposed store over the banks of the memory. */
-const PAD = 4;
 /** Tiles in a band, see the shader. */
 const BAND = 8;
 /**
@@ -53,68 +44,31 @@ const BAND = 8;
  */
 const MAX_STEPS = 4, MAX_MULTIPLICATIONS = 128;
 
-/** The text of the shader, unrolled for a tile. */
-function tileText({ BM, BN, BK, TM, TN }: Tile, TRANSPOSE_A: boolean, TRANSPOSE_B: boolean): Constants {
-  const threadsM = BM / TM, threadsN = BN / TN, WORKGROUP = threadsM * threadsN;
-  const widthA = BM + PAD, widthB = BN + PAD;
+/** The constants of the shader for a tile. */
+function tileConstants({ BM, BN, BK, TM, TN }: Tile, mode: MatmulMode): Constants {
+  const THREADS_M = BM / TM, THREADS_N = BN / TN, WORKGROUP = THREADS_M * THREADS_N;
   const UNROLL = Math.min(MAX_STEPS, MAX_MULTIPLICATIONS / (TM * TN));
-  /** A thread's i-th row lies this many rows after its first; likewise columns. */
-  const rowOf = (i: number): number => Math.floor(i / RUN) * RUN * threadsM + (i % RUN);
-  const columnOf = (j: number): number => Math.floor(j / RUN) * RUN * threadsN + (j % RUN);
-  /**
-   * Position (along the tile's edge, in depth) of the number that a thread moves in round i: neighbours in memory by
-   * neighbouring threads.
-   */
-  const placeOf = (i: number, edge: number, depthFirst: boolean): readonly [string, string] => {
-    const inner = depthFirst ? BK : edge;
-    const slow = `lane / ${inner}u + ${(i * WORKGROUP) / inner}u`, fast = `lane % ${inner}u`;
-    return depthFirst ? [slow, fast] : [fast, slow];
-  };
-  const moves = [
-    { name: "a", origin: "m0", edge: BM, width: widthA, depthFirst: !TRANSPOSE_A },
-    { name: "b", origin: "n0", edge: BN, width: widthB, depthFirst: TRANSPOSE_B },
-  ].flatMap((side) =>
-    range((side.edge * BK) / WORKGROUP).map((i) => ({ ...side, i, place: placeOf(i, side.edge, side.depthFirst) }))
-  );
+  const TRANSPOSE_A = mode[0] === "T", TRANSPOSE_B = mode[1] === "T";
   return {
     BM,
     BN,
     BK,
     BAND,
     WORKGROUP,
+    THREADS_M,
+    THREADS_N,
+    TM,
+    QUADS: TM / 4,
+    VECTORS: TN / 4,
     UNROLL,
+    STEPS: BK / UNROLL,
     TRANSPOSE_A,
     TRANSPOSE_B,
-    A_TILE: widthA * BK,
-    B_TILE: widthB * BK,
-    THREADS_N: threadsN,
-    RUN_M: RUN,
-    RUN_N: RUN,
-    STEPS: BK / UNROLL,
-    CLEAR_SUMS: repeatLines(TM, (i) => `  ${range(TN).map((j) => `var sum${i}_${j} = 0.0;`).join(" ")}`),
-    LOAD_TILES: moves.map(({ name, i, origin, place: [along, deep] }) =>
-      `    let ${name}${i} = ${name}_at(${origin} + ${along}, k0 + ${deep});`
-    ).join("\n"),
-    STORE_TILES: moves.map(({ name, i, width, place: [along, deep] }) =>
-      `    ${name}_tile[(${deep}) * ${width}u + ${along}] = ${name}${i};`
-    ).join("\n"),
-    MULTIPLY: repeatLines(UNROLL, (u) =>
-      `      {
-${repeatLines(TM, (i) => `        let a${i} = a_tile[(k + ${u}u) * ${widthA}u + row + ${rowOf(i)}u];`)}
-${repeatLines(TN, (j) => `        let b${j} = b_tile[(k + ${u}u) * ${widthB}u + column + ${columnOf(j)}u];`)}
-${
-        repeatLines(
-          TM,
-          (i) => `        ${range(TN).map((j) => `sum${i}_${j} = fma(a${i}, b${j}, sum${i}_${j});`).join(" ")}`,
-        )
-      }
-      }`),
-    STORE_SUMS: repeatLines(
-      TM,
-      (i) =>
-        range(TN).map((j) => `  store(start, m0 + row + ${rowOf(i)}u, n0 + column + ${columnOf(j)}u, sum${i}_${j});`)
-          .join("\n"),
-    ),
+    // Vectors that a thread moves, and how far apart they lie: in depth, or in fours of rows.
+    A_MOVES: (BM * BK) / (4 * WORKGROUP),
+    A_STRIDE: TRANSPOSE_A ? (4 * WORKGROUP) / BM : WORKGROUP / BK,
+    B_MOVES: (BN * BK) / (4 * WORKGROUP),
+    B_STRIDE: TRANSPOSE_B ? WORKGROUP / BK : (4 * WORKGROUP) / BN,
   };
 }
 
@@ -141,31 +95,17 @@ function groupsOf(size: { M: number; N: number; K: number }, { BM, BN, SPLIT }: 
   return SPLIT ? [tilesOf(size, tile), 1, splitsOf(size, tile)] : tilesOf(size, tile);
 }
 
-const definition = {
-  code: matmulTiledCode,
-  libraries: UNPACK_LIBRARIES,
-  params: { M: "u32", N: "u32", K: "u32", a_offset: "u32", b_offset: "u32", out_offset: "u32" },
-  constants: {
-    ...tileText(SMALL, false, false),
-    EDGES: true,
-    SPLIT: false,
-    ACCUMULATE: false,
-    ADD: false,
-    ...formatConstants("f32"),
-  },
-  groups: groupsOf,
-} as const;
 const matmulKernel = defineKernel({
-  ...definition,
   name: "matmul_tiled",
-  bindings: { a: "read", b: "read", out: "read_write" },
+  code: matmulTiledCode,
+  reads: { a: "numbers", b: "numbers", addend: "numbers?" },
+  writes: { out: "numbers" },
+  params: { M: "u32", N: "u32", K: "u32", a_offset: "u32", b_offset: "u32", out_offset: "u32" },
+  groups: groupsOf,
 });
-const matmulAddKernel = defineKernel({
-  ...definition,
-  name: "matmul_tiled_add",
-  bindings: { a: "read", b: "read", addend: "read", out: "read_write" },
-  constants: { ...definition.constants, ADD: true },
-});
+
+/** True if rows of `row` numbers that start at `offset` can be read four numbers at a time. */
+const isWide = (row: number, offset: number): boolean => row % 4 === 0 && offset % 4 === 0;
 
 /**
  * `matmul()` for the tiled target. Few tiles and a long K, as in the weight gradient of many tokens, are summed in two
@@ -177,16 +117,23 @@ export function matmulTiled(
   { a, b, target, addend }: MatmulOperands,
   size: MatmulSize,
 ): void {
-  const tile = tileFor(size);
-  const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size };
-  const { M, N, K } = size;
-  const EDGES = M % tile.BM !== 0 || N % tile.BN !== 0 || K % tile.BK !== 0;
-  const constants = { ...tileText(tile, mode[0] === "T", mode[1] === "T"), EDGES, ...formatConstants(b.type) };
-  const splits = splitsOf(size, tile);
-  if (splits > 1) {
-    const slices = r.tensor("slices", [splits, M, N], "scratch");
-    r.run(matmulKernel.with({ ...constants, SPLIT: true }), { a, b, out: slices }, { ...params, out_offset: 0 });
-    sumSlices(r, slices, target, { addend, out_offset: params.out_offset });
-  } else if (addend) r.run(matmulAddKernel.with(constants), { a, b, addend, out: target.tensor }, params);
-  else r.run(matmulKernel.with({ ...constants, ACCUMULATE: target.accumulate }), { a, b, out: target.tensor }, params);
+  const params = { a_offset: 0, b_offset: 0, out_offset: 0, ...size }, { M, N, K } = size;
+  const tile = tileFor(size), splits = splitsOf(size, tile), constants = tileConstants(tile, mode);
+  const B_PAIRS = mode === "NT" && b.type !== "f32" && constants["B_MOVES"] === 2;
+  const kernel = matmulKernel.with({
+    ...constants,
+    B_PAIRS,
+    B_ROWS: B_PAIRS ? 1 : constants["B_MOVES"]!,
+    EDGES: M % tile.BM !== 0 || N % tile.BN !== 0,
+    EDGE_K: K % tile.BK !== 0,
+    A_WIDE: mode === "TN" && isWide(M, params.a_offset),
+    B_WIDE: mode !== "NT" && isWide(N, params.b_offset),
+    OUT_WIDE: isWide(N, params.out_offset),
+    SPLIT: splits > 1,
+    ACCUMULATE: target.accumulate && !addend && splits === 1,
+  });
+  if (splits === 1) return r.run(kernel, { a, b, addend, out: target.tensor }, params);
+  const slices = r.tensor("slices", [splits, M, N], "scratch");
+  r.run(kernel.with({ OUT_WIDE: isWide(N, 0) }), { a, b, out: slices }, { ...params, out_offset: 0 });
+  sumSlices(r, slices, target, { addend, out_offset: params.out_offset });
 }

@@ -12,7 +12,8 @@ import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 import vectorCode from "../../shaders/lib/vector.wgsl" with { type: "text" };
 
 const forward = {
-  bindings: { x: "read", weight: "read", y: "read_write", inverse_rms: "read_write" },
+  reads: { x: "numbers", weight: "numbers" },
+  writes: { y: "numbers", inverse_rms: "array<f32>" },
   params: { n: "u32", C: "u32", eps: "f32" },
 } as const;
 const forwardKernel = {
@@ -35,7 +36,8 @@ const forwardKernel = {
 };
 
 const backward = {
-  bindings: { x: "read", weight: "read", inverse_rms: "read", dy: "read", dx: "read_write" },
+  reads: { x: "numbers", weight: "numbers", inverse_rms: "array<f32>", dy: "numbers" },
+  writes: { dx: "numbers" },
   params: { n: "u32", C: "u32" },
 } as const;
 const backwardKernel = {

@@ -14,13 +14,15 @@ const constants = { WORKGROUP: 64, ACCUMULATE: false, INTO: false, ...SCALAR };
 const takeKernel = defineKernel({
   ...common,
   name: "take_columns",
-  bindings: { whole: "read", part: "read_write" },
+  reads: { whole: "numbers" },
+  writes: { part: "numbers" },
   constants,
 });
 const putKernel = defineKernel({
   ...common,
   name: "put_columns",
-  bindings: { part: "read", whole: "read_write" },
+  reads: { part: "numbers" },
+  writes: { whole: "numbers" },
   constants: { ...constants, INTO: true },
 });
 

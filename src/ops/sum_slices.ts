@@ -4,23 +4,15 @@ import type { Tensor } from "../plan/tensor.ts";
 import sumSlicesCode from "../../shaders/sum_slices.wgsl" with { type: "text" };
 import threadCode from "../../shaders/lib/thread.wgsl" with { type: "text" };
 
-const definition = {
+const sumSlicesKernel = defineKernel({
+  name: "sum_slices",
   code: sumSlicesCode,
   libraries: [threadCode],
+  reads: { slices: "array<f32>", addend: "array<f32>?" },
+  writes: { out: "array<f32>" },
   params: { n: "u32", count: "u32", out_offset: "u32" },
-  constants: { WORKGROUP: 64, ACCUMULATE: false, ADD: false },
+  constants: { WORKGROUP: 64, ACCUMULATE: false },
   groups: perThread,
-} as const;
-const sumSlicesKernel = defineKernel({
-  ...definition,
-  name: "sum_slices",
-  bindings: { slices: "read", out: "read_write" },
-});
-const sumSlicesAddKernel = defineKernel({
-  ...definition,
-  name: "sum_slices_add",
-  bindings: { slices: "read", addend: "read", out: "read_write" },
-  constants: { ...definition.constants, ADD: true },
 });
 
 /**
@@ -35,6 +27,6 @@ export function sumSlices(
 ): void {
   const [count, ...rest] = slices.shape as [number, ...number[]];
   const params = { n: rest.reduce((a, b) => a * b, 1), count, out_offset };
-  if (addend) r.run(sumSlicesAddKernel, { slices, addend, out: target.tensor }, params);
-  else r.run(sumSlicesKernel.with({ ACCUMULATE: target.accumulate }), { slices, out: target.tensor }, params);
+  const kernel = sumSlicesKernel.with({ ACCUMULATE: target.accumulate && !addend });
+  r.run(kernel, { slices, addend, out: target.tensor }, params);
 }

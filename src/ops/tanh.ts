@@ -17,13 +17,15 @@ const forwardKernel = defineKernel({
   ...common,
   name: "tanh",
   code: forwardCode,
-  bindings: { x: "read", y: "read_write" },
+  reads: { x: "numbers" },
+  writes: { y: "numbers" },
 });
 const backwardKernel = defineKernel({
   ...common,
   name: "tanh_backward",
   code: backwardCode,
-  bindings: { y: "read", dy_inout: "read_write" },
+  reads: { y: "numbers" },
+  writes: { dy_inout: "numbers" },
 });
 
 /** y = tanh(x), element by element. The backward pass reads y and writes over its gradient. */

@@ -1,6 +1,6 @@
 import { checked, type Gpu } from "../gpu/device.ts";
 import { unpack } from "../gpu/formats/index.ts";
-import type { DispatchSize, Kernel } from "../gpu/kernel.ts";
+import type { BoundKernel, DispatchSize } from "../gpu/kernel.ts";
 import { type Counters, noCalls } from "./counters.ts";
 import { type BytesByRole, bytesByRole, checkFits } from "./ledger.ts";
 import { INPUTS, type Location, type MemoryPlan } from "./memory.ts";
@@ -234,7 +234,7 @@ export class Executor {
     });
     this.counters.bindGroupsCreated++;
     const kernels = new Set(this.plan.programs.flatMap(({ steps }) => steps.map(({ kernel }) => kernel)));
-    const pipelines = new Map<Kernel, GPUComputePipeline>();
+    const pipelines = new Map<BoundKernel, GPUComputePipeline>();
     let done = 0;
     await Promise.all([...kernels].map(async (kernel) => {
       if (!this.#pipelines.has(kernel)) this.counters.pipelinesCreated++;

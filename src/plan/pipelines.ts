@@ -1,5 +1,5 @@
 import type { Gpu } from "../gpu/device.ts";
-import type { Kernel } from "../gpu/kernel.ts";
+import type { BoundKernel } from "../gpu/kernel.ts";
 
 /**
  * The compiled kernels of a device: each is compiled once, however many executors use it. Kernels with the same pattern
@@ -10,7 +10,7 @@ export class Pipelines {
 
   readonly #device: GPUDevice;
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
-  readonly #compiled = new Map<Kernel, Promise<GPUComputePipeline>>();
+  readonly #compiled = new Map<BoundKernel, Promise<GPUComputePipeline>>();
   /** Group 1 of every kernel with parameters: one block of them, at an offset that is given at each launch. */
   readonly paramsLayout: GPUBindGroupLayout;
   /**
@@ -40,7 +40,7 @@ export class Pipelines {
   }
 
   /** Explicit layouts, one for each pattern of access: WebGPU then checks every shader against what the host binds. */
-  layout({ bindings }: Kernel): GPUBindGroupLayout {
+  layout({ bindings }: BoundKernel): GPUBindGroupLayout {
     const key = Object.values(bindings).join();
     let layout = this.#layouts.get(key);
     if (!layout) {
@@ -56,12 +56,12 @@ export class Pipelines {
   }
 
   /** True if a kernel is compiled already, or about to be. */
-  has(kernel: Kernel): boolean {
+  has(kernel: BoundKernel): boolean {
     return this.#compiled.has(kernel);
   }
 
   /** Compiles a kernel, if it is not. @throws Error with the compiler's messages and their places. */
-  compile(kernel: Kernel): Promise<GPUComputePipeline> {
+  compile(kernel: BoundKernel): Promise<GPUComputePipeline> {
     let pipeline = this.#compiled.get(kernel);
     if (!pipeline) {
       pipeline = this.#compile(kernel);
@@ -72,7 +72,7 @@ export class Pipelines {
     return pipeline;
   }
 
-  async #compile(kernel: Kernel): Promise<GPUComputePipeline> {
+  async #compile(kernel: BoundKernel): Promise<GPUComputePipeline> {
     const bindGroupLayouts = [this.layout(kernel)];
     if (Object.keys(kernel.params).length > 0) bindGroupLayouts.push(this.paramsLayout);
     const code = this.#paramsInStorage

@@ -1,13 +1,17 @@
+import { numbersOf, scalesOf } from "../gpu/declarations.ts";
+import { dataWords } from "../gpu/formats/index.ts";
 import {
   type Access,
+  type Bindings,
+  type BoundKernel,
   type DispatchSize,
   dispatchSizeOf,
   type Kernel,
-  type Scalar,
+  type Params,
   type Values,
 } from "../gpu/kernel.ts";
 import type { KernelTarget } from "../gpu/device.ts";
-import { type ElementType, type Role, type Tensor, tensor } from "./tensor.ts";
+import { type ElementType, type Role, size, type Tensor, tensor } from "./tensor.ts";
 import type { Variable } from "./variable.ts";
 
 export type { Variable };
@@ -15,7 +19,7 @@ export type { Variable };
 /** One dispatch: a kernel, the tensors it touches in binding order, and its numbers. */
 export interface Step {
   /** The kernel. */
-  readonly kernel: Kernel;
+  readonly kernel: BoundKernel;
   /** One tensor for each of its bindings. */
   readonly tensors: readonly Tensor[];
   /** One number for each of its parameters. */
@@ -41,11 +45,19 @@ export interface GradientTarget {
 }
 
 /**
- * One kernel for every kind of adapter, or one for software adapters and one for GPUs. Same bindings, same parameters.
+ * One kernel for every kind of adapter, or one for software adapters and one for GPUs. Same tensors, same parameters.
  */
-export type Family<B extends Record<string, Access>, P extends Record<string, Scalar>> =
-  | Kernel<B, P>
-  | { readonly portable: Kernel<B, P>; readonly tiled: Kernel<B, P> };
+export type Family<R extends Bindings, W extends Bindings, P extends Params> =
+  | Kernel<R, W, P>
+  | { readonly portable: Kernel<R, W, P>; readonly tiled: Kernel<R, W, P> };
+
+/** A tensor for each name of a kernel. Those whose type ends with `?` may be missing. */
+export type Operands<B extends Bindings> =
+  & { readonly [K in keyof B as B[K] extends `${string}?` ? never : K]: Tensor }
+  & { readonly [K in keyof B as B[K] extends `${string}?` ? K : never]?: Tensor | undefined };
+
+/** The word at which the scales of a tensor start. */
+const scalesStart = (tensor: Tensor): number => tensor.type === "u32" ? 0 : dataWords(tensor.type, size(tensor));
 
 interface TapeEntry {
   readonly output: Variable;
@@ -105,20 +117,27 @@ export class Recorder {
    * Records one dispatch. Missing or misspelt tensors and parameters are type errors.
    * @throws Error in a backward pass that reads a value which an op in place has overwritten since.
    */
-  run<const B extends Record<string, Access>, const P extends Record<string, Scalar>>(
-    family: Family<B, P>,
-    tensors: { readonly [K in keyof B]: Tensor },
+  run<const R extends Bindings, const W extends Bindings, const P extends Params>(
+    family: Family<R, W, P>,
+    tensors: Operands<R> & Operands<W>,
     params: Values<P>,
   ): void {
     const kernel = "portable" in family ? family[this.target === "tiled" ? "tiled" : "portable"] : family;
-    for (const [name, access] of Object.entries(kernel.bindings)) {
-      this.#checkAccess(kernel.name, access, tensors[name as keyof B]!);
+    const given = tensors as Readonly<Record<string, Tensor | undefined>>, types: Record<string, ElementType> = {};
+    for (const name of [...Object.keys(kernel.reads), ...Object.keys(kernel.writes)]) {
+      if (given[name]) types[name] = given[name].type;
     }
+    const bound = kernel.bind(types);
+    for (const [name, access] of Object.entries(bound.bindings)) this.#checkAccess(kernel.name, access, given[name]!);
+    const scales = numbersOf(kernel).flatMap((name) => {
+      const tensor = given[name];
+      return tensor && scalesOf(name) in bound.params ? [[scalesOf(name), scalesStart(tensor)] as const] : [];
+    });
     this.steps.push({
-      kernel: kernel as unknown as Kernel,
-      tensors: Object.keys(kernel.bindings).map((name) => tensors[name]!),
-      params,
-      dispatchSize: dispatchSizeOf(kernel as unknown as Kernel, params),
+      kernel: bound,
+      tensors: Object.keys(bound.bindings).map((name) => given[name]!),
+      params: { ...params, ...Object.fromEntries(scales) },
+      dispatchSize: dispatchSizeOf(kernel, params),
     });
   }
 

@@ -1,6 +1,6 @@
-import { type Format, GROUP, wordsOf } from "../gpu/formats/index.ts";
+import { type ElementType, GROUP, wordsOf } from "../gpu/formats/index.ts";
 
-export { GROUP };
+export { type ElementType, GROUP };
 
 /**
  * The purpose of a tensor. It decides how long its bytes live and how a buffer is bound.
@@ -19,11 +19,6 @@ export { GROUP };
 export const ROLES = ["frozen", "trainable", "gradient", "state", "activation", "input", "output", "scratch"] as const;
 /** The purpose of a tensor's memory. */
 export type Role = (typeof ROLES)[number];
-/**
- * Formats other than f32 are for storage (src/gpu/formats): kernels compute in f32, and write f32, u32 and bf16 only.
- */
-export type ElementType = Format | "u32";
-
 /** The name of a range of GPU memory that a plan will allocate. It holds no data. Row-major. */
 export interface Tensor {
   /** Its name, for messages and tools. */

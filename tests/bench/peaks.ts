@@ -20,31 +20,18 @@ export interface Peaks {
   readonly fastest: string;
 }
 
+/** Steps of a chain in one turn of the loop. */
 const UNROLL = 16;
 const ROUNDS = 15;
-
-/**
- * Text of `count` chains. Contraction of a product and a sum is up to the compiler, so the fused form is a probe of its
- * own.
- */
-function chainText(count: number, isFused: boolean): Record<string, number | string> {
-  const chains = [...Array(count).keys()];
-  const line = (i: number): string => `x${i} = ${isFused ? `fma(x${i}, a, b)` : `x${i} * a + b`};`;
-  return {
-    CHAINS: count,
-    START: chains.map((i) => `  var x${i} = f32(thread + ${i}u);`).join("\n"),
-    CHAIN: Array<string>(UNROLL).fill(`    ${chains.map(line).join(" ")}`).join("\n"),
-    SUM: chains.map((i) => `x${i}`).join(" + "),
-  };
-}
 
 const fmaKernel = defineKernel({
   name: "probe_fma",
   code: fmaCode,
   libraries: [threadCode],
-  bindings: { out: "read_write" },
+  reads: {},
+  writes: { out: "array<f32>" },
   params: { n: "u32", turns: "u32", a: "f32", b: "f32" },
-  constants: { WORKGROUP: 64, ...chainText(8, true) },
+  constants: { WORKGROUP: 64, CHAINS: 8, UNROLL, FUSED: true },
   groups: perThread,
 });
 
@@ -52,7 +39,8 @@ const copyKernel = defineKernel({
   name: "probe_copy",
   code: copyCode,
   libraries: [threadCode],
-  bindings: { x: "read", out: "read_write" },
+  reads: { x: "array<vec4f>" },
+  writes: { out: "array<vec4f>" },
   params: { n: "u32" },
   constants: { WORKGROUP: 256 },
   groups: perThread,
@@ -77,7 +65,12 @@ export async function measurePeaks(gpu: Gpu, clock: Clock): Promise<Peaks> {
       work: 2 * count * UNROLL * TURNS * THREADS,
       // Towards 1, so that no number overflows or becomes denormal.
       many: probe(gpu, (r) =>
-        r.run(fmaKernel.with(chainText(count, isFused)), { out }, { n: THREADS, turns: TURNS, a: 0.5, b: 0.5 })),
+        r.run(fmaKernel.with({ CHAINS: count, FUSED: isFused }), { out }, {
+          n: THREADS,
+          turns: TURNS,
+          a: 0.5,
+          b: 0.5,
+        })),
     }))
   );
   const x = tensor("x", [COPIED_BYTES / 4], "frozen"), copy = tensor("copy", [COPIED_BYTES / 4], "state");

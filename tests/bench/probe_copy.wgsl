@@ -1,12 +1,6 @@
 // out = x, far larger than any cache: only the memory is busy.
 // One thread per four vectors, n of them; neighbours read neighbours. Launch: ceil(n / WORKGROUP) workgroups.
 
-struct Params { n: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,

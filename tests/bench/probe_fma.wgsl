@@ -2,11 +2,6 @@
 // registers: only the arithmetic units are busy. One thread per number, n of them. Launch: ceil(n / WORKGROUP)
 // workgroups.
 
-struct Params { n: u32, turns: u32, a: f32, b: f32 }
-
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
 @compute @workgroup_size(${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -17,9 +12,24 @@ fn main(
   if (thread >= params.n) { return; }
   let a = params.a;
   let b = params.b;
-${START}
+#for i in CHAINS
+  var x${i} = f32(thread + ${i}u);
+#end
   for (var turn = 0u; turn < params.turns; turn++) {
-${CHAIN}
+#for u in UNROLL
+#for i in CHAINS
+    // Contraction of a product and a sum is up to the compiler, so the fused form is a probe of its own.
+#if ${FUSED}
+    x${i} = fma(x${i}, a, b);
+#else
+    x${i} = x${i} * a + b;
+#endif
+#end
+#end
   }
-  out[thread] = ${SUM};
+  var sum = x0;
+#for i in 1..CHAINS
+  sum += x${i};
+#end
+  out[thread] = sum;
 }

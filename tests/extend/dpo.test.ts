@@ -37,12 +37,6 @@ const logProbsKernel = defineKernel({
   code: `// log_probs[i] = sum over the labels of sequence i of log softmax(logits)[label];
 // log_sums[row] = log sum exp of a row of logits.
 // One thread per sequence of T rows of V logits.
-struct Params { n: u32, T: u32, V: u32 }
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> labels: array<u32>;
-@group(0) @binding(2) var<storage, read_write> log_sums: array<f32>;
-@group(0) @binding(3) var<storage, read_write> log_probs: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 ${main}
   var total = 0.0;
   for (var row = i * params.T; row < (i + 1u) * params.T; row++) {
@@ -56,7 +50,8 @@ ${main}
   }
   log_probs[i] = total;
 }`,
-  bindings: { logits: "read", labels: "read", log_sums: "read_write", log_probs: "read_write" },
+  reads: { logits: "array<f32>", labels: "array<u32>" },
+  writes: { log_sums: "array<f32>", log_probs: "array<f32>" },
   params: { n: "u32", T: "u32", V: "u32" },
   groups,
 });
@@ -65,13 +60,6 @@ const lossKernel = defineKernel({
   name: "dpo_loss",
   code: `// margin = beta ((chosen - reference of it) - (rejected - reference of it)), loss = log(1 + exp(-margin)), and
 // slope = d loss / d margin = -1 / (1 + exp(margin)). One thread per pair.
-struct Params { n: u32, beta: f32, first: u32 }
-@group(0) @binding(0) var<storage, read> log_probs: array<f32>;
-@group(0) @binding(1) var<storage, read> reference_log_probs: array<f32>;
-@group(0) @binding(2) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(3) var<storage, read_write> margins: array<f32>;
-@group(0) @binding(4) var<storage, read_write> slopes: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 ${main}
   let chosen = log_probs[2u * i] - reference_log_probs[2u * i];
   let rejected = log_probs[2u * i + 1u] - reference_log_probs[2u * i + 1u];
@@ -80,13 +68,8 @@ ${main}
   loss[params.first + i] = log(1.0 + exp(-abs(margin))) + max(-margin, 0.0);
   slopes[i] = -1.0 / (1.0 + exp(margin));
 }`,
-  bindings: {
-    log_probs: "read",
-    reference_log_probs: "read",
-    loss: "read_write",
-    margins: "read_write",
-    slopes: "read_write",
-  },
+  reads: { log_probs: "array<f32>", reference_log_probs: "array<f32>" },
+  writes: { loss: "array<f32>", margins: "array<f32>", slopes: "array<f32>" },
   params: { n: "u32", beta: "f32", first: "u32" },
   groups,
 });
@@ -95,14 +78,6 @@ const backwardKernel = defineKernel({
   name: "dpo_backward",
   code: `// dlogits = scale slope beta (one_hot(label) - softmax(logits)), the sign turned for the rejected answer;
 // 0 where no label counts. One thread per row of V logits.
-struct Params { n: u32, T: u32, V: u32, beta: f32 }
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> labels: array<u32>;
-@group(0) @binding(2) var<storage, read> log_sums: array<f32>;
-@group(0) @binding(3) var<storage, read> slopes: array<f32>;
-@group(0) @binding(4) var<storage, read> schedule: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dlogits: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 ${main}
   let sequence = i / params.T;
   let sign = select(1.0, -1.0, sequence % 2u == 1u);
@@ -113,14 +88,14 @@ ${main}
     dlogits[i * params.V + v] = factor * (select(0.0, 1.0, v == labels[i]) - probability);
   }
 }`,
-  bindings: {
-    logits: "read",
-    labels: "read",
-    log_sums: "read",
-    slopes: "read",
-    schedule: "read",
-    dlogits: "read_write",
+  reads: {
+    logits: "array<f32>",
+    labels: "array<u32>",
+    log_sums: "array<f32>",
+    slopes: "array<f32>",
+    schedule: "array<f32>",
   },
+  writes: { dlogits: "array<f32>" },
   params: { n: "u32", T: "u32", V: "u32", beta: "f32" },
   groups,
 });

@@ -9,10 +9,6 @@ import { assert, assertEquals, test } from "../harness.ts";
 const emaKernel = defineKernel({
   name: "ema",
   code: `// average = decay average + (1 - decay) weight, element by element. One thread per element.
-struct Params { n: u32, decay: f32 }
-@group(0) @binding(0) var<storage, read> weight: array<f32>;
-@group(0) @binding(1) var<storage, read_write> average: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 @compute @workgroup_size(64) fn main(
   @builtin(global_invocation_id) id: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -20,7 +16,8 @@ struct Params { n: u32, decay: f32 }
   let i = id.y * groups.x * 64u + id.x;
   if (i < params.n) { average[i] = params.decay * average[i] + (1.0 - params.decay) * weight[i]; }
 }`,
-  bindings: { weight: "read", average: "read_write" },
+  reads: { weight: "array<f32>" },
+  writes: { average: "array<f32>" },
   params: { n: "u32", decay: "f32" },
   groups: ({ n }) => Math.ceil(n / 64),
 });

@@ -144,14 +144,11 @@ function gemmaLayer(
 const onePlusKernel = defineKernel({
   name: "one_plus",
   code: `// y = 1 + w, element by element. One thread per element.
-struct Params { n: u32 }
-@group(0) @binding(0) var<storage, read> w: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x < params.n) { y[id.x] = 1.0 + w[id.x]; }
 }`,
-  bindings: { w: "read", y: "read_write" },
+  reads: { w: "array<f32>" },
+  writes: { y: "array<f32>" },
   params: { n: "u32" },
   groups: ({ n }) => Math.ceil(n / 64),
 });

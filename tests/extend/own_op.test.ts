@@ -23,15 +23,12 @@ const groups = ({ n }: { readonly n: number }): number => Math.ceil(n / 64);
 const forwardKernel = defineKernel({
   name: "squared_relu",
   code: `// y = max(x, 0)^2, element by element. One thread per element.
-struct Params { n: u32 }
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 ${main}
   let positive = max(x[i], 0.0);
   y[i] = positive * positive;
 }`,
-  bindings: { x: "read", y: "read_write" },
+  reads: { x: "array<f32>" },
+  writes: { y: "array<f32>" },
   params: { n: "u32" },
   groups,
 });
@@ -39,16 +36,12 @@ ${main}
 const backwardKernel = defineKernel({
   name: "squared_relu_backward",
   code: `// dx (+)= 2 max(x, 0) dy, element by element. One thread per element.
-struct Params { n: u32, accumulate: u32 }
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
 ${main}
   let own = 2.0 * max(x[i], 0.0) * dy[i];
   if (params.accumulate == 1u) { dx[i] += own; } else { dx[i] = own; }
 }`,
-  bindings: { x: "read", dy: "read", dx: "read_write" },
+  reads: { x: "array<f32>", dy: "array<f32>" },
+  writes: { dx: "array<f32>" },
   params: { n: "u32", accumulate: "u32" },
   groups,
 });
@@ -118,14 +111,11 @@ test("an op of one's own inside a model: its gradient is that of central differe
 /** Keeps a gradient, whose memory is shared, for the host to read. */
 const copyKernel = defineKernel({
   name: "copy",
-  code: `struct Params { n: u32 }
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-${main}
+  code: `${main}
   y[i] = x[i];
 }`,
-  bindings: { x: "read", y: "read_write" },
+  reads: { x: "array<f32>" },
+  writes: { y: "array<f32>" },
   params: { n: "u32" },
   groups,
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows, test } from "../harness.ts";
-import { type Access, ceilDiv, defineKernel, dispatchSizeOf, perThread, type Scalar } from "../../src/gpu/kernel.ts";
+import { ceilDiv, defineKernel, dispatchSizeOf, perThread } from "../../src/gpu/kernel.ts";
 import { preprocess } from "../../src/gpu/preprocess.ts";
 
 const lines = (text: string): string[] => text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
@@ -41,73 +41,109 @@ test("preprocess() repeats what is between #for and #end, nested, with numbers a
   }
 });
 
+test("preprocess() computes with the numbers of loops and constants", () => {
+  const code = "#for i in 2\n#for j in N\na[${4 * i + j}] ${i * N + j - 1} ${j / 2}${j % 2}\n#end\n#end\n${N * 2 + 1}";
+  assertEquals(preprocess("x", code, { N: 3 }), "a[0] -1 00\na[1] 0 01\na[2] 1 10\na[4] 2 00\na[5] 3 01\na[6] 4 10\n7");
+});
+
 test("preprocess() refuses a name without value, and says which there are", () => {
   const error = assertThrows(() => preprocess("matmul", "${TILE}", { WORKGROUP: 64, ADD: false }), "");
   assertEquals(error.message, 'Cannot resolve shader "matmul": ${TILE} has no value, expected one of [WORKGROUP, ADD]');
 });
 
-const CODE = `
-struct Params { n: u32, value: f32 }
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-// @group(0) @binding(7) var<storage, read> comment: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-const width = \${WIDTH}u;
-`;
-const BINDINGS = { a: "read", b: "read", out: "read_write" } as const, PARAMS = { n: "u32", value: "f32" } as const;
+const CODE = `@compute @workgroup_size(\${WIDTH}) fn main() { store_out(params.n, load_a(0u) * load4_b(1u)); }`;
 
-const define = (bindings: Readonly<Record<string, Access>>, params: Readonly<Record<string, Scalar>>, code = CODE) =>
-  defineKernel({ name: "sub", code, bindings, params, constants: { WIDTH: 4 }, groups: () => 1 });
+const subKernel = defineKernel({
+  name: "sub",
+  code: CODE,
+  reads: { a: "numbers", b: "numbers", clip: "array<vec2f>?" },
+  writes: { out: "numbers" },
+  params: { n: "u32", value: "f32" },
+  constants: { WIDTH: 4 },
+  groups: () => 1,
+});
+const F32 = { a: "f32", b: "f32", out: "f32" } as const;
 
-test("defineKernel() holds the host's account against the shader's", () => {
-  define(BINDINGS, PARAMS);
-  const swapped = assertThrows(() => define({ b: "read", a: "read", out: "read_write" }, PARAMS), "on bindings");
-  assertEquals(
-    swapped.message,
-    'Kernel "sub" disagrees with its shader on bindings: shader has [0 read a; 1 read b; 2 read_write out], ' +
-      "host has [0 read b; 1 read a; 2 read_write out]",
-  );
-  assertThrows(() => define({ ...BINDINGS, a: "read_write" }, PARAMS), "on bindings");
-  assertThrows(() => define({ a: "read", b: "read" }, PARAMS), "on bindings");
-  assertThrows(() => define({ ...BINDINGS, more: "read" }, PARAMS), "on bindings");
-  const reordered = assertThrows(() => define(BINDINGS, { value: "f32", n: "u32" }), "on Params");
-  assertEquals(
-    reordered.message,
-    'Kernel "sub" disagrees with its shader on Params: shader has [n: u32; value: f32], host has [value: f32; n: u32]',
-  );
-  assertThrows(() => define(BINDINGS, { n: "i32", value: "f32" }), "on Params");
-  assertThrows(() => define(BINDINGS, { n: "u32" }), "on Params");
-  assertThrows(() => define(BINDINGS, PARAMS, CODE.replace("@binding(1)", "@binding(3)")), "on bindings");
+test("declarations are made from the definition and the tensors: order, types, parameters, accessors in use", () => {
+  const { source, bindings, params } = subKernel.bind({ ...F32, clip: "f32" });
+  assertEquals(bindings, { a: "read", b: "read", clip: "read", out: "read_write" });
+  assertEquals(params, { n: "u32", value: "f32" });
+  const declared = lines(source).filter((line) => /^(@group|struct|fn|alias)/.test(line));
+  assertEquals(declared, [
+    "alias Vector = vec4f;",
+    "@group(0) @binding(0) var<storage, read> a: array<vec4f>;",
+    "fn load4_a(i: u32) -> vec4f { return a[i]; }",
+    "fn load_a(i: u32) -> Vector { return load4_a(i); }",
+    "@group(0) @binding(1) var<storage, read> b: array<vec4f>;",
+    "fn load4_b(i: u32) -> vec4f { return b[i]; }",
+    "@group(0) @binding(2) var<storage, read> clip: array<vec2f>;",
+    "@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;",
+    "fn store4_out(i: u32, new_value: vec4f) { out[i] = new_value; }",
+    "fn store_out(i: u32, new_value: Vector) { store4_out(i, new_value); }",
+    "struct Params { n: u32, value: f32 }",
+    "@group(1) @binding(0) var<uniform> params: Params;",
+  ]);
+  const { bindings: without, constants } = subKernel.bind(F32);
+  assertEquals([without, constants["HAS_CLIP"], constants["A_PACKED"]], [
+    { a: "read", b: "read", out: "read_write" },
+    false,
+    false,
+  ]);
 });
 
-test("with() makes one kernel for each combination of constants", () => {
-  const kernel = define(BINDINGS, PARAMS);
-  const wide = kernel.with({ WIDTH: 8 });
-  assert(wide !== kernel && wide.source.includes("8u") && kernel.source.includes("4u"), "the constant is in the text");
-  assert(
-    kernel.with({ WIDTH: 8 }) === wide && wide.with({ WIDTH: 4 }) === kernel,
-    "the same constants, the same object",
+test("a format changes the declaration of its tensor alone; one with scales brings their start as a parameter", () => {
+  const { source, params, constants } = subKernel.bind({ ...F32, b: "nf4" });
+  assertEquals(params, { n: "u32", value: "f32", b_scales: "u32" });
+  assert(source.includes("var<storage, read> b: array<u32>;") && source.includes("params.b_scales"), source);
+  assert(source.includes("var<storage, read> a: array<vec4f>;") && constants["B_PACKED"] === true, source);
+});
+
+test("bind() refuses what a kernel cannot do", () => {
+  const one = subKernel.with({ WIDTH: 1 });
+  const refused = [
+    [() => subKernel.bind({ a: "f32", out: "f32" }), 'Cannot launch kernel "sub" without its tensor b. Give it one'],
+    [
+      () => subKernel.bind({ ...F32, clip: "bf16" }),
+      'Cannot bind clip of kernel "sub" to bf16: expected f32 or u32, as array<vec2f>',
+    ],
+    [() => subKernel.bind({ ...F32, a: "u32" }), 'Cannot bind a of kernel "sub" to u32: expected numbers'],
+    [
+      () => one.bind({ ...F32, out: "bf16" }),
+      'Cannot store out of kernel "sub" as bf16: it writes single numbers, of which several share a word. Store it ' +
+      "as f32, or make its rows multiples of 4",
+    ],
+  ] as const;
+  for (const [act, message] of refused) assertEquals(assertThrows(act, "").message, message);
+  const declaring = 'Kernel "sub" declares a binding in its shader';
+  assertThrows(
+    () =>
+      defineKernel({
+        name: "sub",
+        code: "@group(0) @binding(0) var<storage> a: array<f32>;",
+        reads: {},
+        writes: {},
+        params: {},
+        groups: () => 1,
+      }),
+    declaring,
   );
 });
 
-test("a kernel checks each of its specialisations when it is made", () => {
-  const code = "struct Params { n: u32 }\n#if ${ADD}\n@group(0) @binding(0) var<storage, read> x: " +
-    "array<f32>;\n#endif\n@group(0) @binding(${LAST}) var<storage, read_write> out: array<f32>;";
-  const kernel = defineKernel({
-    name: "maybe",
-    code,
-    bindings: { out: "read_write" },
-    params: { n: "u32" },
-    constants: { ADD: false, LAST: 0 },
-    groups: () => 1,
-  });
-  assertThrows(() => kernel.with({ ADD: true, LAST: 1 }), 'Kernel "maybe" disagrees');
+test("with() and bind() make one kernel for each combination of constants and types", () => {
+  const wide = subKernel.with({ WIDTH: 8 });
+  assert(wide !== subKernel && wide.bind(F32).source.includes("size(8)"), "the constant is in the text");
+  assert(subKernel.with({ WIDTH: 8 }) === wide && wide.with({ WIDTH: 4 }) === subKernel, "the same object");
+  assert(subKernel.bind(F32) === subKernel.bind({ ...F32 }), "the same bound kernel");
 });
 
-test("gridOf() spreads a count over two dimensions past 65 535 and wastes less than a row", () => {
-  const dispatchSize = (groups: number) =>
-    dispatchSizeOf({ name: "g", code: "", bindings: {}, params: {}, constants: {}, groups: () => groups }, {});
+test("String() of a bound kernel is its source with line numbers", () => {
+  const kernel = subKernel.bind(F32), printed = String(kernel).split("\n");
+  assertEquals(printed.length, kernel.source.split("\n").length);
+  assertEquals(printed[0], ` 1  ${kernel.source.split("\n")[0]}`);
+});
+
+test("dispatchSizeOf() spreads a count over two dimensions past 65 535 and wastes less than a row", () => {
+  const dispatchSize = (groups: number) => dispatchSizeOf({ constants: {}, groups: () => groups }, {});
   assertEquals([0, 1, 65535, 65536, 131071, 10_000_000].map(dispatchSize), [
     [1, 1, 1],
     [1, 1, 1],

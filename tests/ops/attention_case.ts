@@ -31,6 +31,8 @@ export interface Options {
   /** Both forms are called by name: attention() chooses one by size and adapter. Default flashAttention. */
   readonly attention?: typeof flashAttention;
   readonly causal?: boolean;
+  /** Positions that a position sees. Default: all. */
+  readonly window?: number;
   /** Lengths of the documents of each sequence. Sequences beyond take them from the start again. */
   readonly lengths?: readonly (readonly number[])[];
   /** A share p of the probabilities is dropped. */
@@ -50,7 +52,8 @@ export const documentsOf = (B: number, lengths: readonly (readonly number[])[]):
   );
 
 export function attentionCase([B, T, H, KV, D]: Numbers, options: Options = {}): OpCase {
-  const { range = 1, frozen = [], attention = flashAttention, causal = true, lengths, dropout: draw, edit } = options;
+  const { range = 1, frozen = [], attention = flashAttention, causal = true, window, lengths, dropout: draw, edit } =
+    options;
   const next = random(B * 7919 + T * 131 + H * 17 + KV * 3 + D), documents = lengths && documentsOf(B, lengths);
   const size: AttentionSize = {
     B,
@@ -59,6 +62,7 @@ export function attentionCase([B, T, H, KV, D]: Numbers, options: Options = {}):
     KV,
     D,
     causal,
+    ...(window !== undefined && { window }),
     ...(documents && { documents }),
     ...(draw && { factors: dropoutFactors(B * H * T * T, draw.p, draw) }),
   };
@@ -86,6 +90,7 @@ export function attentionCase([B, T, H, KV, D]: Numbers, options: Options = {}):
   const more = [
     frozen.length > 0 && `frozen ${frozen}`,
     !causal && "both directions",
+    window !== undefined && `window ${window}`,
     lengths && `documents of ${lengths.map((own) => own.join("+")).join(" and ")}`,
     draw && `dropout ${Object.values(draw).join(" ")}`,
   ];
@@ -99,14 +104,17 @@ export function attentionCase([B, T, H, KV, D]: Numbers, options: Options = {}):
     shapes: { documents: [B * T, 2] },
     record: (r, { q, k, v }, { documents, mask_counter }) => {
       const dropout = mask_counter && { p, key: purposeKey(SEED, purpose), mask_counter };
-      return { out: attention(r, q!, k!, v!, { B, T, H, KV, D, causal, ...(documents && { documents }), dropout }) };
+      return {
+        out: attention(r, q!, k!, v!, { B, T, H, KV, D, causal, window, ...(documents && { documents }), dropout }),
+      };
     },
     seeds: { out: dout },
     expected: { out: close("out"), ...Object.fromEntries(gradients.map((name) => [name, close(name)])) },
   };
 }
 
-const keep = defineKernel({ name: "keep", code: "", bindings: {}, params: {}, groups: () => 1 });
+const keep = defineKernel({ name: "keep", code: "", reads: {}, writes: {}, params: {}, groups: () => 1 })
+  .bind({});
 
 /** The bits of each case's outputs and gradients. A last step that is planned, not run, keeps them apart. */
 export async function bitsOf(

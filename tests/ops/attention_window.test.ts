@@ -31,7 +31,8 @@ test("the reference's windows: gradients by central differences, and each docume
     lengths = [[1, 2, 3], [4, 2]],
     size = { B: 2, T, H: 2, KV: 1, D: 3 },
     documents = documentsOf(2, lengths);
-  for (const windows of [{ causal: false }, { documents }, { causal: false, documents }]) {
+  const all = [{ causal: false }, { documents }, { causal: false, documents }, { window: 2 }, { window: 3, documents }];
+  for (const windows of all) {
     const full: AttentionSize = { ...size, ...windows }, next = random(3);
     const operands: Operands = {
       q: uniform(next, 2 * T * 6),
@@ -50,7 +51,7 @@ test("the reference's windows: gradients by central differences, and each docume
       // Truncation and cancellation in f64 leave about 1e-10.
       assertClose(gradient, slopes, { name: `a gradient of ${Object.keys(windows)}`, relative: 1e-6, absolute: 1e-8 });
     }
-    if (!("documents" in windows)) continue;
+    if (!("documents" in windows) || "window" in windows) continue;
     const out = reference(operands, full);
     for (const [b, start, end] of [[0, 0, 1], [0, 1, 3], [0, 3, 6], [1, 0, 4], [1, 4, 6]] as const) {
       const part = (values: Reals, width: number): Reals =>
@@ -89,6 +90,31 @@ test("documents of odd lengths across blocks and tiles, each sequence with its o
   ]);
   // Heads whose rows several threads share.
   await checkOps([attentionCase([1, 70, 2, 1, 96], { lengths: [[1, 40, 29]] })], ["tiled"]);
+});
+
+test("a sliding window: each position sees the last few, within its document", async () => {
+  const slide = (numbers: Numbers, options: Options): OpCase[] =>
+    FORMS.map((attention) => attentionCase(numbers, { ...options, attention }));
+  await checkOps([
+    ...slide([2, 144, 2, 1, 8], { window: 1 }),
+    ...slide([2, 144, 2, 1, 8], { window: 20 }),
+    ...slide([2, 144, 2, 1, 8], { window: 64, lengths: [ODD, ODD.toReversed()] }),
+    ...slide([1, 41, 4, 2, 8], { window: 40 }),
+    attentionCase([1, 29, 3, 1, 5], { window: 4, lengths: [[17, 1, 11]] }),
+  ]);
+  for (const target of await testTargets()) {
+    const [none, long] = await bitsOf(
+      [attentionCase([1, 70, 2, 1, 8]), attentionCase([1, 70, 2, 1, 8], { window: 70 })],
+      target,
+    );
+    assertEquals(long, none, `a window of the whole sequence (${target})`);
+  }
+  const r = new Recorder({ target: "portable", training: false });
+  const x = { value: tensor("x", [8, 8], "activation"), needsGradient: false };
+  for (const [bad, told] of [[{ window: 0 }, "a window of 0:"], [{ window: 2, causal: false }, "in both directions"]]) {
+    const size = { B: 1, T: 8, H: 1, KV: 1, D: 8, ...bad as { window: number } };
+    assertThrows(() => attention(r, x, x, x, size), told as string);
+  }
 });
 
 test("padding to the right and to the left", async () => {

@@ -37,6 +37,9 @@ const SIZES = [[1, 1, 4], [2, 3, 8], [7, 5, 12], [17, 15, 16], [31, 37, 36], [64
   2180,
 ]] as const;
 
+/** As many tiles of 64 x 128 as choose that tile, for y and for dx. */
+const MANY_TILES = [[1030, 2056, 20], [1030, 20, 2056]] as const;
+
 /** y = x Wᵀ and dx = dy W. What a product is added to has nothing to do with the format. */
 function recordProducts(
   target: KernelTarget,
@@ -57,7 +60,10 @@ function recordProducts(
 
 test("products with a weight in every format, forward and backward, around every tile", async () => {
   for (const target of await testTargets()) {
-    const cases = IS_PACKED.flatMap((format) => SIZES.map((sizes) => ({ format, sizes })));
+    const cases = [
+      ...IS_PACKED.flatMap((format) => SIZES.map((sizes) => ({ format, sizes }))),
+      ...(target === "tiled" ? MANY_TILES.map((sizes) => ({ format: "nf4" as const, sizes })) : []),
+    ];
     const results = await runAll(
       cases.flatMap((
         { format, sizes },

@@ -1,9 +1,12 @@
-import { random, test } from "../harness.ts";
+import { assertEquals, random, test } from "../harness.ts";
 import { matmul as reference, type MatmulSize, type Reals } from "../reference/ops.ts";
 import { TOLERANCES } from "../tolerances.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { matmul } from "../../src/ops/matmul.ts";
 import type { MatmulMode } from "../../src/ops/matmul_operands.ts";
+import { Recorder } from "../../src/plan/recorder.ts";
+import type { Tensor } from "../../src/plan/tensor.ts";
+import { type Floats, given, runAll } from "./run_recorded.ts";
 import { checkOps, type Expected, type OpCase } from "./run_op.ts";
 import { absolute, uniform } from "./values.ts";
 
@@ -74,6 +77,48 @@ function linearCase(M: number, N: number, K: number): OpCase {
     },
   };
 }
+
+/** Small whole numbers, so that a product is exact whatever the order of its sums. */
+const whole = (length: number, factor: number): Floats =>
+  Float32Array.from({ length }, (_, i) => ((i * factor) % 7) - 3);
+
+/** A product of whole numbers, the tile that computes it, and what it should be. */
+function wholeProduct(mode: MatmulMode, M: number, N: number, K: number) {
+  const r = new Recorder({ target: "tiled", training: false }), written = new Map<Tensor, Floats>();
+  const a = given(written, "a", [M, K], whole(M * K, 3)).value, b = given(written, "b", [N, K], whole(N * K, 5)).value;
+  const out = r.tensor("out", [M, N]);
+  matmul(r, mode, { a, b, target: { tensor: out, accumulate: false } }, { M, N, K });
+  const { BM, BN } = r.steps[0]!.kernel.constants;
+  const [aRow, aStep] = mode[0] === "T" ? [1, M] : [K, 1], [bRow, bStep] = mode[1] === "T" ? [K, 1] : [1, N];
+  const x = written.get(a)!, w = written.get(b)!;
+  const expected = new Float32Array(M * N);
+  for (let m = 0; m < M; m++) {
+    for (let n = 0; n < N; n++) {
+      let sum = 0;
+      for (let k = 0; k < K; k++) sum += x[m * aRow + k * aStep]! * w[n * bRow + k * bStep]!;
+      expected[m * N + n] = sum;
+    }
+  }
+  const recorded = { program: { name: "product", steps: r.steps }, written, outputs: { out } };
+  return { name: `${mode} in tiles of ${BM} x ${BN}`, recorded, expected };
+}
+
+test("the largest tiles, in every mode: none of M, N and K fills them", async () => {
+  // 17 x 17 tiles of 128 x 128, of 64 x 128 and of 64 x 64: enough to choose them.
+  const sides = [[2050, 2061], [1030, 2056], [1030, 1029]] as const;
+  const cases = (["NT", "NN", "TN"] as const).flatMap((mode) => sides.map(([M, N]) => wholeProduct(mode, M, N, 11)));
+  assertEquals(
+    cases.map(({ name }) => name),
+    ["NT", "NN", "TN"].flatMap((mode) =>
+      ["128 x 128", "64 x 128", "64 x 64"].map((tile) => `${mode} in tiles of ${tile}`)
+    ),
+  );
+  const results = await runAll(cases.map(({ recorded }) => recorded));
+  cases.forEach(({ name, expected }, i) => {
+    const wrong = results[i]!["out"]!.findIndex((value, at) => value !== expected[at]);
+    assertEquals(wrong, -1, `${name}: the first wrong element`);
+  });
+});
 
 test("linear(): outputs and gradients around every tile", async () => {
   await checkOps(SIZES.map((size) => linearCase(...size)));

@@ -174,7 +174,8 @@ export function recordCase(one: OpCase, target: KernelTarget): Recorded {
   return { program: { name: one.name, steps: r.steps }, written, outputs };
 }
 
-const together = defineKernel({ name: "together", code: "", bindings: {}, params: {}, groups: () => 1 });
+const together = defineKernel({ name: "together", code: "", reads: {}, writes: {}, params: {}, groups: () => 1 })
+  .bind({});
 
 /**
  * A plan in which tensors of one program share no memory, so that what a kernel fails to write keeps the poison. A last

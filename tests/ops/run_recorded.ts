@@ -18,7 +18,15 @@ export interface Recorded {
   readonly outputs: Readonly<Record<string, Tensor>>;
 }
 
-const untilTheEnd = defineKernel({ name: "until the end", code: "", bindings: {}, params: {}, groups: () => 1 });
+const untilTheEnd = defineKernel({
+  name: "until the end",
+  code: "",
+  reads: {},
+  writes: {},
+  params: {},
+  groups: () => 1,
+})
+  .bind({});
 
 /** The plan of programs whose outputs all live until the end of theirs: a last step, never run, uses them. */
 export function planOf(all: readonly Recorded[]): MemoryPlan {

@@ -177,10 +177,9 @@ test("firstNonFinite() names the tensor with a NaN or an infinity, and the kerne
 const copyKernel = defineKernel({
   name: "copy words",
   code: `
-@group(0) @binding(0) var<storage, read> x: array<u32>;
-@group(0) @binding(1) var<storage, read_write> out: array<u32>;
 @compute @workgroup_size(1) fn main(@builtin(workgroup_id) group: vec3u) { out[group.x] = x[group.x]; }`,
-  bindings: { x: "read", out: "read_write" },
+  reads: { x: "array<u32>" },
+  writes: { out: "array<u32>" },
   params: {},
   groups: () => 3,
 });

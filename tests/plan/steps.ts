@@ -1,6 +1,6 @@
 // Steps for tests of the planner, made by hand: kernels that will never run.
 
-import { type Access, defineKernel } from "../../src/gpu/kernel.ts";
+import { defineKernel } from "../../src/gpu/kernel.ts";
 import type { Program, Step } from "../../src/plan/recorder.ts";
 import { type Role, type Tensor, tensor } from "../../src/plan/tensor.ts";
 
@@ -11,21 +11,19 @@ export function step(
   writes: readonly Tensor[],
   params: Readonly<Record<string, number>> = {},
 ): Step {
-  const bindings: [string, Access][] = [
-    ...reads.map((_, i): [string, Access] => [`r${i}`, "read"]),
-    ...writes.map((_, i): [string, Access] => [`w${i}`, "read_write"]),
-  ];
-  const declared = bindings.map(([id, access], i) =>
-    `@group(0) @binding(${i}) var<storage, ${access}> ${id}: array<f32>;`
-  ).join("\n");
-  const fields = Object.keys(params).map((id) => `${id}: u32`).join(", ");
+  const named = (letter: string, tensors: readonly Tensor[]) =>
+    Object.fromEntries(tensors.map((_, i) => [`${letter}${i}`, "array<f32>"]));
   const kernel = defineKernel({
     name,
-    code: `struct Params { ${fields} }\n${declared}`,
-    bindings: Object.fromEntries(bindings),
+    code: "",
+    reads: named("r", reads),
+    writes: named("w", writes),
     params: Object.fromEntries(Object.keys(params).map((id) => [id, "u32" as const])),
     groups: () => 1,
-  });
+  }).bind(Object.fromEntries([
+    ...reads.map((_, i) => [`r${i}`, "f32" as const]),
+    ...writes.map((_, i) => [`w${i}`, "f32" as const]),
+  ]));
   return { kernel, tensors: [...reads, ...writes], params, dispatchSize: [1, 1, 1] };
 }
 

@@ -12,6 +12,8 @@ export interface AttentionSize {
   readonly D: number;
   /** True, the default, if a position sees none after it. */
   readonly causal?: boolean;
+  /** Positions that a position sees, its own among them. Default: all. */
+  readonly window?: number;
   /** (B, T, 2): start and end of the document around each position. Default: 0 and T. */
   readonly documents?: ArrayLike<number>;
   /** (B, H, T, T): dropout's factor of each probability. Default: 1. */
@@ -43,14 +45,15 @@ interface Row {
 /** Each query with its keys and probabilities. */
 function* rows(
   { q, k }: Operands,
-  { B, T, H, KV, D, causal = true, documents, factors: all }: AttentionSize,
+  { B, T, H, KV, D, causal = true, window = T, documents, factors: all }: AttentionSize,
 ): Generator<Row> {
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < H; h++) {
       for (let t = 0; t < T; t++) {
         const query = ((b * T + t) * H + h) * D;
         const head = Math.floor(h / (H / KV));
-        const start = documents?.[2 * (b * T + t)] ?? 0, end = causal ? t + 1 : documents?.[2 * (b * T + t) + 1] ?? T;
+        const start = Math.max(documents?.[2 * (b * T + t)] ?? 0, causal ? t + 1 - window : 0);
+        const end = causal ? t + 1 : documents?.[2 * (b * T + t) + 1] ?? T;
         const keys = Array.from({ length: end - start }, (_, i) => ((b * T + start + i) * KV + head) * D);
         const scores = Float64Array.from(keys, (key) => dot(q, query, k, key, D) / Math.sqrt(D));
         const magnitudes = keys.map((key) => dot(q, query, k, key, D, true) / Math.sqrt(D));

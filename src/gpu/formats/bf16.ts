@@ -1,8 +1,10 @@
 /**
  * bf16 on the host: the upper half of an f32, so the same range with 8 bits of precision. Two numbers in a u32 word,
- * the even one in the low half. Kernels unpack them with shaders/lib/bf16.wgsl and round with
- * shaders/lib/bf16_round.wgsl.
+ * the even one in the low half. Kernels unpack them with shaders/formats/bf16.wgsl.
  */
+
+import type { FormatDefinition } from "./format.ts";
+import code from "../../../shaders/formats/bf16.wgsl" with { type: "text" };
 
 /**
  * The bf16 nearest to a number, ties to even, both as bits. A NaN stays one: its payload may lie in the lower half
@@ -32,3 +34,6 @@ export function bf16ToF32(halves: Uint16Array): Float32Array<ArrayBuffer> {
 /** The first `length` numbers in the words of a bf16 tensor. Exact. */
 export const fromBf16 = (words: Uint32Array<ArrayBuffer>, length: number): Float32Array<ArrayBuffer> =>
   bf16ToF32(new Uint16Array(words.buffer, words.byteOffset, length));
+
+/** bf16 as a storage format. */
+export const BF16: FormatDefinition = { perWord: 2, grouped: false, pack: toBf16, unpack: fromBf16, code };

@@ -1,9 +1,11 @@
 /**
  * f16 on the host: IEEE 754 half precision, 11 bits of precision up to 65 504, subnormals down to 2^-24. Two numbers in
- * a u32 word, the even one in the low half. Kernels unpack them with shaders/lib/f16.wgsl.
+ * a u32 word, the even one in the low half. Kernels unpack them with shaders/formats/f16.wgsl.
  */
 
+import type { FormatDefinition } from "./format.ts";
 import { roundToEven } from "./rounding.ts";
+import code from "../../../shaders/formats/f16.wgsl" with { type: "text" };
 
 /** Difference of the exponents' biases (127 and 15) in the bits of an f32. */
 const REBIAS = 112 << 23;
@@ -57,3 +59,6 @@ export function f16ToF32(halves: Uint16Array): Float32Array<ArrayBuffer> {
 /** The first `length` numbers in the words of an f16 tensor. Exact. */
 export const fromF16 = (words: Uint32Array<ArrayBuffer>, length: number): Float32Array<ArrayBuffer> =>
   f16ToF32(new Uint16Array(words.buffer, words.byteOffset, length));
+
+/** f16 as a storage format. */
+export const F16: FormatDefinition = { perWord: 2, grouped: false, pack: toF16, unpack: fromF16, code };

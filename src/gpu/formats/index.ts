@@ -11,42 +11,34 @@
 //
 // The words of int8 and nf4 are those of the numbers, then an f32 for each group of GROUP consecutive numbers.
 
-import { fromBf16, toBf16 } from "./bf16.ts";
-import { fromF16, toF16 } from "./f16.ts";
+import { BF16 } from "./bf16.ts";
+import { F16 } from "./f16.ts";
+import { F32 } from "./f32.ts";
+import type { FormatDefinition } from "./format.ts";
 import { GROUP } from "./groups.ts";
-import { fromInt8, toInt8 } from "./int8.ts";
-import { fromNf4, toNf4 } from "./nf4.ts";
+import { INT8 } from "./int8.ts";
+import { NF4_FORMAT } from "./nf4.ts";
 
 export { GROUP };
 
 type Floats = Float32Array<ArrayBuffer>;
 type Words = Uint32Array<ArrayBuffer>;
 
-interface Definition {
-  /** Numbers in a word. */
-  readonly perWord: number;
-  /** True if each group of numbers has a scale, so that all must be finite. */
-  readonly grouped: boolean;
-  readonly pack: (values: Floats) => Words;
-  readonly unpack: (words: Words, length: number) => Floats;
-}
-
 /** A storage format. */
 export type Format = "f32" | "bf16" | "f16" | "int8" | "nf4";
+/** The type of a tensor's elements: numbers in a storage format, or words. */
+export type ElementType = Format | "u32";
 
-const FORMATS: Readonly<Record<Format, Definition>> = {
-  f32: {
-    perWord: 1,
-    grouped: false,
-    pack: (values) => new Uint32Array(values.buffer, values.byteOffset, values.length),
-    unpack: (words, length) => new Float32Array(words.buffer, words.byteOffset, length),
-  },
-  bf16: { perWord: 2, grouped: false, pack: toBf16, unpack: fromBf16 },
-  f16: { perWord: 2, grouped: false, pack: toF16, unpack: fromF16 },
-  int8: { perWord: 4, grouped: true, pack: toInt8, unpack: fromInt8 },
-  nf4: { perWord: 8, grouped: true, pack: toNf4, unpack: fromNf4 },
+const FORMATS: Readonly<Record<Format, FormatDefinition>> = {
+  f32: F32,
+  bf16: BF16,
+  f16: F16,
+  int8: INT8,
+  nf4: NF4_FORMAT,
 };
 
+/** The WGSL of a format, which declares a tensor and its accessors. */
+export const formatCode = (format: Format): string => FORMATS[format].code;
 /** True if groups of numbers share a scale. */
 export const isQuantised = (format: Format): boolean => FORMATS[format].grouped;
 /** Numbers that can be packed without their neighbours: a word or a group of them. */

@@ -1,11 +1,13 @@
 /**
  * int8 on the host: value = q * scale, with one scale for each group of 64 numbers, absmax / 127, so that q lies in
  * -127 … 127 and the error is half a scale at most. Four q in a u32 word, the first in the low byte; the scales (f32)
- * follow the last of those words. Kernels unpack them with shaders/lib/int8.wgsl.
+ * follow the last of those words. Kernels unpack them with shaders/formats/int8.wgsl.
  */
 
+import type { FormatDefinition } from "./format.ts";
 import { GROUP, groupOf, largestOfGroups } from "./groups.ts";
 import { roundToEven } from "./rounding.ts";
+import code from "../../../shaders/formats/int8.wgsl" with { type: "text" };
 
 const LARGEST = 127;
 
@@ -39,3 +41,6 @@ export function fromInt8(words: Uint32Array<ArrayBuffer>, length: number): Float
   for (let i = 0; i < length; i++) values[i] = bytes[i]! * scales[groupOf(i)]!;
   return values;
 }
+
+/** int8 as a storage format. */
+export const INT8: FormatDefinition = { perWord: 4, grouped: true, pack: toInt8, unpack: fromInt8, code };

@@ -1,10 +1,12 @@
 /**
  * nf4 on the host: value = NF4[code] * absmax, with one absmax for each group of 64 numbers (QLoRA, Dettmers et al.,
  * 2023). Eight codes in a u32 word, the first in the low four bits; the absmax (f32) follow the last of those words.
- * Kernels unpack them with shaders/lib/nf4.wgsl, which has the same table.
+ * Kernels unpack them with shaders/formats/nf4.wgsl, which has the same table.
  */
 
+import type { FormatDefinition } from "./format.ts";
 import { GROUP, groupOf, largestOfGroups } from "./groups.ts";
+import code from "../../../shaders/formats/nf4.wgsl" with { type: "text" };
 
 /**
  * Quantiles of the normal distribution, zero among them, scaled to [-1, 1]: the numbers of bitsandbytes, which
@@ -78,3 +80,6 @@ export function fromNf4(words: Uint32Array<ArrayBuffer>, length: number): Float3
   for (let i = 0; i < length; i++) values[i] = NF4[(words[i >> 3]! >>> (4 * (i & 7))) & 15]! * largest[groupOf(i)]!;
   return values;
 }
+
+/** nf4 as a storage format. */
+export const NF4_FORMAT: FormatDefinition = { perWord: 8, grouped: true, pack: toNf4, unpack: fromNf4, code };

@@ -1,4 +1,4 @@
-import { type Access, defineKernel, perThread } from "../../gpu/kernel.ts";
+import { defineKernel, perThread } from "../../gpu/kernel.ts";
 import { memoize } from "../../gpu/memoize.ts";
 import type { Recorder } from "../../plan/recorder.ts";
 import { size, type Tensor } from "../../plan/tensor.ts";
@@ -16,13 +16,8 @@ const applyKernel = memoize((weight: WeightForm) => {
     name: "apply",
     code: applyCode,
     libraries: [threadCode, scheduleCode, stepInputsCode, clipCode, finiteCode, ...libraries],
-    bindings: {
-      schedule: "read",
-      step_inputs: "read",
-      clip: "read",
-      delta: "read",
-      parameter: "read_write",
-    } satisfies Record<string, Access>,
+    reads: { schedule: "Schedule", step_inputs: "StepInputs", clip: "Clip", delta: "array<Vector>" },
+    writes: { parameter: "numbers" },
     params: { n: "u32", weight_decay: "f32", lr_scale: "f32", seed: "u32", purpose: "u32" },
     constants: { WORKGROUP: 64, ...constants },
     groups: perThread,

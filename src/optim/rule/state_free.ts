@@ -1,15 +1,17 @@
-import { type Access, ceilDiv, defineKernel, perThread } from "../../gpu/kernel.ts";
+import { ceilDiv, defineKernel, perThread } from "../../gpu/kernel.ts";
 import { memoize } from "../../gpu/memoize.ts";
 import { SCALAR, vectorsOf } from "../../ops/vector.ts";
 import type { Recorder } from "../../plan/recorder.ts";
 import { size, type Tensor } from "../../plan/tensor.ts";
 import type { StateFreeRule } from "../optimizer_spec.ts";
 import axisSquaresCode from "../../../shaders/axis_squares.wgsl" with { type: "text" };
+import axisSquaresTiledCode from "../../../shaders/axis_squares_tiled.wgsl" with { type: "text" };
 import clipCode from "../../../shaders/lib/clip.wgsl" with { type: "text" };
 import stepInputsCode from "../../../shaders/lib/step_inputs.wgsl" with { type: "text" };
 import finiteCode from "../../../shaders/lib/finite.wgsl" with { type: "text" };
 import growthLimiterCode from "../../../shaders/growth_limiter.wgsl" with { type: "text" };
 import normRatioCode from "../../../shaders/norm_ratio.wgsl" with { type: "text" };
+import normRatioTiledCode from "../../../shaders/norm_ratio_tiled.wgsl" with { type: "text" };
 import reduceCode from "../../../shaders/lib/reduce.wgsl" with { type: "text" };
 import scaleResidualCode from "../../../shaders/scale_residual.wgsl" with { type: "text" };
 import stateFreeCode from "../../../shaders/state_free.wgsl" with { type: "text" };
@@ -26,7 +28,8 @@ const stateFreeKernel = defineKernel({
   name: "state_free",
   code: stateFreeCode,
   libraries: [threadCode, stepInputsCode, clipCode, finiteCode],
-  bindings: { step_inputs: "read", clip: "read", x: "read_write" },
+  reads: { step_inputs: "StepInputs", clip: "Clip" },
+  writes: { x: "array<Vector>" },
   params: { n: "u32", factor: "f32" },
   constants: { WORKGROUP: 64, FREE_SIGN: false, FREE_SGD: false, ACTIVE_SUBSET_ONLY: false, ...SCALAR },
   groups: perThread,
@@ -53,18 +56,31 @@ export function signResidual(
   r.run(kernel, { step_inputs, clip, x: residual }, { n: size(residual) / width, factor });
 }
 
-const axisSquaresKernel = defineKernel({
-  name: "axis_squares",
-  code: axisSquaresCode,
-  libraries: [stepInputsCode],
-  bindings: { step_inputs: "read", x: "read", squares: "read_write" },
+const axisSquares = {
+  reads: { step_inputs: "StepInputs", x: "array<f32>" },
+  writes: { squares: "array<f32>" },
   params: { rows: "u32", columns: "u32", layers: "u32" },
-  constants: { WORKGROUP: 16, ROWS: true, COUNTED: false },
-  groups: (
-    { rows, columns, layers },
-    { ROWS, WORKGROUP },
-  ) => [ceilDiv(ROWS ? rows : columns, Number(WORKGROUP)), layers, 1],
-});
+} as const;
+const axisSquaresKernel = {
+  portable: defineKernel({
+    ...axisSquares,
+    name: "axis_squares",
+    code: axisSquaresCode,
+    libraries: [stepInputsCode],
+    constants: { WORKGROUP: 16 },
+    groups: (
+      { rows, columns, layers },
+      { ROWS, WORKGROUP },
+    ) => [ceilDiv(ROWS ? rows : columns, Number(WORKGROUP)), layers, 1],
+  }),
+  tiled: defineKernel({
+    ...axisSquares,
+    name: "axis_squares_tiled",
+    code: axisSquaresTiledCode,
+    libraries: [stepInputsCode],
+    groups: ({ rows, columns, layers }, { ROWS, SUMS }) => [ceilDiv(ROWS ? rows : columns, Number(SUMS)), layers, 1],
+  }),
+};
 
 /** Threads that keep a GPU busy with sums, and the fewest numbers worth a thread. */
 const WANTED_THREADS = 8192, SMALLEST_SHARE = 32;
@@ -76,16 +92,18 @@ type Axis = "rows" | "columns";
  * Records the sums of squares of each row or column of x (rows, columns): (layers, sums), to be added up over the
  * layers.
  */
-function axisSquares(r: Recorder, x: Tensor, step_inputs: Tensor, axis: Axis, counted = false): Tensor {
+function recordAxisSquares(r: Recorder, x: Tensor, step_inputs: Tensor, axis: Axis, counted = false): Tensor {
   const [rows, columns] = matrixOf(x);
   const sums = axis === "rows" ? rows : columns, length = axis === "rows" ? columns : rows;
   const layers = Math.max(1, Math.min(ceilDiv(WANTED_THREADS, sums), Math.floor(length / SMALLEST_SHARE), 64));
   const squares = r.tensor("squares", [layers, sums], "scratch");
-  r.run(axisSquaresKernel.with({ ROWS: axis === "rows", COUNTED: counted }), { step_inputs, x, squares }, {
-    rows,
-    columns,
-    layers,
-  });
+  const ROWS = axis === "rows", constants = { ROWS, COUNTED: counted };
+  const kernel = {
+    portable: axisSquaresKernel.portable.with(constants),
+    // Threads of one sum lie along its row, those of several sums along the columns: both read neighbours.
+    tiled: axisSquaresKernel.tiled.with({ ...constants, SUMS: ROWS ? 8 : 32, LANES: ROWS ? 32 : 8 }),
+  };
+  r.run(kernel, { step_inputs, x, squares }, { rows, columns, layers });
   return squares;
 }
 
@@ -94,43 +112,41 @@ const matrixOf = (
   { shape }: Tensor,
 ): readonly [number, number] => (shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
 
-const normRatioKernel = memoize((constants: { readonly RATIO: boolean; readonly SINGLE: boolean }) => {
-  const bindings: Record<string, Access> = {
-    clip: "read",
-    x_squares: "read",
-    ...(constants.RATIO ? { direction_squares: "read" } : {}),
-    ratio: "read_write",
-  };
-  return defineKernel({
+const normRatio = {
+  reads: { clip: "Clip", x_squares: "array<f32>", direction_squares: "array<f32>?" },
+  writes: { ratio: "array<f32>" },
+  params: { n: "u32", layers: "u32", scale: "f32", length: "f32" },
+} as const;
+/** The kernels of a ratio for each row or column, or of a `single` one for all. */
+const normRatioKernel = memoize((single: boolean) => ({
+  portable: defineKernel({
+    ...normRatio,
     name: "norm_ratio",
     code: normRatioCode,
     libraries: [threadCode, clipCode],
-    bindings,
-    params: { n: "u32", layers: "u32", scale: "f32", length: "f32" },
-    constants: { WORKGROUP: 16, OUT_BINDING: constants.RATIO ? 3 : 2, ...constants },
+    constants: { WORKGROUP: 16, SINGLE: single },
     groups: perThread,
-  });
-});
+  }),
+  tiled: defineKernel({
+    ...normRatio,
+    name: "norm_ratio_tiled",
+    code: normRatioTiledCode,
+    libraries: [reduceCode, clipCode],
+    constants: { WORKGROUP: 256, SINGLE: single },
+    groups: ({ n }, { WORKGROUP }) => (single ? 1 : ceilDiv(n, Number(WORKGROUP))),
+  }),
+}));
 
-const scaleResidualKernel = memoize(
-  (constants: { readonly LIMITED: boolean; readonly ROWS: boolean; readonly ACTIVE_SUBSET_ONLY: boolean }) => {
-    const bindings: Record<string, Access> = {
-      step_inputs: "read",
-      ratio: "read",
-      ...(constants.LIMITED ? { factor: "read" } : {}),
-      x: "read_write",
-    };
-    return defineKernel({
-      name: "scale_residual",
-      code: scaleResidualCode,
-      libraries: [threadCode, stepInputsCode],
-      bindings,
-      params: { n: "u32", columns: "u32", factor: "f32" },
-      constants: { WORKGROUP: 64, ...constants },
-      groups: perThread,
-    });
-  },
-);
+const scaleResidualKernel = defineKernel({
+  name: "scale_residual",
+  code: scaleResidualCode,
+  libraries: [threadCode, stepInputsCode],
+  reads: { step_inputs: "StepInputs", ratio: "array<f32>", factor: "array<f32>?" },
+  writes: { x: "array<f32>" },
+  params: { n: "u32", columns: "u32", factor: "f32" },
+  constants: { WORKGROUP: 64, ROWS: true, ACTIVE_SUBSET_ONLY: false },
+  groups: perThread,
+});
 
 /**
  * Records residual = factor · residual / root mean square of its row (or column): SCALE's normalised gradient (Glentis
@@ -144,16 +160,16 @@ export function normalizeResidual(
   activeSubsetOnly: boolean,
 ): void {
   const [rows, columns] = matrixOf(residual);
-  const squares = axisSquares(r, residual, step_inputs, axis);
+  const squares = recordAxisSquares(r, residual, step_inputs, axis);
   const [layers, n] = squares.shape as [number, number];
   const ratio = r.tensor("ratio", [n], "scratch");
-  r.run(normRatioKernel({ RATIO: false, SINGLE: false }), { clip, x_squares: squares, ratio }, {
+  r.run(normRatioKernel(false), { clip, x_squares: squares, ratio }, {
     n,
     layers,
     scale: 1,
     length: axis === "rows" ? columns : rows,
   });
-  r.run(scaleResidualKernel({ LIMITED: false, ROWS: axis === "rows", ACTIVE_SUBSET_ONLY: activeSubsetOnly }), {
+  r.run(scaleResidualKernel.with({ ROWS: axis === "rows", ACTIVE_SUBSET_ONLY: activeSubsetOnly }), {
     step_inputs,
     ratio,
     x: residual,
@@ -168,14 +184,8 @@ const growthLimiterKernel = defineKernel({
   name: "growth_limiter",
   code: growthLimiterCode,
   libraries: [stepInputsCode, clipCode, reduceCode, finiteCode],
-  bindings: {
-    step_inputs: "read",
-    clip: "read",
-    ratio: "read",
-    squares: "read",
-    previous: "read_write",
-    factor: "read_write",
-  },
+  reads: { step_inputs: "StepInputs", clip: "Clip", ratio: "array<f32>", squares: "array<f32>" },
+  writes: { previous: "array<f32>", factor: "array<f32>" },
   params: { n: "u32", layers: "u32", front: "f32", back: "f32", growth: "f32" },
   constants: { WORKGROUP: 64, ...SCALAR },
   groups: () => 1,
@@ -216,9 +226,9 @@ export function scaleByNorms(
   { axis, single, counted, scale, front, back, limited }: NormScaling,
 ): void {
   const columns = matrixOf(residual)[1], along = axis ?? "rows";
-  const x_squares = axisSquares(r, x, step_inputs, along, counted),
-    direction_squares = axisSquares(r, direction, step_inputs, along, counted);
-  const squares = axisSquares(r, residual, step_inputs, along);
+  const x_squares = recordAxisSquares(r, x, step_inputs, along, counted),
+    direction_squares = recordAxisSquares(r, direction, step_inputs, along, counted);
+  const squares = recordAxisSquares(r, residual, step_inputs, along);
   const n = squares.shape[1]!;
   const ratio = r.tensor("ratio", [n], "scratch");
   recordRatio(r, { clip, x_squares, direction_squares, ratio }, single, scale);
@@ -230,7 +240,7 @@ export function scaleByNorms(
     back,
     growth: limited ? GROWTH : ANY_GROWTH,
   });
-  r.run(scaleResidualKernel({ LIMITED: true, ROWS: along === "rows", ACTIVE_SUBSET_ONLY: false }), {
+  r.run(scaleResidualKernel.with({ ROWS: along === "rows" }), {
     step_inputs,
     ratio,
     factor,
@@ -247,7 +257,7 @@ function recordRatio(
 ): void {
   const [layers, sums] = tensors.x_squares.shape as [number, number];
   const n = size(tensors.ratio);
-  r.run(normRatioKernel({ RATIO: true, SINGLE: single }), tensors, {
+  r.run(normRatioKernel(single), tensors, {
     n,
     layers: single ? layers * sums : layers,
     scale,

@@ -1,6 +1,6 @@
-import { type Access, ceilDiv, defineKernel, perThread } from "../../gpu/kernel.ts";
+import { ceilDiv, defineKernel, perThread } from "../../gpu/kernel.ts";
 import { memoize } from "../../gpu/memoize.ts";
-import { SCALAR, vectorsOf } from "../../ops/vector.ts";
+import { vectorsOf } from "../../ops/vector.ts";
 import type { Recorder } from "../../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../../plan/tensor.ts";
 import { dynamicMap } from "./dynamic_map.ts";
@@ -44,7 +44,6 @@ export const codeValues = (): Float32Array<ArrayBuffer> =>
 interface StateFullForm {
   readonly rule: RuleName;
   readonly nesterov: boolean;
-  readonly keep: boolean;
 }
 
 const PARAMS = {
@@ -57,41 +56,26 @@ const PARAMS = {
   x_scale: "f32",
 } as const;
 
-/** Bindings and their numbers, which depend on the form. */
-function bindingsOf({ rule, keep }: StateFullForm, first: Record<string, Access>) {
-  const has_b = RULES[rule].state.length > 1;
-  const bindings: Record<string, Access> = {
-    ...first,
-    x: "read_write",
-    ...(keep ? { direction: "read_write" } : {}),
-    a: "read_write",
-    ...(has_b ? { b: "read_write" } : {}),
-  };
-  const a = Object.keys(bindings).indexOf("a");
-  return { bindings, constants: { KEEP_X: keep, HAS_B: has_b, A_BINDING: a, B_BINDING: a + 1 } };
-}
-
 const kernel32 = memoize(({ width, ...form }: StateFullForm & { readonly width: number }) => {
-  const { bindings, constants } = bindingsOf(form, { step_inputs: "read", clip: "read" });
-  const vectors = width === 4 ? vectorsOf(4).constants : SCALAR;
   return defineKernel({
     name: "state_full",
     code: stateFullCode,
     libraries: [threadCode, stepInputsCode, clipCode, finiteCode, momentsCode, RULES[form.rule].code],
-    bindings,
+    reads: { step_inputs: "StepInputs", clip: "Clip" },
+    writes: { x: "array<Vector>", direction: "array<Vector>?", a: "array<Vector>", b: "array<Vector>?" },
     params: PARAMS,
-    constants: { ...vectors, ...constants, WORKGROUP: 64, NUMBER: vectors["VECTOR"]!, NESTEROV: form.nesterov },
+    constants: { ...vectorsOf(width).constants, WORKGROUP: 64, STATE_BY_NUMBER: false, NESTEROV: form.nesterov },
     groups: perThread,
   });
 });
 
 const kernel8 = memoize((form: StateFullForm) => {
-  const { bindings, constants } = bindingsOf(form, { step_inputs: "read", clip: "read", codes: "read" });
   const common = {
-    bindings,
+    reads: { step_inputs: "StepInputs", clip: "Clip", codes: "array<f32>" },
+    writes: { x: "array<f32>", direction: "array<f32>?", a: "array<u32>", b: "array<u32>?" },
     params: PARAMS,
-    constants: { ...vectorsOf(4).constants, ...constants, NUMBER: "vec4f", NESTEROV: form.nesterov },
-  };
+    constants: { ...vectorsOf(4).constants, STATE_BY_NUMBER: false, NESTEROV: form.nesterov },
+  } as const;
   const libraries = [stepInputsCode, clipCode, finiteCode, momentsCode, RULES[form.rule].code, eightBitCode, fourCode];
   return {
     portable: defineKernel({
@@ -144,10 +128,10 @@ export function recordStateFull(
   { rule, nesterov, numbers, scale, x_scale, bits, stride }: StateFullOptions,
 ): void {
   const { state: [a, b], codes, ...rest } = tensors;
-  const form = { rule, nesterov, keep: tensors.direction !== undefined };
-  const named: Record<string, Tensor> = { ...rest, a: a!, ...(b ? { b } : {}), ...(bits === 8 ? { codes } : {}) };
+  const form = { rule, nesterov };
+  const named = { ...rest, a: a!, b };
   const n = size(tensors.x);
-  if (bits === 8) return r.run(kernel8(form), named, { n, stride, ...numbers, scale, x_scale });
+  if (bits === 8) return r.run(kernel8(form), { ...named, codes }, { n, stride, ...numbers, scale, x_scale });
   const { width } = vectorsOf(n);
   r.run(kernel32({ ...form, width }), named, { n: n / width, stride, ...numbers, scale, x_scale });
 }

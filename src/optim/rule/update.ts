@@ -1,7 +1,6 @@
 import { ceilDiv, defineKernel } from "../../gpu/kernel.ts";
 import type { KernelTarget } from "../../gpu/device.ts";
 import { memoize } from "../../gpu/memoize.ts";
-import type { Access } from "../../gpu/kernel.ts";
 import type { Recorder } from "../../plan/recorder.ts";
 import { size, type Tensor } from "../../plan/tensor.ts";
 import type { StateFreeRule } from "../optimizer_spec.ts";
@@ -46,29 +45,25 @@ const isWhole = ({ selection }: UpdateForm): boolean => selection === null || se
 
 const updateKernel = memoize((form: UpdateForm) => {
   const { rule, selection, free, weight } = form;
-  const states = rule === "none" ? 0 : RULES[rule].state.length;
   const { constants, libraries } = weightText(weight);
-  const vector = isWhole(form), first = selection ? 6 : 5;
-  const bindings: Record<string, Access> = {
-    this_schedule: "read",
-    this_step_inputs: "read",
-    this_clip: "read",
-    gradient: "read",
-    parameter: "read_write",
-  };
-  if (selection) bindings["selection"] = "read";
-  if (states > 0) bindings["a"] = "read_write";
-  if (states > 1) bindings["b"] = "read_write";
   return defineKernel({
     name: "update",
     code: updateCode,
     libraries: [
       ...[threadCode, scheduleCode, stepInputsCode, clipCode, finiteCode],
       ...libraries,
-      ...(rule === "none" ? [] : [momentsCode, RULES[rule].code]),
+      momentsCode,
+      ...(rule === "none" ? [] : [RULES[rule].code]),
       ...(selection ? [selectionText(selection, weight.width).code] : []),
     ],
-    bindings,
+    reads: {
+      this_schedule: "Schedule",
+      this_step_inputs: "StepInputs",
+      this_clip: "Clip",
+      gradient: "numbers",
+      selection: "array<u32>?",
+    },
+    writes: { parameter: "numbers", a: "array<Number>?", b: "array<Number>?" },
     params: {
       n: "u32",
       columns: "u32",
@@ -86,64 +81,18 @@ const updateKernel = memoize((form: UpdateForm) => {
       ...constants,
       ...(selection ? selectionText(selection, weight.width).constants : { PER_ROW: false, PER_COLUMN: false }),
       WORKGROUP: 64,
-      NUMBER: vector ? constants["VECTOR"]! : "f32",
-      GOOD: vector ? constants["BOOLEAN"]! : "bool",
-      HAS_SELECTION: selection !== null,
-      HAS_A: states > 0,
-      HAS_B: states > 1,
-      A_BINDING: first,
-      B_BINDING: first + 1,
+      STATE_BY_NUMBER: !isWhole(form),
       WHOLE: selection === null,
-      ACTIVE_SUBSET_ONLY: selection !== null || form.activeSubsetOnly || states === 0,
+      ACTIVE_SUBSET_ONLY: selection !== null || form.activeSubsetOnly || rule === "none",
       NESTEROV: form.nesterov,
       FREE_SIGN: free === "sign_sgd",
       FREE_SGD: free === "sgd",
-      COMPONENTS: componentsText(weight.width),
-      COLUMNS: columnsText(weight.width, form.rows),
       ROWS: form.rows,
       LANES: form.lanes,
     },
     groups: ({ n }, { ROWS, WORKGROUP }) => ceilDiv(n / Number(ROWS), Number(WORKGROUP)),
   });
 });
-
-/** Text for the state-full ones of a thread's neighbours, one after another: their state is not contiguous. */
-function componentsText(width: 1 | 4): string {
-  if (width === 1) return "  if (here.bits != 0u) { change = state_change(slot, raw, good); }";
-  return ["x", "y", "z", "w"].map((c, i) =>
-    `  if ((here.bits & ${1 << i}u) != 0u) {
-    change.${c} = state_change(slot, raw.${c}, good.${c});
-    slot += 1u;
-  }`
-  ).join("\n");
-}
-
-/**
- * Text for the selected ones of a thread's columns, one after another, each in all of the thread's rows. A software
- * adapter runs every branch of an `if`, but a loop only as often as one of its lanes needs: once for each selected
- * column if all lanes have the same.
- */
-function columnsText(width: 1 | 4, rows: number): string {
-  const each = (text: (row: number, at: string) => string): string =>
-    [...Array(rows).keys()].map((row) => text(row, `i + ${row}u * across`)).join("\n");
-  const change = (row: number, raw: string): string => `column_change(slot + ${row}u * step_inputs.count, ${raw})`;
-  return [
-    each((row, at) => `  let raw${row} = gradient[${at}];\n  var change${row} = free_change(raw${row});`),
-    width === 1 ? "  if (here.bits != 0u) {" : `  for (var rest = here.bits; rest != 0u; rest &= rest - 1u) {
-    let c = firstTrailingBit(rest);
-    let chosen = vec4u(0u, 1u, 2u, 3u) == vec4u(c);`,
-    each((row) =>
-      `    change${row} = ${
-        width === 1 ? change(row, `raw${row}`) : `select(change${row}, vec4f(${change(row, `raw${row}[c]`)}), chosen)`
-      };`
-    ),
-    "    slot += 1u;\n  }",
-    each((row, at) =>
-      `  let weight${row} = weight_at(${at});\n  put_weight(${at}, select(weight${row}, moved(weight${row}, ` +
-      `change${row}), is_good(raw${row})));`
-    ),
-  ].join("\n");
-}
 
 /**
  * Rows that the threads of a software adapter's vector share, if they divide a matrix; and the lanes of its vectors.
@@ -191,14 +140,7 @@ export function recordFusedUpdate(
   { form, weight, numbers, weight_decay, lr_scale, inactive_lr_scale, scale, key: [seed, purpose] }: FusedUpdateOptions,
 ): void {
   const { state: [a, b], schedule, step_inputs, clip, ...rest } = tensors, { width } = weight;
-  const named: Record<string, Tensor> = {
-    this_schedule: schedule,
-    this_step_inputs: step_inputs,
-    this_clip: clip,
-    ...rest,
-    ...(a ? { a } : {}),
-    ...(b ? { b } : {}),
-  };
+  const named = { this_schedule: schedule, this_step_inputs: step_inputs, this_clip: clip, ...rest, a, b };
   const columns = form.selection === "rows" || form.selection === "columns" ? tensors.parameter.shape.at(-1)! : 0;
   const share = shareOf(r.target, form.selection, tensors.parameter.shape[0]!);
   r.run(updateKernel({ ...form, ...share, weight }), named, {

@@ -43,13 +43,15 @@ const gatherKernel = defineKernel({
   ...byElement,
   name: "gather",
   code: gatherCode,
-  bindings: { step_inputs: "read", selection: "read", gradient: "read", chosen: "read_write" },
+  reads: { step_inputs: "StepInputs", selection: "array<u32>", gradient: "array<f32>" },
+  writes: { chosen: "array<f32>" },
 });
 const scatterKernel = defineKernel({
   ...byElement,
   name: "scatter",
   code: scatterCode,
-  bindings: { step_inputs: "read", selection: "read", chosen: "read", out: "read_write" },
+  reads: { step_inputs: "StepInputs", selection: "array<u32>", chosen: "array<f32>" },
+  writes: { out: "array<f32>" },
 });
 
 /** Records chosen = the selected elements of `gradient` (m, n), in row-major order. */
@@ -89,7 +91,8 @@ const randomMaskKernel = defineKernel({
   name: "random_mask",
   code: randomMaskCode,
   libraries: [threadCode, stepInputsCode, philoxCode],
-  bindings: { step_inputs: "read", mask: "read_write" },
+  reads: { step_inputs: "StepInputs" },
+  writes: { mask: "array<u32>" },
   params: { n: "u32", words: "u32", seed: "u32", purpose: "u32" },
   constants: { WORKGROUP: 64, HALF: 1 },
   groups: ({ words }) => ceilDiv(words, 64),
@@ -113,7 +116,8 @@ export function randomMask(
 const maskSelectionKernel = defineKernel({
   name: "mask_selection",
   code: maskSelectionCode,
-  bindings: { mask: "read", selection: "read_write" },
+  reads: { mask: "array<u32>" },
+  writes: { selection: "array<u32>" },
   params: { words: "u32" },
   constants: { WORKGROUP: 64 },
   groups: () => 1,

@@ -1,5 +1,4 @@
 import { defineKernel } from "../../gpu/kernel.ts";
-import { range } from "../../ops/codegen.ts";
 import type { Recorder } from "../../plan/recorder.ts";
 import { size, type Tensor, tensor } from "../../plan/tensor.ts";
 import clipCode from "../../../shaders/lib/clip.wgsl" with { type: "text" };
@@ -15,7 +14,8 @@ import scheduleCode from "../../../shaders/lib/schedule.wgsl" with { type: "text
 const UNROLL = 16;
 
 const definition = {
-  bindings: { schedule: "read", clip: "read", loss: "read", metrics: "read_write" },
+  reads: { schedule: "Schedule", clip: "Clip", loss: "array<f32>" },
+  writes: { metrics: "array<f32>" },
   params: { n: "u32" },
   groups: () => 1,
 } as const;
@@ -25,7 +25,7 @@ const metricsKernel = {
     name: "metrics",
     code: metricsCode,
     libraries: [scheduleCode, clipCode],
-    constants: { UNROLL, LOSSES: range(UNROLL).map((i) => `loss[i + ${i}u]`).join(" + ") },
+    constants: { UNROLL },
   }),
   tiled: defineKernel({
     ...definition,

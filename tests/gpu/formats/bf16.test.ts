@@ -6,7 +6,6 @@ import { Executor } from "../../../src/plan/executor.ts";
 import { planMemory } from "../../../src/plan/memory.ts";
 import { Recorder } from "../../../src/plan/recorder.ts";
 import { tensor } from "../../../src/plan/tensor.ts";
-import bf16Code from "../../../shaders/lib/bf16.wgsl" with { type: "text" };
 import roundCode from "../../../shaders/lib/bf16_round.wgsl" with { type: "text" };
 import threadCode from "../../../shaders/lib/thread.wgsl" with { type: "text" };
 
@@ -80,48 +79,41 @@ test("toBf16() and fromBf16(): the even number in the low half, odd lengths, and
   );
 });
 
-const roundKernel = defineKernel({
-  name: "round four numbers a thread in both ways, and unpack the stochastic ones in both ways",
-  code: `
-struct Params { n: u32 }
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> random: array<vec2u>;
-@group(0) @binding(2) var<storage, read_write> nearest: array<vec4u>;
-@group(0) @binding(3) var<storage, read_write> stochastic: array<vec2u>;
-@group(0) @binding(4) var<storage, read_write> unpacked: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> one_by_one: array<vec4f>;
-@group(1) @binding(0) var<uniform> params: Params;
-
-@compute @workgroup_size(\${WORKGROUP})
+const main = `@compute @workgroup_size(\${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = thread_index(group, groups, lane);
-  if (i >= params.n) { return; }
-  nearest[i] = vec4u(round_bf16(x[i].x), round_bf16(x[i].y), round_bf16(x[i].z), round_bf16(x[i].w));
-  let words = pack_bf16(x[i], random[i]);
-  stochastic[i] = words;
-  unpacked[i] = unpack_bf16(words);
-  one_by_one[i] = vec4f(
-    unpack_one_bf16(words.x, 4u * i),
-    unpack_one_bf16(words.x, 4u * i + 1u),
-    unpack_one_bf16(words.y, 4u * i + 2u),
-    unpack_one_bf16(words.y, 4u * i + 3u),
-  );
+  if (i >= params.n) { return; }`;
+
+const roundKernel = defineKernel({
+  name: "round four numbers a thread in both ways, and unpack the stochastic ones",
+  code: `${main}
+  let four = load4_x(i);
+  store4_nearest(i, four);
+  stochastic[i] = pack_bf16(four, random[i]);
+  store4_unpacked(i, load4_stochastic(i));
 }`,
-  libraries: [threadCode, bf16Code, roundCode],
-  bindings: {
-    x: "read",
-    random: "read",
-    nearest: "read_write",
-    stochastic: "read_write",
-    unpacked: "read_write",
-    one_by_one: "read_write",
-  },
+  libraries: [threadCode, roundCode],
+  reads: { x: "numbers", random: "array<vec2u>" },
+  writes: { nearest: "numbers", stochastic: "numbers", unpacked: "numbers" },
   params: { n: "u32" },
-  constants: { WORKGROUP: 64, BF16: true },
+  constants: { WORKGROUP: 64 },
+  groups: perThread,
+});
+
+const unpackKernel = defineKernel({
+  name: "unpack numbers one by one",
+  code: `${main}
+  store1_out(i, load1_x(i));
+}`,
+  libraries: [threadCode],
+  reads: { x: "numbers" },
+  writes: { out: "numbers" },
+  params: { n: "u32" },
+  constants: { WORKGROUP: 64 },
   groups: perThread,
 });
 
@@ -139,11 +131,12 @@ async function round(values: Floats, randomHalves: readonly number[]): Promise<R
   const gpu = await openGpu(), n = values.length, r = new Recorder({ target: gpu.target, training: false });
   const x = tensor("x", [n], "state"),
     random = tensor("random", [n / 2], "state", "u32"),
-    nearest = tensor("nearest", [n], "state", "u32");
+    nearest = tensor("nearest", [n], "state", "bf16");
   const stochastic = tensor("stochastic", [n], "state", "bf16"),
     unpacked = tensor("unpacked", [n], "state"),
     one_by_one = tensor("one by one", [n], "state");
-  r.run(roundKernel, { x, random, nearest, stochastic, unpacked, one_by_one }, { n: n / 4 });
+  r.run(roundKernel, { x, random, nearest, stochastic, unpacked }, { n: n / 4 });
+  r.run(unpackKernel, { x: stochastic, out: one_by_one }, { n });
   const program = { name: "round", steps: r.steps };
   const executor = await Executor.create(gpu, planMemory([program]));
   executor.write(x, values);
@@ -153,7 +146,7 @@ async function round(values: Floats, randomHalves: readonly number[]): Promise<R
   );
   executor.run(program);
   const result = {
-    nearest: [...await executor.readWords(nearest)],
+    nearest: halvesOf(await executor.readWords(nearest)),
     stochastic: halvesOf(await executor.readWords(stochastic)),
     unpacked: await executor.read(unpacked),
     one_by_one: await executor.read(one_by_one),

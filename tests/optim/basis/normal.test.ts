@@ -12,12 +12,7 @@ import threadCode from "../../../shaders/lib/thread.wgsl" with { type: "text" };
 
 const philoxKernel = defineKernel({
   name: "philox",
-  code: `struct Params { n: u32 }
-@group(0) @binding(0) var<storage, read> counters: array<vec4u>;
-@group(0) @binding(1) var<storage, read> keys: array<vec2u>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4u>;
-@group(1) @binding(0) var<uniform> params: Params;
-@compute @workgroup_size(\${WORKGROUP})
+  code: `@compute @workgroup_size(\${WORKGROUP})
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -27,7 +22,8 @@ fn main(
   if (i < params.n) { out[i] = philox(counters[i], keys[i]); }
 }`,
   libraries: [threadCode, philoxCode],
-  bindings: { counters: "read", keys: "read", out: "read_write" },
+  reads: { counters: "array<vec4u>", keys: "array<vec2u>" },
+  writes: { out: "array<vec4u>" },
   params: { n: "u32" },
   constants: { WORKGROUP: 64 },
   groups: perThread,

@@ -19,13 +19,15 @@ const fillDefinition = {
 const dctSomeKernel = defineKernel({
   ...fillDefinition,
   name: "dct_fill",
-  bindings: { table: "read", indices: "read", out: "read_write" },
+  reads: { table: "array<f32>", indices: "array<u32>" },
+  writes: { out: "array<f32>" },
   constants: { WORKGROUP: 64, ALL: false },
 });
 const dctAllKernel = defineKernel({
   ...fillDefinition,
   name: "dct_fill_all",
-  bindings: { table: "read", out: "read_write" },
+  reads: { table: "array<f32>" },
+  writes: { out: "array<f32>" },
   constants: { WORKGROUP: 64, ALL: true },
 });
 
@@ -33,7 +35,8 @@ const dctEnergyKernel = defineKernel({
   name: "dct_energy",
   code: dctEnergyCode,
   libraries: [threadCode],
-  bindings: { x: "read", energy: "read_write" },
+  reads: { x: "array<f32>" },
+  writes: { energy: "array<f32>" },
   params: { n: "u32", rows: "u32", columns: "u32" },
   constants: { WORKGROUP: 64, ROWS: false },
   groups: perThread,
@@ -43,7 +46,8 @@ const dctSelectKernel = defineKernel({
   name: "dct_select",
   code: dctSelectCode,
   libraries: [threadCode, finiteCode],
-  bindings: { energy: "read", indices: "read_write" },
+  reads: { energy: "array<f32>" },
+  writes: { indices: "array<u32>" },
   params: { n: "u32", k: "u32", cold: "u32" },
   constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,

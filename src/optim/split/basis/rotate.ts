@@ -14,7 +14,8 @@ const rotatePrepareKernel = defineKernel({
   name: "rotate_prepare",
   code: rotatePrepareCode,
   libraries: [threadCode, stepInputsCode, pastCorrectionCode],
-  bindings: { step_inputs: "read", turn: "read", m: "read", v: "read", weights: "read_write", spread: "read_write" },
+  reads: { step_inputs: "StepInputs", turn: "array<Vector>", m: "array<Vector>", v: "array<Vector>" },
+  writes: { weights: "array<Vector>", spread: "array<Vector>" },
   params: { n: "u32", spreads: "u32", beta1: "f32", complement1: "f32", beta2: "f32", complement2: "f32" },
   constants: { WORKGROUP: 64, ...SCALAR },
   groups: perThread,
@@ -29,13 +30,15 @@ const finishDefinition = {
 const rotateMeanKernel = defineKernel({
   ...finishDefinition,
   name: "rotate_mean",
-  bindings: { step_inputs: "read", mean: "read", m: "read_write" },
+  reads: { step_inputs: "StepInputs", mean: "array<Vector>" },
+  writes: { m: "array<Vector>" },
   constants: { WORKGROUP: 64, SECOND: false, ...SCALAR },
 });
 const rotateMomentsKernel = defineKernel({
   ...finishDefinition,
   name: "rotate_moments",
-  bindings: { step_inputs: "read", mean: "read", m: "read_write", spread: "read", v: "read_write" },
+  reads: { step_inputs: "StepInputs", mean: "array<Vector>", spread: "array<Vector>" },
+  writes: { m: "array<Vector>", v: "array<Vector>" },
   constants: { WORKGROUP: 64, SECOND: true, ...SCALAR },
 });
 
