@@ -1,9 +1,12 @@
-// npm run bench Scrimp beside jax-js, in alternating blocks npm run bench -- --steady that nothing grows in 1000 steps
-// npm run bench -- --kernels every kernel of a step, beside the adapter's measured peaks npm run bench -- --optimizers
-// what optimizers cost beside AdamW: whole steps, updates alone, a projector's refresh (work 60M) npm run bench --
-// --loading a model of 135 million parameters from its file to the device: speed, memory, planning, a step npm run
-// bench -- --fine-tuning what a pretrained model learns and forgets, by method
-// These two are Deno's alone and take options of their own, see loading.deno.ts and fine_tuning.deno.ts. Of all others:
+// npm run bench                     Scrimp beside jax-js, in alternating blocks
+// npm run bench -- --steady         that nothing grows in 1000 steps
+// npm run bench -- --kernels        every kernel of a step, beside the adapter's measured peaks
+// npm run bench -- --optimizers     what optimizers cost beside AdamW: whole steps, updates, a projector's refresh
+// npm run bench -- --loading        a model of 135 million parameters from its file to the device: speed and memory
+// npm run bench -- --fine-tuning    what a pretrained model learns and forgets, by method
+// npm run bench -- --compilers      what the compilers of real GPUs make of the kernels, without a GPU
+// The last three are Deno's alone and take options of their own, see loading.deno.ts, fine_tuning.deno.ts and
+// compilers/main.deno.ts. Of all others:
 //   --work A|B|C              C is for a real GPU, and only run when asked for; --optimizers has 60M too
 //   --runtime deno|chromium   --kernels takes Deno unless told otherwise
 //   --gpu                     Chromium uses the machine's GPU rather than SwiftShader
@@ -67,7 +70,11 @@ const MEASUREMENTS = {
 };
 
 /** Programs of their own, by their flag; they take the arguments that are left. */
-const SCRIPTS = { "--loading": "tests/bench/loading.deno.ts", "--fine-tuning": "tests/bench/fine_tuning.deno.ts" };
+const SCRIPTS = {
+  "--loading": "tests/bench/loading.deno.ts",
+  "--fine-tuning": "tests/bench/fine_tuning.deno.ts",
+  "--compilers": "tests/bench/compilers/main.deno.ts",
+};
 
 const text = { type: "string" }, flag = { type: "boolean", default: false };
 let options;
