@@ -48,11 +48,13 @@ export async function createNullDevice(radv = findRadv()): Promise<NullDevice> {
 async function buildLibrary(path: string): Promise<void> {
   const source = new URL("null_device.c", import.meta.url).pathname;
   const cc = new Deno.Command("cc", { args: ["-O1", "-shared", "-fPIC", "-o", path, source, "-ldl"], stderr: "piped" });
-  const { success, stderr } = await cc.output().catch((error: unknown) => {
+  try {
+    const { success, stderr } = await cc.output();
+    if (!success) throw new Unavailable(`Cannot build null_device.c: ${new TextDecoder().decode(stderr)}`);
+  } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new Unavailable("Cannot find cc. Install gcc and libc6-dev");
     throw error;
-  });
-  if (!success) throw new Unavailable(`Cannot build null_device.c: ${new TextDecoder().decode(stderr)}`);
+  }
 }
 
 /** RADV's library, as its manifest names it. */
