@@ -89,9 +89,9 @@ interface Place {
   readonly binding: number;
 }
 
-/** The declaration of words as they are. */
+/** The declaration of words as they are. Those of a packed format are what the shader takes them for only as u32. */
 function words({ kernel, name, access, binding }: Place, stored: ElementType, type: string): string {
-  if (stored !== "f32" && stored !== "u32") {
+  if (stored !== "f32" && stored !== "u32" && type !== "array<u32>") {
     throw new RangeError(`Cannot bind ${name} of kernel "${kernel}" to ${stored}: expected f32 or u32, as ${type}`);
   }
   return `@group(0) @binding(${binding}) var<storage, ${access}> ${name}: ${type};`;
