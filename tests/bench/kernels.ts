@@ -60,7 +60,7 @@ export async function measureKernels(task: KernelsTask): Promise<KernelsReport> 
   );
   const peaksBefore = await measurePeaks(gpu, clock);
 
-  const train = programs.train;
+  const train = programs.train.programs.values().next().value!;
   const groups = [...Map.groupBy(train.steps, keyOf).values()].map((steps) => {
     const step = steps[0]!;
     return {
@@ -138,9 +138,8 @@ function sizesOf({ kernel, params, tensors }: Step): string {
   return [`(${largest.shape.join(", ")})`, ...marks].join(" ");
 }
 
-/** NT, NN or TN. */
-function modeOf({ MODE, TRANSPOSE_A, TRANSPOSE_B }: Step["kernel"]["constants"]): string {
-  return MODE === undefined
-    ? [TRANSPOSE_A, TRANSPOSE_B].map((transposed) => (transposed ? "T" : "N")).join("")
-    : String(MODE);
+/** NT, NN or TN. Of the portable kernel's operands an untransposed A runs along k, an untransposed B does not. */
+function modeOf({ A_ALONG, B_ALONG, TRANSPOSE_A, TRANSPOSE_B }: Step["kernel"]["constants"]): string {
+  const transposed = A_ALONG === undefined ? [TRANSPOSE_A, TRANSPOSE_B] : [!A_ALONG, B_ALONG];
+  return transposed.map((is) => (is ? "T" : "N")).join("");
 }

@@ -11,26 +11,30 @@ const ATTEMPTS = 2;
 /** Processes at a time. */
 const PROCESSES = 2;
 
-/** Compiles kernels in several ways. `absent` has the reason for each way that this machine has not. */
+/** A way that this machine has not. */
+export interface Absent extends Way {
+  readonly reason: string;
+}
+
+/** Compiles kernels in several ways. */
 export async function compileInWays(
   device: NullDevice,
   uses: readonly Use[],
   ways: readonly Way[],
-): Promise<{ tables: Table[]; absent: string[] }> {
-  const results: (Table | Unavailable)[] = [], left = ways.entries();
+): Promise<{ tables: Table[]; absent: Absent[] }> {
+  const results: (Table | Absent)[] = [], left = ways.entries();
   const work = async (): Promise<void> => {
     for (const [i, way] of left) {
       results[i] = await compileKernels(device, uses, way).catch((error: unknown) => {
-        if (error instanceof Unavailable) return error;
+        if (error instanceof Unavailable) return { ...way, reason: error.message };
         throw error;
       });
     }
   };
   await Promise.all(Array.from({ length: PROCESSES }, work));
-  const isAbsent = (result: Table | Unavailable) => result instanceof Unavailable;
   return {
-    tables: results.filter((result) => !isAbsent(result)) as Table[],
-    absent: (results.filter(isAbsent) as Unavailable[]).map(({ message }) => message),
+    tables: results.filter((result) => "rows" in result),
+    absent: results.filter((result) => "reason" in result),
   };
 }
 

@@ -55,7 +55,7 @@ async function main(): Promise<number> {
   const failed = tables.flatMap(({ rows, family, compiler }) =>
     rows.filter(({ result }) => typeof result === "string").map((row) => `${family}, ${compiler}: ${describeRow(row)}`)
   );
-  for (const problem of [...absent, ...failed]) console.error(`bench: ${problem}`);
+  for (const problem of [...absent.map(({ reason }) => reason), ...failed]) console.error(`bench: ${problem}`);
   return failed.length > 0 || tables.length === 0 ? 1 : 0;
 }
 

@@ -47,7 +47,7 @@ function compiledOf(printed: string): Compiled | string {
     }
     return Number(value);
   };
-  const [, size = ""] = before.match(/^workgroup-size: ([\d, ]+)/m) ?? [];
+  const [, size = ""] = before.match(/^workgroup[-_]size: ([\d, ]+)/m) ?? [];
   const assembly = (before.split(/^disasm:$/m)[1] ?? "").trim().split(/^\s*$/m)[0]!;
   return {
     threads: size.split(",").map(Number).reduce((a, b) => a * b),
