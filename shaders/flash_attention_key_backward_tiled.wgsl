@@ -153,13 +153,19 @@ fn main(
 #for i in 4
   if (j${i} < params.T) {
 #for g in GROUPS
+#if ${WHOLE_FOURS}
+    if (${64 * g}u + 4u * tn < ${D}u) {
+      store4_dk((k${i} + ${64 * g}u + 4u * tn) / 4u, dk${g}_${i});
+      store4_dv((k${i} + ${64 * g}u + 4u * tn) / 4u, dv${g}_${i});
+    }
+#else
 #for c in 4
-    if (64u * ${g}u + 4u * tn + ${c}u < ${D}u) {
-      let at = k${i} + 64u * ${g}u + 4u * tn + ${c}u;
-      store_dk(at, dk${g}_${i}[${c}]);
-      store_dv(at, dv${g}_${i}[${c}]);
+    if (${64 * g + c}u + 4u * tn < ${D}u) {
+      store1_dk(k${i} + ${64 * g + c}u + 4u * tn, dk${g}_${i}[${c}]);
+      store1_dv(k${i} + ${64 * g + c}u + 4u * tn, dv${g}_${i}[${c}]);
     }
 #end
+#endif
 #end
   }
 #end

@@ -131,9 +131,13 @@ fn main(
 #for i in 4
   if (t${i} < params.T) {
 #for g in GROUPS
+#if ${WHOLE_FOURS}
+    if (${64 * g}u + 4u * tn < ${D}u) { store4_dq((q${i} + ${64 * g}u + 4u * tn) / 4u, dq${g}_${i}); }
+#else
 #for c in 4
-    if (64u * ${g}u + 4u * tn + ${c}u < ${D}u) { store_dq(q${i} + 64u * ${g}u + 4u * tn + ${c}u, dq${g}_${i}[${c}]); }
+    if (${64 * g + c}u + 4u * tn < ${D}u) { store1_dq(q${i} + ${64 * g + c}u + 4u * tn, dq${g}_${i}[${c}]); }
 #end
+#endif
 #end
     if (tn == 0u) { statistics[q${i} / ${D}u].y = row_delta[${i}]; }
   }

@@ -99,11 +99,17 @@ fn main(
       let v1 = head_start(b, tile + 32u * half + 16u + tm, params.KV, kv);
 #for g in GROUPS
       {
+#if ${WHOLE_FOURS}
+        let d = min(${64 * g}u + 4u * tn, ${D}u - 4u);
+        let near = load4_v((v0 + d) / 4u);
+        let far = load4_v((v1 + d) / 4u);
+#else
 #for c in 4
-        let d${c} = min(64u * ${g}u + 4u * tn + ${c}u, ${D}u - 1u);
+        let d${c} = min(${64 * g + c}u + 4u * tn, ${D}u - 1u);
 #end
-        let near = vec4f(load_v(v0 + d0), load_v(v0 + d1), load_v(v0 + d2), load_v(v0 + d3));
-        let far = vec4f(load_v(v1 + d0), load_v(v1 + d1), load_v(v1 + d2), load_v(v1 + d3));
+        let near = vec4f(load1_v(v0 + d0), load1_v(v0 + d1), load1_v(v0 + d2), load1_v(v0 + d3));
+        let far = vec4f(load1_v(v1 + d0), load1_v(v1 + d1), load1_v(v1 + d2), load1_v(v1 + d3));
+#endif
         workgroupBarrier();
         if (tn / 8u == half) {
 #for c in 4
@@ -131,11 +137,13 @@ fn main(
 #for i in 4
   if (t${i} < params.T) {
 #for g in GROUPS
+#if ${WHOLE_FOURS}
+    if (${64 * g}u + 4u * tn < ${D}u) { store4_out((q${i} + ${64 * g}u + 4u * tn) / 4u, o${g}_${i} / total[${i}]); }
+#else
 #for c in 4
-    if (64u * ${g}u + 4u * tn + ${c}u < ${D}u) {
-      store_out(q${i} + 64u * ${g}u + 4u * tn + ${c}u, o${g}_${i}[${c}] / total[${i}]);
-    }
+    if (${64 * g + c}u + 4u * tn < ${D}u) { store1_out(q${i} + ${64 * g + c}u + 4u * tn, o${g}_${i}[${c}] / total[${i}]); }
 #end
+#endif
 #end
     if (tn == 0u) {
       statistics[(b * params.T + t${i}) * params.H + h] = vec2f(highest[${i}] + log(total[${i}]), 0.0);

@@ -55,7 +55,7 @@ function constantsOf(D: number, perRow: number): { readonly portable: Constants;
   const { constants, width } = vectorsOf(D);
   return {
     portable: { ...constants, CHUNKS: D / width, ROWS: rowsOf(D, perRow), KEYS: keysOf(D) },
-    tiled: { D, ROWS, GROUPS: ceilDiv(D, 64), RAGGED: D % 16 !== 0 },
+    tiled: { D, ROWS, GROUPS: ceilDiv(D, 64), RAGGED: D % 16 !== 0, WHOLE_FOURS: D % 4 === 0 },
   };
 }
 
