@@ -119,9 +119,11 @@ fn main(
 #endif
 #for e in A_RUN
 #for j in TILE
+    c${i * A_RUN + e}_${j} = c${i * A_RUN + e}_${j}
 #for u in UNROLL${phase}
-    c${i * A_RUN + e}_${j} += x${i * A_RUN + e}_${u} * y${j}_${u};
+      + x${i * A_RUN + e}_${u} * y${j}_${u}
 #end
+      ;
 #end
 #end
 #end
