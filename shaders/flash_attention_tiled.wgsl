@@ -141,7 +141,9 @@ fn main(
     if (${64 * g}u + 4u * tn < ${D}u) { store4_out((q${i} + ${64 * g}u + 4u * tn) / 4u, o${g}_${i} / total[${i}]); }
 #else
 #for c in 4
-    if (${64 * g + c}u + 4u * tn < ${D}u) { store1_out(q${i} + ${64 * g + c}u + 4u * tn, o${g}_${i}[${c}] / total[${i}]); }
+    if (${64 * g + c}u + 4u * tn < ${D}u) {
+      store1_out(q${i} + ${64 * g + c}u + 4u * tn, o${g}_${i}[${c}] / total[${i}]);
+    }
 #end
 #endif
 #end
