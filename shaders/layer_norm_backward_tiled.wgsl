@@ -12,19 +12,20 @@ fn main(
 ) {
   let row = group.y * groups.x + group.x;
   if (row >= params.n) { return; }
-  let start = row * params.C;
+  let width = params.C / ${WIDTH}u;
+  let start = row * width;
   let mean = statistics[row].x;
   let r = statistics[row].y;
-  var sum = 0.0;
-  var product = 0.0;
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+  var sum = Vector(0.0);
+  var product = Vector(0.0);
+  for (var c = lane; c < width; c += ${WORKGROUP}u) {
     let g = load_weight(c) * load_dy(start + c);
     sum += g;
     product += g * ((load_x(start + c) - mean) * r);
   }
-  let shift = workgroup_sum(lane, sum) / f32(params.C);
-  let shrink = workgroup_sum(lane, product) / f32(params.C);
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+  let shift = workgroup_sum(lane, sum_of(sum)) / f32(params.C);
+  let shrink = workgroup_sum(lane, sum_of(product)) / f32(params.C);
+  for (var c = lane; c < width; c += ${WORKGROUP}u) {
     let i = start + c;
     let value = r * (load_weight(c) * load_dy(i) - shift - (load_x(i) - mean) * r * shrink);
 #if ${ACCUMULATE}

@@ -12,18 +12,19 @@ fn main(
 ) {
   let row = group.y * groups.x + group.x;
   if (row >= params.n) { return; }
-  let start = row * params.C;
-  var sum = 0.0;
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) { sum += load_x(start + c); }
-  let mean = workgroup_sum(lane, sum) / f32(params.C);
-  var squares = 0.0;
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+  let width = params.C / ${WIDTH}u;
+  let start = row * width;
+  var sum = Vector(0.0);
+  for (var c = lane; c < width; c += ${WORKGROUP}u) { sum += load_x(start + c); }
+  let mean = workgroup_sum(lane, sum_of(sum)) / f32(params.C);
+  var squares = Vector(0.0);
+  for (var c = lane; c < width; c += ${WORKGROUP}u) {
     let centred = load_x(start + c) - mean;
     squares = fma(centred, centred, squares);
   }
-  let scale = 1.0 / sqrt(workgroup_sum(lane, squares) / f32(params.C) + params.eps);
+  let scale = 1.0 / sqrt(workgroup_sum(lane, sum_of(squares)) / f32(params.C) + params.eps);
   if (lane == 0u) { statistics[row] = vec2f(mean, scale); }
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+  for (var c = lane; c < width; c += ${WORKGROUP}u) {
     store_y(start + c, (load_x(start + c) - mean) * scale * load_weight(c) + load_bias(c));
   }
 }

@@ -11,14 +11,15 @@ fn main(
 ) {
   let row = group.y * groups.x + group.x;
   if (row >= params.n) { return; }
-  let start = row * params.C;
-  var sum = 0.0;
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+  let width = params.C / ${WIDTH}u;
+  let start = row * width;
+  var sum = Vector(0.0);
+  for (var c = lane; c < width; c += ${WORKGROUP}u) {
     sum += load_x(start + c) * load_weight(c) * load_dy(start + c);
   }
   let r = inverse_rms[row];
-  let shrink = workgroup_sum(lane, sum) * r * r / f32(params.C);
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+  let shrink = workgroup_sum(lane, sum_of(sum)) * r * r / f32(params.C);
+  for (var c = lane; c < width; c += ${WORKGROUP}u) {
     let i = start + c;
     let value = r * (load_weight(c) * load_dy(i) - load_x(i) * shrink);
 #if ${ACCUMULATE}

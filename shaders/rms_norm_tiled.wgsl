@@ -11,15 +11,16 @@ fn main(
 ) {
   let row = group.y * groups.x + group.x;
   if (row >= params.n) { return; }
-  let start = row * params.C;
-  var sum = 0.0;
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+  let width = params.C / ${WIDTH}u;
+  let start = row * width;
+  var sum = Vector(0.0);
+  for (var c = lane; c < width; c += ${WORKGROUP}u) {
     let value = load_x(start + c);
     sum = fma(value, value, sum);
   }
-  let scale = 1.0 / sqrt(workgroup_sum(lane, sum) / f32(params.C) + params.eps);
+  let scale = 1.0 / sqrt(workgroup_sum(lane, sum_of(sum)) / f32(params.C) + params.eps);
   if (lane == 0u) { inverse_rms[row] = scale; }
-  for (var c = lane; c < params.C; c += ${WORKGROUP}u) {
+  for (var c = lane; c < width; c += ${WORKGROUP}u) {
     store_y(start + c, load_x(start + c) * scale * load_weight(c));
   }
 }

@@ -53,6 +53,7 @@ export {
   type Operands,
   type Program,
   Recorder,
+  type RecorderOptions,
   type Step,
 } from "../plan/recorder.ts";
 export { type ElementType, type Role, ROLES, type Tensor, tensor } from "../plan/tensor.ts";

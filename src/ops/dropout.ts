@@ -49,7 +49,7 @@ export function dropout(r: Recorder, x: Variable, { p, key, mask_counter }: Drop
       params,
     );
   };
-  const y = { value: r.tensor("dropout", x.value.shape), needsGradient: x.needsGradient };
+  const y = { value: r.activation("dropout", x.value.shape), needsGradient: x.needsGradient };
   mask(x.value, { tensor: y.value, accumulate: false });
   r.onBackward(y, [x], (dy) => mask(dy, r.gradientFor(x)!));
   return y;

@@ -53,7 +53,7 @@ export function add(r: Recorder, x: Variable, y: Variable): Variable {
   if (x.value.shape.join() !== y.value.shape.join()) {
     throw new RangeError(`Cannot add tensors of different shape: (${x.value.shape}) and (${y.value.shape})`);
   }
-  const out = { value: r.tensor("sum", x.value.shape), needsGradient: x.needsGradient || y.needsGradient };
+  const out = { value: r.activation("sum", x.value.shape), needsGradient: x.needsGradient || y.needsGradient };
   const { constants, width } = vectorsOf(size(x.value));
   r.run(addKernel.with(constants), { x: x.value, y: y.value, out: out.value }, { n: size(x.value) / width });
   r.onBackward(out, [x, y], (dOut) => {
@@ -81,7 +81,7 @@ export function moveGradient(r: Recorder, gradient: Tensor, variable: Variable):
 
 /** A copy of x, for a tensor that is about to change in place. */
 export function copyTensor(r: Recorder, x: Tensor): Tensor {
-  const copy = r.tensor("copy", x.shape, "scratch");
+  const copy = r.tensor("copy", x.shape, "scratch", x.type);
   copyInto(r, x, { tensor: copy, accumulate: false });
   return copy;
 }

@@ -47,7 +47,7 @@ export interface Segments {
 export function embedding(r: Recorder, weight: Variable, ids: Tensor, segments?: Segments): Variable {
   const [V, C] = weight.value.shape as [number, number];
   const N = ids.shape[0]!;
-  const y = { value: r.tensor("embedding", [N, C]), needsGradient: weight.needsGradient };
+  const y = { value: r.activation("embedding", [N, C]), needsGradient: weight.needsGradient };
   const { constants, width } = vectorsOf(C);
   const params = { n: (N * C) / width, C: C / width, V };
   const { type, label } = weight.value;

@@ -27,7 +27,7 @@ const backwardKernel = defineKernel({
 export function firstTokens(r: Recorder, x: Variable, { B, T }: { readonly B: number; readonly T: number }): Variable {
   const C = x.value.shape[1]!;
   const { constants, width } = vectorsOf(C);
-  const y = { value: r.tensor("first_tokens", [B, C]), needsGradient: x.needsGradient };
+  const y = { value: r.activation("first_tokens", [B, C]), needsGradient: x.needsGradient };
   r.run(forwardKernel.with(constants), { x: x.value, y: y.value }, { n: (B * C) / width, T, C: C / width });
   r.onBackward(y, [x], (dy) => {
     const { tensor: dx, accumulate } = r.gradientFor(x)!;

@@ -159,7 +159,7 @@ export function flashAttention(r: Recorder, q: Variable, k: Variable, v: Variabl
   checkDocuments(size);
   const { B, T, H, KV, D, documents, window = T } = size;
   const needsGradient = q.needsGradient || k.needsGradient || v.needsGradient;
-  const out = { value: r.tensor("attention", [B * T, H * D]), needsGradient };
+  const out = { value: r.activation("attention", [B * T, H * D]), needsGradient };
   // Of each row: the logarithm of the softmax's denominator, and what the backward pass subtracts from all gradients.
   const statistics = r.tensor("attention.statistics", [B * T, H, 2]);
   const params = (heads: number, { perRow }: { readonly perRow: number }) => ({
@@ -174,7 +174,7 @@ export function flashAttention(r: Recorder, q: Variable, k: Variable, v: Variabl
   const operands = { q: q.value, k: k.value, v: v.value, documents, statistics };
   r.run(kernelsFor(FORWARD, size), { ...operands, out: out.value }, params(H, FORWARD));
   r.onBackward(out, [q, k, v], (dout) => {
-    const target = (of: Variable) => newGradient(r, of) ?? r.tensor("unused", of.value.shape, "scratch");
+    const target = (of: Variable) => newGradient(r, of) ?? r.tensor("unused", of.value.shape, "scratch", of.value.type);
     const [dq, dk, dv] = [target(q), target(k), target(v)] as const;
     const query = { ...operands, out: out.value, dout, dq };
     r.run(kernelsFor(QUERY_BACKWARD, size), query, params(H, QUERY_BACKWARD));

@@ -47,7 +47,7 @@ export function gelu(r: Recorder, x: Variable, form: GeluForm): Variable {
   const { forward, backward } = KERNELS[form];
   const { constants, width } = vectorsOf(size(x.value));
   const n = size(x.value) / width;
-  const y = { value: r.tensor("gelu", x.value.shape), needsGradient: x.needsGradient };
+  const y = { value: r.activation("gelu", x.value.shape), needsGradient: x.needsGradient };
   r.run(forward.with(constants), { x: x.value, y: y.value }, { n });
   r.onBackward(y, [x], (dy) => {
     r.run(backward.with(constants), { x: x.value, dy_inout: dy }, { n });

@@ -30,7 +30,7 @@ const forwardKernel = {
     ...forward,
     name: "layer_norm_tiled",
     code: forwardTiledCode,
-    libraries: [reduceCode],
+    libraries: [reduceCode, vectorCode],
     constants: { WORKGROUP: 64 },
     groups: ({ n }) => n,
   }),
@@ -54,7 +54,7 @@ const backwardKernel = {
     ...backward,
     name: "layer_norm_backward_tiled",
     code: backwardTiledCode,
-    libraries: [reduceCode],
+    libraries: [reduceCode, vectorCode],
     constants: { WORKGROUP: 64, ACCUMULATE: false },
     groups: ({ n }) => n,
   }),
@@ -76,13 +76,13 @@ export function layerNorm(r: Recorder, x: Variable, weight: Variable, bias: Vari
   }
   const label = weight.value.label.replace(/\.weight$/, "");
   const y = {
-    value: tensor(label, [n, C], "activation"),
+    value: tensor(label, [n, C], "activation", r.activationType([n, C])),
     needsGradient: x.needsGradient || weight.needsGradient || bias.needsGradient,
   };
   const statistics = tensor(`${label}.statistics`, [n, 2], "activation");
   const { constants: vectors } = vectorsOf(C);
   const { portable, tiled } = forwardKernel;
-  const kernel = { portable: portable.with(vectors), tiled: tiled.with({ WORKGROUP: threadsOfRow(C) }) };
+  const kernel = { portable: portable.with(vectors), tiled: tiled.with({ ...vectors, WORKGROUP: threadsOfRow(C) }) };
   r.run(kernel, { x: x.value, weight: weight.value, bias: bias.value, y: y.value, statistics }, { n, C, eps });
   r.onBackward(y, [x, weight, bias], (dy) => {
     const dBias = r.gradientFor(bias);
@@ -96,7 +96,7 @@ export function layerNorm(r: Recorder, x: Variable, weight: Variable, bias: Vari
       r.run(
         {
           portable: portable.with({ ...constants, ...vectors }),
-          tiled: tiled.with({ ...constants, WORKGROUP: threadsOfRow(C) }),
+          tiled: tiled.with({ ...constants, ...vectors, WORKGROUP: threadsOfRow(C) }),
         },
         { x: x.value, weight: weight.value, statistics, dy, dx: dx.tensor },
         { n, C },

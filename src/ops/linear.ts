@@ -47,7 +47,8 @@ export function linear(
   }
   const inputs = [x, weight, bias, residual].filter((input) => input !== undefined);
   const y = {
-    value: given ?? tensor(weight.value.label.replace(/\.weight$/, ""), [N, out], "activation"),
+    value: given ??
+      tensor(weight.value.label.replace(/\.weight$/, ""), [N, out], "activation", r.activationType([N, out])),
     needsGradient: inputs.some(({ needsGradient }) => needsGradient),
   };
   const accumulate = y.value === residual?.value;

@@ -98,7 +98,7 @@ export function materialisedAttention(
   checkDocuments(size);
   const { B, T, H, D } = size, all = probabilities(r, q, k, size);
   const p = size.dropout ? dropout(r, all, size.dropout) : all;
-  const out = { value: r.tensor("attention", [B * T, H * D]), needsGradient: p.needsGradient || v.needsGradient };
+  const out = { value: r.activation("attention", [B * T, H * D]), needsGradient: p.needsGradient || v.needsGradient };
   values(r, size, p.value, v.value, out.value, false);
   r.onBackward(out, [p, v], (dout) => {
     const dv = newGradient(r, v);

@@ -27,7 +27,7 @@ export function multiply(r: Recorder, x: Variable, y: Variable): Variable {
   const { constants, width } = vectorsOf(size(x.value)), n = size(x.value) / width;
   const product = (a: Tensor, b: Tensor, { tensor: out, accumulate }: GradientTarget): void =>
     r.run(multiplyKernel.with({ ...constants, ACCUMULATE: accumulate }), { x: a, y: b, out }, { n });
-  const out = { value: r.tensor("product", x.value.shape), needsGradient: x.needsGradient || y.needsGradient };
+  const out = { value: r.activation("product", x.value.shape), needsGradient: x.needsGradient || y.needsGradient };
   product(x.value, y.value, { tensor: out.value, accumulate: false });
   r.onBackward(out, [x, y], (dOut) => {
     const dx = r.gradientFor(x);

@@ -29,7 +29,7 @@ const forwardKernel = {
     ...forward,
     name: "rms_norm_tiled",
     code: forwardTiledCode,
-    libraries: [reduceCode],
+    libraries: [reduceCode, vectorCode],
     constants: { WORKGROUP: 64 },
     groups: ({ n }) => n,
   }),
@@ -53,7 +53,7 @@ const backwardKernel = {
     ...backward,
     name: "rms_norm_backward_tiled",
     code: backwardTiledCode,
-    libraries: [reduceCode],
+    libraries: [reduceCode, vectorCode],
     constants: { WORKGROUP: 64, ACCUMULATE: false },
     groups: ({ n }) => n,
   }),
@@ -79,13 +79,13 @@ export function rmsNorm(r: Recorder, x: Variable, weight: Variable, eps: number)
   const n = size(x.value) / C;
   const label = weight.value.label.replace(/\.weight$/, "");
   const y = {
-    value: tensor(label, x.value.shape, "activation"),
+    value: tensor(label, x.value.shape, "activation", r.activationType(x.value.shape)),
     needsGradient: x.needsGradient || weight.needsGradient,
   };
   const inverse_rms = tensor(`${label}.inverse_rms`, [n], "activation");
   const { constants: vectors } = vectorsOf(C);
   const { portable, tiled } = forwardKernel;
-  r.run({ portable: portable.with(vectors), tiled: tiled.with({ WORKGROUP: threadsOfRow(C) }) }, {
+  r.run({ portable: portable.with(vectors), tiled: tiled.with({ ...vectors, WORKGROUP: threadsOfRow(C) }) }, {
     x: x.value,
     weight: weight.value,
     y: y.value,
@@ -101,7 +101,7 @@ export function rmsNorm(r: Recorder, x: Variable, weight: Variable, eps: number)
       r.run(
         {
           portable: portable.with({ ...constants, ...vectors }),
-          tiled: tiled.with({ ...constants, WORKGROUP: threadsOfRow(C) }),
+          tiled: tiled.with({ ...constants, ...vectors, WORKGROUP: threadsOfRow(C) }),
         },
         { x: x.value, weight: weight.value, inverse_rms, dy, dx: dx.tensor },
         { n, C },

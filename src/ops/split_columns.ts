@@ -47,7 +47,7 @@ export function splitColumns(r: Recorder, x: Variable, count: number): readonly 
     first: (index * C) / width,
   });
   const parts = [...Array(count).keys()].map((index) => ({
-    value: r.tensor(`part ${index}`, [N, C]),
+    value: r.activation(`part ${index}`, [N, C]),
     needsGradient: x.needsGradient,
   }));
   parts.forEach(({ value }, index) => r.run(takeKernel.with(vectors), { whole: x.value, part: value }, params(index)));

@@ -36,7 +36,7 @@ const backwardKernel = defineKernel({
 export function swiglu(r: Recorder, gate: Variable, up: Variable): Variable {
   const { constants, width } = vectorsOf(size(gate.value));
   const n = size(gate.value) / width;
-  const y = { value: r.tensor("swiglu", gate.value.shape), needsGradient: gate.needsGradient || up.needsGradient };
+  const y = { value: r.activation("swiglu", gate.value.shape), needsGradient: gate.needsGradient || up.needsGradient };
   r.run(forwardKernel.with(constants), { gate: gate.value, up: up.value, y: y.value }, { n });
   r.onBackward(y, [gate, up], (dy) => {
     r.run(backwardKernel.with(constants), { dy, gate_inout: gate.value, up_inout: up.value }, { n });

@@ -32,7 +32,7 @@ const backwardKernel = defineKernel({
 export function tanh(r: Recorder, x: Variable): Variable {
   const { constants, width } = vectorsOf(size(x.value));
   const n = size(x.value) / width;
-  const y = { value: r.tensor("tanh", x.value.shape), needsGradient: x.needsGradient };
+  const y = { value: r.activation("tanh", x.value.shape), needsGradient: x.needsGradient };
   r.run(forwardKernel.with(constants), { x: x.value, y: y.value }, { n });
   r.onBackward(y, [x], (dy) => {
     r.run(backwardKernel.with(constants), { y: y.value, dy_inout: dy }, { n });

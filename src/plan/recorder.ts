@@ -67,6 +67,19 @@ interface TapeEntry {
   readonly at: number;
 }
 
+/** How a program is recorded. */
+export interface RecorderOptions {
+  /** The kernels that ops choose among theirs. */
+  readonly target: KernelTarget;
+  /** False if only a forward pass is recorded: nothing has a gradient then. */
+  readonly training: boolean;
+  /**
+   * The storage of what ops pass on to each other, and of its gradients. Kernels compute in f32 and round to nearest
+   * as they store. Default: f32.
+   */
+  readonly activations?: "f32" | "bf16";
+}
+
 /**
  * Records the dispatches of a program in the order in which they will run; nothing touches the GPU. An op records its
  * forward kernels and registers how it runs backward; `backward()` then records those in reverse.
@@ -78,6 +91,7 @@ export class Recorder {
   readonly target: KernelTarget;
   /** False if only a forward pass is recorded: nothing has a gradient then. */
   readonly training: boolean;
+  readonly #activations: "f32" | "bf16";
   #tape: TapeEntry[] = [];
   #prefix = "";
   #onComplete: (variable: Variable, gradient: Tensor) => void = () => {};
@@ -92,14 +106,25 @@ export class Recorder {
   readonly #uses = new Map<Variable, number>();
 
   /** Records for one target. Only with `training` are backward steps kept. */
-  constructor(options: { readonly target: KernelTarget; readonly training: boolean }) {
-    this.target = options.target;
-    this.training = options.training;
+  constructor({ target, training, activations = "f32" }: RecorderOptions) {
+    this.target = target;
+    this.training = training;
+    this.#activations = activations;
   }
 
   /** A tensor of this program, named below the current scope. */
   tensor(label: string, shape: readonly number[], role: Role = "activation", type: ElementType = "f32"): Tensor {
     return tensor(this.#prefix + label, shape, role, type);
+  }
+
+  /** A tensor of numbers that ops pass on, stored as `activationType` says. */
+  activation(label: string, shape: readonly number[]): Tensor {
+    return this.tensor(label, shape, "activation", this.activationType(shape));
+  }
+
+  /** The storage of activations: as asked for, or f32 where rows are not multiples of four numbers. */
+  activationType(shape: readonly number[]): ElementType {
+    return shape.at(-1)! % 4 === 0 ? this.#activations : "f32";
   }
 
   /** Puts `name.` before the labels of all tensors made inside `body`. */
@@ -172,7 +197,7 @@ export class Recorder {
     if (existing) return { tensor: existing, accumulate: true };
     const { value } = variable;
     const role = value.role === "trainable" ? "gradient" : "activation";
-    const created = tensor(`d(${value.label})`, value.shape, role);
+    const created = tensor(`d(${value.label})`, value.shape, role, role === "gradient" ? "f32" : value.type);
     this.#gradients.set(variable, created);
     return { tensor: created, accumulate: false };
   }

@@ -171,6 +171,7 @@ function optionsOf(
     B,
     T,
     packed,
+    activations: config.bf16 ? "bf16" : "f32",
     dropout_seed: dropoutSeedOf(config, model),
     gradient_accumulation_steps,
     gradient_checkpointing,

@@ -101,6 +101,8 @@ export interface ForwardOptions {
   readonly T: number;
   /** True if sequences hold several documents, or padding that must not be seen. */
   readonly packed?: boolean;
+  /** The storage of what layers pass on to each other, and of its gradients: see `RecorderOptions`. */
+  readonly activations?: "f32" | "bf16";
 }
 
 /** The settings of a forward pass that ends in losses. */
@@ -179,7 +181,7 @@ function recordStepKind(
   { batches, schedule, metrics, no_clip }: Shared,
 ): { readonly program: Program; readonly gradients: ReadonlyMap<Variable, Tensor> } {
   const { model, tables, max_grad_norm, optimizer, gradient_checkpointing } = options;
-  const r = new Recorder({ target: options.target, training: true });
+  const r = new Recorder({ target: options.target, training: true, activations: options.activations ?? "f32" });
   const losses = objective.losses(options);
   const loss = tensor("loss", [batches.length * losses], "scratch");
   const trained = new Set(
@@ -211,8 +213,8 @@ function recordStepKind(
 
 /** Records a forward pass that leaves the losses of a batch, and the outputs that its objective has. */
 export function recordEvaluate(options: LossOptions): EvaluateProgram {
-  const { target, model, tables, B, T, packed = false, objective = objectiveOf(model) } = options;
-  const r = new Recorder({ target, training: false });
+  const { target, model, tables, B, T, packed = false, objective = objectiveOf(model), activations = "f32" } = options;
+  const r = new Recorder({ target, training: false, activations });
   const batch = batchInputs("evaluation batch", model, objective, { B, T, packed, training: false });
   const loss = tensor("evaluation loss", [objective.losses({ B, T })], "output");
   const outputs = objective.outputs?.(model, { B, T }) ?? {};
@@ -240,10 +242,10 @@ export function recordEvaluate(options: LossOptions): EvaluateProgram {
  * for a model that classifies.
  */
 export function recordGenerate(
-  { target, model, tables, T }: Omit<ForwardOptions, "B" | "packed">,
+  { target, model, tables, T, activations = "f32" }: Omit<ForwardOptions, "B" | "packed">,
 ): GenerateProgram | undefined {
   if (!isLanguageModel(model)) return undefined;
-  const r = new Recorder({ target, training: false });
+  const r = new Recorder({ target, training: false, activations });
   const batch = sequenceInputs("prompt", model, { B: 1, T, packed: false, training: false });
   const position = tensor("prompt position", [1], "input", "u32");
   const logits = tensor("next logits", [1, model.config.vocab_size], "output");

@@ -55,6 +55,7 @@ export interface Options {
   readonly gradient_checkpointing?: boolean;
   readonly frozen?: RegExp;
   readonly optim?: OptimizerName;
+  readonly activations?: "f32" | "bf16";
 }
 
 /** The model with all parameters that match made frozen. */
@@ -76,6 +77,7 @@ export function recordLlama(
     gradient_checkpointing = false,
     frozen = /^never$/,
     optim = "adamw",
+    activations = "f32",
   }: Options,
 ): {
   model: Llama;
@@ -92,7 +94,7 @@ export function recordLlama(
     state_free_modules: [],
   };
   const optimizer = new Optimizer(trainedParameters(model), resolveOptimizer(optim, {}), settings);
-  const common = { target, model, tables: tablesOf(model, T), B, T };
+  const common = { target, model, tables: tablesOf(model, T), B, T, activations };
   const train = recordTrain({
     ...common,
     gradient_accumulation_steps: accumulate,

@@ -85,14 +85,17 @@ test("products with a weight in every format, forward and backward, around every
 });
 
 test(
-  "matmul() and embedding() refuse what they cannot read four numbers at a time, and a part of a " +
-    "matrix with scales",
+  "matmul() and embedding() refuse what they cannot read four numbers at a time",
   () => {
     for (const format of IS_PACKED) {
-      const record = (mode: MatmulMode, N: number, K: number, b_offset = 0, more = b_offset) => (): void => {
+      const record = (mode: MatmulMode, N: number, K: number, b_offset = 0) => (): void => {
         const t = (length: number, type: ElementType = "f32"): Tensor => tensor(type, [length], "state", type);
         const r = new Recorder({ target: "tiled", training: false });
-        matmul(r, mode, { a: t(5 * K), b: t(N * K + more, format), target: { tensor: t(5 * N), accumulate: false } }, {
+        matmul(r, mode, {
+          a: t(5 * K),
+          b: t(N * K + b_offset, format),
+          target: { tensor: t(5 * N), accumulate: false },
+        }, {
           M: 5,
           N,
           K,
@@ -101,17 +104,14 @@ test(
       };
       assertThrows(
         record("NT", 4, 6),
-        `mode NT with ${format} in ${format}: 4 rows of 6 of its 24 numbers start at 0, expected NT or NN with ` +
-          "multiples of 4 from 0",
+        `mode NT with ${format} in ${format}: rows of 6 numbers from number 0 on, expected multiples of 4`,
       );
-      assertThrows(record("NN", 6, 4), "4 rows of 6");
-      assertThrows(record("NT", 4, 4, 4), "start at 4");
-      assertThrows(record("TN", 4, 4), "mode TN");
+      assertThrows(record("NN", 6, 4), "rows of 6");
+      assertThrows(record("TN", 6, 4), "rows of 6");
+      assertThrows(record("NT", 4, 4, 2), "from number 2");
       record("NT", 7, 4)();
       record("NN", 4, 7)();
-      const part = record("NT", 7, 4, 0, 64);
-      if (format === "int8" || format === "nf4") assertThrows(part, "7 rows of 4 of its 92 numbers");
-      else part();
+      record("NT", 7, 4, 64)();
       const weight = { value: tensor("w", [3, 6], "frozen", format), needsGradient: false };
       assertThrows(
         () =>

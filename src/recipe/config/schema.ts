@@ -84,6 +84,7 @@ export const entries = {
   per_device_train_batch_size: v.optional(count, 8),
   gradient_accumulation_steps: v.optional(count, 1),
   gradient_checkpointing: v.optional(flag, false),
+  bf16: v.optional(flag, false),
   max_steps: v.optional(count, 800),
   seed: v.optional(countOrZero, 42),
   // Output: files, and how often they are written.

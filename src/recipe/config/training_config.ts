@@ -137,6 +137,8 @@ export type TrainingConfig = {
   readonly gradient_accumulation_steps: number;
   /** Compute activations a second time in the backward pass instead of keeping them. */
   readonly gradient_checkpointing: boolean;
+  /** Store activations and their gradients in bf16. All arithmetic, weight gradients and state stay f32. */
+  readonly bf16: boolean;
   /** Steps of the run. */
   readonly max_steps: number;
   /** Seed of everything random. */
