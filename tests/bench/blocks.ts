@@ -1,7 +1,9 @@
-// Runs the contestants in alternating blocks, in one process and on one adapter: scrimp, jax-js, scrimp, jax-js, ...
-//   The load of the machine, and its heat, then fall on both alike. The same code in Deno and a page.
+// Runs the contestants in alternating blocks: scrimp, jax-js, pytorch, scrimp, jax-js, pytorch, ... The load of the
+// machine, and its heat, then fall on all alike. The same code in Deno and a page, where those for WebGPU share a
+// process and an adapter; PyTorch has a process of its own, which sleeps while others train.
 
 import { runJaxJs } from "./jax_js.ts";
+import { type AskPyTorch, runPyTorch } from "./pytorch.ts";
 import { referenceLoss } from "./reference_loss.ts";
 import { refuseMisfit, runScrimp } from "./scrimp.ts";
 import { give, installTally, take } from "./tally.ts";
@@ -17,6 +19,8 @@ export interface BlocksTask {
   readonly rounds: number;
   /** Contestants that do not take part, with the reason. */
   readonly absent: Readonly<Record<string, string>>;
+  /** The Python that has PyTorch, where there is one. */
+  readonly pytorch?: { readonly command: string; readonly version: string };
   /** Bytes of the host's memory, which is a software adapter's too. */
   readonly availableBytes: number;
 }
@@ -33,6 +37,7 @@ export interface Outcome {
   /** One number per step, waiting for each. The wait itself (mapAsync) blocks and costs 11 ms or more in Deno. */
   readonly eachStep: number[];
   losses: number[];
+  /** Absent, as bytes are, for who does not use WebGPU. */
   perStep?: { dispatches: number; submits: number };
   peakBytes?: number;
   counters?: Record<string, number>;
@@ -53,16 +58,20 @@ interface Block {
 
 type Contestant = (work: Work, steps: number, stepsPerWait: number, availableBytes: number) => Promise<Block>;
 
-const CONTESTANTS: Record<string, Contestant> = {
+/** The contestants in their order, which is that of the report. */
+const contestants = (askPyTorch: AskPyTorch): Record<string, Contestant> => ({
   "scrimp": runScrimp,
   "jax-js": runJaxJs,
-};
+  "pytorch": (work, steps, stepsPerWait) => runPyTorch(askPyTorch, work, steps, stepsPerWait),
+});
 
-export async function runBlocks(plan: BlocksTask): Promise<Report> {
+/** @param askPyTorch how to reach PyTorch, unless the plan has it absent. */
+export async function runBlocks(plan: BlocksTask, askPyTorch: AskPyTorch): Promise<Report> {
   installTally();
   const work = WORKS[plan.work];
   await refuseMisfit(work, plan.stepsPerWait, plan.availableBytes);
-  const outcomes: Outcome[] = Object.keys(CONTESTANTS).map((name) => ({
+  const trainers = contestants(askPyTorch);
+  const outcomes: Outcome[] = Object.keys(trainers).map((name) => ({
     name,
     milliseconds: [],
     eachStep: [],
@@ -74,12 +83,12 @@ export async function runBlocks(plan: BlocksTask): Promise<Report> {
     if (outcome.error !== undefined) return undefined;
     give(outcome.name);
     try {
-      use(await CONTESTANTS[outcome.name]!(work, steps, stepsPerWait, plan.availableBytes));
+      use(await trainers[outcome.name]!(work, steps, stepsPerWait, plan.availableBytes));
     } catch (error) {
       outcome.error = error instanceof Error ? error.message : String(error);
     }
     const tally = take();
-    outcome.peakBytes = tally.peakBytes;
+    if (tally.peakBytes > 0) outcome.peakBytes = tally.peakBytes;
     return tally;
   };
 
@@ -91,7 +100,7 @@ export async function runBlocks(plan: BlocksTask): Promise<Report> {
     // The difference of two blocks counts steps alone, without what a block does before its first.
     const short = await block(outcome, 1, 1, () => {});
     const long = await block(outcome, 3, 1, () => {});
-    if (outcome.error !== undefined || !short || !long) continue;
+    if (outcome.error !== undefined || !short || !long || long.dispatches === 0) continue;
     outcome.perStep = {
       dispatches: (long.dispatches - short.dispatches) / 2,
       submits: (long.submits - short.submits) / 2,

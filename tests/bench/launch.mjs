@@ -1,6 +1,7 @@
 // Starts a runtime, hands it a task (tasks.ts), and returns its report.
 
 import { spawn } from "node:child_process";
+import { openPyTorch } from "./pytorch.mjs";
 import { denoEnvironment, findChromium, findDeno, repository } from "../../src/cli/setup.mjs";
 import { join } from "node:path";
 
@@ -56,6 +57,7 @@ async function inChromium(task, { hardware }) {
     // A file saved meanwhile must not reload the page.
     server: { host: "127.0.0.1", port: 0, hmr: false, watch: null },
   });
+  const pytorch = openPyTorch(task.pytorch?.command);
   let browser;
   try {
     await server.listen();
@@ -68,11 +70,13 @@ async function inChromium(task, { hardware }) {
     page.on("console", (message) => {
       if (message.type() === "error") console.error(`page: ${message.text()}`);
     });
+    await page.exposeFunction("askPyTorch", pytorch.ask);
     const { port } = server.httpServer.address();
     await page.goto(`http://127.0.0.1:${port}/tests/bench/browser.html`);
     await page.waitForFunction(() => globalThis.benchmark);
     return await page.evaluate((task) => globalThis.benchmark(task), task);
   } finally {
+    pytorch.close();
     await browser?.close();
     await server.close();
   }

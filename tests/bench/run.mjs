@@ -1,4 +1,4 @@
-// npm run bench                     Scrimp beside jax-js, in alternating blocks
+// npm run bench                     Scrimp beside jax-js and PyTorch, in alternating blocks
 // npm run bench -- --steady         that nothing grows in 1000 steps
 // npm run bench -- --kernels        every kernel of a step, beside the adapter's measured peaks
 // npm run bench -- --optimizers     what optimizers cost beside AdamW: whole steps, updates, a projector's refresh
@@ -20,6 +20,7 @@ import * as kernels from "./kernels_report.mjs";
 import { runScript, RUNTIMES } from "./launch.mjs";
 import * as optimizers from "./optimizers_report.mjs";
 import { installPeer, PEER } from "./peer.mjs";
+import { findPyTorch } from "./pytorch.mjs";
 import * as steady from "./steady_report.mjs";
 import * as trainers from "./trainers_report.mjs";
 
@@ -35,7 +36,7 @@ const MEASUREMENTS = {
       steps: count("steps") ?? STEPS_OF_BLOCK[work],
       stepsPerWait: count("steps-per-wait") ?? 5,
       rounds: count("rounds") ?? 3,
-      absent: installPeer(),
+      ...peers(work),
     }),
     report: trainers,
   },
@@ -130,6 +131,12 @@ async function main() {
   ];
   for (const problem of problems) console.error(`bench: ${problem}`);
   return problems.length > 0 ? 1 : 0;
+}
+
+/** The contestants that take part in a work beside Scrimp, or the reason why one does not. */
+function peers(work) {
+  const { reason, ...pytorch } = findPyTorch(work), absent = installPeer();
+  return reason ? { absent: { ...absent, pytorch: reason } } : { absent, pytorch };
 }
 
 /** The option's value as a list, or `usual` without it. */

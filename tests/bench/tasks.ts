@@ -3,6 +3,7 @@
 import { type BlocksTask, runBlocks } from "./blocks.ts";
 import { type KernelsTask, measureKernels } from "./kernels.ts";
 import { measureOptimizers, type OptimizersTask } from "./optimizers.ts";
+import type { AskPyTorch } from "./pytorch.ts";
 import { measureRefresh, type RefreshTask } from "./refresh.ts";
 import { measureSteadyState, type SteadyTask } from "./steady.ts";
 
@@ -15,12 +16,14 @@ export interface Host {
   heapBytes(): number;
   /** Memory of the process, with everything that is not JavaScript's. Where that can be asked. */
   residentBytes?(): number;
+  /** Asks PyTorch, which has a process of its own. */
+  askPyTorch: AskPyTorch;
 }
 
 export function runTask(task: Task, host: Host): Promise<unknown> {
   switch (task.measurement) {
     case "trainers":
-      return runBlocks(task);
+      return runBlocks(task, host.askPyTorch);
     case "steady":
       return measureSteadyState(task, host);
     case "kernels":
