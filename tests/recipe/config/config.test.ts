@@ -223,6 +223,7 @@ const RANGES: Readonly<Record<string, typeof COUNT>> = {
   relora_steps: [COUNT_OR_ZERO[0], [0]],
   tie_word_embeddings: FLAG,
   gradient_checkpointing: FLAG,
+  bf16: FLAG,
   optim: [["", "ADAMW", 1, null], [...OPTIMIZERS]],
   lr_scheduler_type: [["", "polynomial", 1, null], [...LR_SCHEDULER_TYPES]],
   optim_args: [[5, true, null], [{}, { momentum: 0 }]],
