@@ -10,8 +10,9 @@ import { type Constants, preprocess } from "./preprocess.ts";
  * The type of a tensor in a shader; `?` at the end if it may be missing (`HAS_NAME` then tells which).
  *
  * - `numbers`: in any storage format, through accessors alone. `load1_x(i)` and `store1_x(i, value)` are for number i,
- *   `load4_x(i)` and `store4_x(i, value)` for the four from number 4 i on, `load_x(i)` and `store_x(i, value)` for a
- *   `Vector` of WIDTH numbers. `X_PACKED` is true unless they are f32.
+ *   `load2_x(i)` for the two from number 2 i on, `load4_x(i)` and `store4_x(i, value)` for the four from number 4 i on,
+ *   `load_x(i)` and `store_x(i, value)` for a `Vector` of WIDTH numbers. Kernels write f32 and bf16. `X_PACKED` is true
+ *   unless the numbers are f32.
  * - WGSL of a type, like `array<vec2u>` or a struct of a library: the words as they are, under the tensor's name.
  */
 export type BindingType = string;
@@ -115,6 +116,9 @@ function numbers(place: Place, stored: ElementType, width: number, text: string)
   };
   const FOURS = !constants.LOAD1 && !constants.LOAD2 && !constants.STORE1;
   if (stored === "u32") throw new RangeError(`Cannot bind ${name} of kernel "${kernel}" to u32: expected numbers`);
+  if ((constants.STORE1 || constants.STORE4) && stored !== "f32" && stored !== "bf16") {
+    throw new RangeError(`Cannot store ${name} of kernel "${kernel}" as ${stored}: expected f32 or bf16`);
+  }
   if (constants.STORE1 && stored !== "f32") {
     throw new RangeError(
       `Cannot store ${name} of kernel "${kernel}" as ${stored}: it writes single numbers, of which several share a ` +

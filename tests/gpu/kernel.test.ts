@@ -112,6 +112,10 @@ test("bind() refuses what a kernel cannot do", () => {
       () => subKernel.bind({ ...F32, clip: "bf16" }),
       'Cannot bind clip of kernel "sub" to bf16: expected f32 or u32, as array<vec2f>',
     ],
+    [
+      () => subKernel.bind({ ...F32, out: "nf4" }),
+      'Cannot store out of kernel "sub" as nf4: expected f32 or bf16',
+    ],
     [() => subKernel.bind({ ...F32, a: "u32" }), 'Cannot bind a of kernel "sub" to u32: expected numbers'],
     [
       () => one.bind({ ...F32, out: "bf16" }),
