@@ -14,8 +14,8 @@ import { parseArgs } from "node:util";
 import { denoEnvironment, findDeno, repository, setup } from "../src/cli/setup.mjs";
 import { typeChecks } from "./type_checks.mjs";
 
-/** A test that neither ends nor prints anything for so long is taken for hung. */
-const PATIENCE_MS = 120_000;
+/** A test that neither ends nor prints anything for so long is taken for hung; so is a type check, which is silent. */
+const PATIENCE_MS = 240_000, TYPES_PATIENCE_MS = 600_000;
 
 /** A place in a page's stack, whose line numbers are those of the compiled file. */
 const PAGE_FRAME = /http:\/\/127\.0\.0\.1:\d+\/([^:?]+)[^:]*:(\d+):\d+/;
@@ -76,7 +76,7 @@ async function checkTypes() {
 async function check(name, command, args) {
   const report = openReport("types", name);
   report.hear({ event: "start", name });
-  const { status, output } = await runProcess(command, args);
+  const { status, output } = await runProcess(command, args, { patience: TYPES_PATIENCE_MS });
   const outcome = status === 0 ? "passed" : "failed";
   report.hear({ event: "end", name, outcome, ms: 0, detail: output.trim() || `ended with ${status}` });
   report.close();
@@ -105,12 +105,8 @@ async function runFileInDeno(file, filter, eventsPath) {
   const named = filter && !file.includes(filter) ? ["--filter", filter] : [];
   const args = ["test", "-A", "--no-check", "--config", "deno.json", ...named, join("tests", file)];
   const readEvents = () => existsSync(eventsPath) ? readFileSync(eventsPath, "utf8") : "";
-  const { status, output } = await runProcess(
-    findDeno(),
-    args,
-    { SCRIMP_TEST_EVENTS: eventsPath },
-    () => readEvents().length,
-  );
+  const environment = { SCRIMP_TEST_EVENTS: eventsPath }, progress = () => readEvents().length;
+  const { status, output } = await runProcess(findDeno(), args, { environment, progress });
 
   for (const line of readEvents().split("\n").slice(0, -1)) report.hear(JSON.parse(line));
   if (report.running() !== undefined) report.fail(report.running(), `the process ended first, with ${status}`);
@@ -157,9 +153,9 @@ function testOutput(output) {
 
 /**
  * Ends with the exit status, the signal's name or the reason of the kill. `progress` gives a number that moves while
- * all is well.
+ * all is well, at least once in the time of `patience`.
  */
-function runProcess(command, args, environment = {}, progress = () => 0) {
+function runProcess(command, args, { environment = {}, progress = () => 0, patience = PATIENCE_MS } = {}) {
   return new Promise((resolve) => {
     const env = { ...denoEnv, ...environment };
     const child = spawn(command, args, { cwd: repository, stdio: ["ignore", "pipe", "pipe"], env });
@@ -168,8 +164,8 @@ function runProcess(command, args, environment = {}, progress = () => 0) {
     const timer = setInterval(() => {
       const now = `${output.length} ${progress()}`;
       if (now !== seen) [seen, since] = [now, performance.now()];
-      if (performance.now() - since < PATIENCE_MS) return;
-      reason = `no progress for ${PATIENCE_MS / 1000} s`;
+      if (performance.now() - since < patience) return;
+      reason = `no progress for ${patience / 1000} s`;
       child.kill("SIGKILL");
     }, 1000);
     const end = (status) => {
